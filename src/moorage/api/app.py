@@ -1,0 +1,86 @@
+"""`/healthz`, `/readyz` and `/metrics`, and a plain word for whoever opens the address."""
+
+from collections.abc import Awaitable, Callable
+
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from moorage.api import metrics
+from moorage.auth.policy import require
+from moorage.db.engine import Tx
+from moorage.db.repositories import list_repositories
+from moorage.errors import RegistryError, RouteUnknown, Unsupported
+from moorage.model.access import Action, Facts, System
+from moorage.registry.services import Services
+from moorage.web.request import Request
+from moorage.web.response import Response, answer, json_answer
+
+Handler = Callable[[Services, Request], Awaitable[Response]]
+_TEXT = "text/plain; charset=utf-8"
+
+
+async def get_health(s: Services, request: Request) -> Response:  # noqa: ARG001
+    """Answer 200 as long as this process answers at all; open to everybody."""
+    return answer(200, b"ok\n", _TEXT, Cache_Control="no-store")
+
+
+async def get_ready(s: Services, request: Request) -> Response:  # noqa: ARG001
+    """Answer 200 when the database and the store answer; open, and silent about why not."""
+    checks = {"database": _check_database, "storage": _check_storage}
+    found = {}
+    for name, check in checks.items():
+        try:
+            await check(s)
+            found[name] = "ok"
+        except (RegistryError, OSError) as error:
+            s.telemetry.log.error("not ready", dependency=name, exc_info=error)
+            found[name] = "failing"
+    status = 200 if all(state == "ok" for state in found.values()) else 503
+    return json_answer(status, found, {"Cache-Control": "no-store"})
+
+
+async def get_metrics(s: Services, request: Request) -> Response:
+    """Answer with the metrics of all workers, added up."""
+    actor = await s.auth.authenticate(request)
+    require(actor, Action.METRICS, System(), Facts())
+    text = await metrics.collect(s)
+    return answer(200, text, CONTENT_TYPE_PLAIN_0_0_4, Cache_Control="no-store")
+
+
+async def get_root(s: Services, request: Request) -> Response:  # noqa: ARG001
+    """Tell a person what this is."""
+    text = b"This is a container registry. Push to it with docker push HOST/NAME:TAG.\n"
+    return answer(200, text, _TEXT, Cache_Control="no-cache")
+
+
+_ROUTES: dict[str, tuple[str, Handler]] = {
+    "/": ("root", get_root),
+    "/healthz": ("health", get_health),
+    "/readyz": ("ready", get_ready),
+    "/metrics": ("metrics", get_metrics),
+}
+
+
+async def respond(s: Services, request: Request) -> Response:
+    """Answer a request outside `/v2`.
+
+    Raises:
+        RegistryError: any refusal; the root renders it.
+    """
+    found = _ROUTES.get(request.path)
+    if found is None:
+        raise RouteUnknown
+    request.action, handler = found
+    if request.method not in ("GET", "HEAD"):
+        raise Unsupported(headers={"Allow": "GET, HEAD"})
+    return await handler(s, request)
+
+
+async def _check_database(s: Services) -> None:
+    async def read(tx: Tx) -> list[str]:
+        return await list_repositories(tx, "", 1)
+
+    await s.db.read(read)
+
+
+async def _check_storage(s: Services) -> None:
+    await s.blobs.free()

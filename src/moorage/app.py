@@ -1,0 +1,97 @@
+"""The composition root: settings in, one process's services and its handler out."""
+
+from pathlib import Path
+
+from moorage.api import app as api
+from moorage.auth.credentials import Administrator, Credentials
+from moorage.auth.local import LocalMode
+from moorage.auth.passwords import hash_password
+from moorage.blobs.filesystem import FilesystemBlobs
+from moorage.clock import SystemClock
+from moorage.config import Config
+from moorage.db.migrate import migrate_sqlite
+from moorage.db.sqlite import SqliteDatabase
+from moorage.errors import Refused
+from moorage.events.outbox import Outbox
+from moorage.registry.hashing import Hashes
+from moorage.registry.services import Services
+from moorage.telemetry import Telemetry
+from moorage.v2 import app as v2
+from moorage.web.request import Request
+from moorage.web.response import Response
+from moorage.web.server import Front, Handler
+
+_SHORTEST_PASSWORD = 12
+
+
+def prepare(config: Config) -> None:
+    """Make the data directory and bring its schema up to date; before any process is forked.
+
+    Raises:
+        Refused: the directory or the database can't be used.
+    """
+    FilesystemBlobs.prepare(config.directory)
+    migrate_sqlite(config.directory)
+
+
+def administrator(config: Config) -> Administrator | None:
+    """Return the administrator that the settings name, with the password hashed.
+
+    Raises:
+        Refused: the password can't be read or is too short.
+    """
+    if not config.admin_user:
+        return None
+    try:
+        text = Path(config.admin_password_file).read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(
+            f"The administrator's password file {config.admin_password_file} can't be read.",
+            why=str(error),
+            do="Point MOORAGE_ADMIN_PASSWORD_FILE to a file that this user may read.",
+            exit_code=2,
+        ) from error
+    if len(text) < _SHORTEST_PASSWORD:
+        raise Refused(
+            "The administrator's password is too short.",
+            why=f"It has {len(text)} characters, {_SHORTEST_PASSWORD} are the least.",
+            do=f"Put a longer one into {config.admin_password_file}.",
+            exit_code=2,
+        )
+    return Administrator(config.admin_user, hash_password(text))
+
+
+def build(
+    config: Config, admin: Administrator | None, worker: str, run_directory: Path | None = None
+) -> Services:
+    """Return the services of one process; call it after the fork, it opens the database."""
+    telemetry = Telemetry(worker, config.log.format, access=config.log.access)
+    db = SqliteDatabase(config.directory, telemetry.metrics)
+    db.open()
+    return Services(
+        config=config,
+        clock=SystemClock(),
+        db=db,
+        blobs=FilesystemBlobs(config.directory),
+        events=Outbox(),
+        auth=Credentials(admin, LocalMode(config)),
+        hashes=Hashes(),
+        telemetry=telemetry,
+        run_directory=run_directory,
+    )
+
+
+def handler(s: Services) -> Handler:
+    """Return the one handler of every request."""
+
+    async def answer(request: Request) -> Response:
+        if request.path.startswith(("/v2", "/v1")):
+            return await v2.answer(s, request)
+        return await api.respond(s, request)
+
+    return answer
+
+
+def front(s: Services) -> Front:
+    """Return what answers a process's connections."""
+    return Front(handler(s), s.telemetry, s.config.limits)

@@ -1,0 +1,294 @@
+"""Blobs in a directory: append to `uploads/<key>`, fsync, rename to `objects/xx/<key>`, fsync.
+
+The order is that of docs/architecture.md, "Bytes that are never lost"; a test replays power losses
+against it. No name in here comes from a user: keys are random.
+"""
+
+import asyncio
+import ctypes
+import errno
+import fcntl
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar, cast
+
+from moorage.blobs.store import LocalFile, SessionBusy, SessionLost
+from moorage.clock import new_id
+from moorage.errors import InsufficientStorage, Refused, Unavailable
+
+_Value = TypeVar("_Value")
+
+CHUNK = 1 << 20
+_STATE_VERSION = b"1"
+# Begin writing dirty pages back after this many bytes, so that the last fsync is short.
+_WRITEBACK = 32 << 20
+_SYNC_FILE_RANGE_WRITE = 2
+
+
+class FilesystemBlobs:
+    """A `BlobStore` in one directory of one file system."""
+
+    def __init__(self, root: Path, *, threads: int = 8) -> None:
+        """Use the directory; `prepare` must have made it. Threads are started on first use."""
+        self._uploads = root / "uploads"
+        self._objects = root / "objects"
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blobs")
+
+    @staticmethod
+    def prepare(root: Path) -> None:
+        """Make all directories durably, once, so that no push ever has to make one.
+
+        Raises:
+            Refused: the directory can't be made or written.
+        """
+        try:
+            for directory in (root / "uploads", *_fan_out(root / "objects")):
+                directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for directory in (root / "uploads", root / "objects", root):
+                _sync_directory(directory)
+        except OSError as error:
+            raise Refused(
+                f"The data directory {root} can't be used.",
+                why=str(error),
+                do="Give --data a directory that this user may write.",
+            ) from error
+
+    async def begin(self, hint: int | None) -> bytes:  # noqa: ARG002 - a directory needs no hint
+        """Return the state of a new session; its file is made by the first writer."""
+        return _STATE_VERSION + new_id().encode()
+
+    @asynccontextmanager
+    async def session(self, state: bytes) -> AsyncIterator["FileSession"]:
+        """Hold `flock` on the session's file, so that a second writer gets `SessionBusy`."""
+        key = _key_of(state)
+        session = await self._run(FileSession.open, self._uploads / key, self._objects, self._pool)
+        try:
+            yield session
+        finally:
+            session.close()
+
+    async def size(self, location: str) -> int | None:
+        """Return the file's size, None if there is none."""
+        try:
+            return self._path(location).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    async def read(self, location: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """Yield the bytes by 1 MiB, read in a thread."""
+        descriptor = await self._run(os.open, self._path(location), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            async for chunk in _read(self._pool, descriptor, start, end):
+                yield chunk
+        finally:
+            os.close(descriptor)
+
+    async def locate(self, location: str) -> LocalFile:
+        """Return the path, for `sendfile`."""
+        return LocalFile(self._path(location))
+
+    async def delete(self, location: str) -> None:
+        """Unlink the file."""
+        await self._run(_unlink, self._path(location))
+
+    async def list(self, after: str) -> AsyncIterator[str]:
+        """Yield the locations directory by directory."""
+        for directory in _fan_out(self._objects):
+            if directory.name >= after[:2]:
+                for name in await self._run(_names, directory):
+                    if name > after:
+                        yield name
+
+    async def free(self) -> int:
+        """Return the bytes that the file system can still give, nothing when inodes are used up."""
+        facts = os.statvfs(self._objects)
+        if facts.f_files and not facts.f_favail:
+            return 0
+        return facts.f_bavail * facts.f_frsize
+
+    def _path(self, location: str) -> Path:
+        return self._objects / location[:2] / location
+
+    async def _run(self, work: Callable[..., _Value], *arguments: object) -> _Value:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+
+
+class FileSession:
+    """The open and locked file of one upload session."""
+
+    def __init__(
+        self, path: Path, objects: Path, descriptor: int, pool: ThreadPoolExecutor
+    ) -> None:
+        """Take over a locked descriptor; `open` makes one."""
+        self._path = path
+        self._objects = objects
+        self._descriptor = descriptor
+        self._pool = pool
+        self._size = os.fstat(descriptor).st_size
+        self._settled = False
+
+    @classmethod
+    def open(cls, path: Path, objects: Path, pool: ThreadPoolExecutor) -> "FileSession":
+        """Open and lock the file, made if this is the session's first writer."""
+        for _ in range(3):
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(path, flags, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_at(descriptor, path):
+                    return cls(path, objects, descriptor, pool)
+            except BlockingIOError as error:
+                os.close(descriptor)
+                raise SessionBusy from error
+            except BaseException:
+                os.close(descriptor)
+                raise
+            # The writer before us finished or gave up between our open and our lock: what we
+            # hold is an object by now, and never to be written again.
+            os.close(descriptor)
+        raise SessionLost
+
+    def close(self) -> None:
+        """Release the lock; a file in which nothing was written goes."""
+        if self._size == 0 and not self._settled:
+            with suppress(FileNotFoundError):
+                self._path.unlink()
+        os.close(self._descriptor)
+
+    async def append(self, offset: int, chunks: AsyncIterator[bytes]) -> tuple[bytes, int]:
+        """Write from `offset` on and make it durable, the directory entry too."""
+        if self._size < offset:
+            raise SessionLost
+        if self._size > offset:
+            os.ftruncate(self._descriptor, offset)
+        position = started = offset
+        async for chunk in chunks:
+            await self._run(self._write, chunk, position)
+            position += len(chunk)
+            if position - started >= _WRITEBACK:
+                _start_writeback(self._descriptor, started, position - started)
+                started = position
+        self._size = position
+        return _STATE_VERSION + self._path.name.encode(), position
+
+    async def sync(self) -> None:
+        """Make what was appended durable, with the file's entry in its directory."""
+        await self._run(self._sync)
+
+    async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
+        """Yield what was written, by 1 MiB."""
+        async for chunk in _read(self._pool, self._descriptor, start, end):
+            yield chunk
+
+    async def finish(self) -> str:
+        """Sync, rename to a location of its own, sync the directory."""
+        return await self._run(self._finish)
+
+    async def abort(self) -> None:
+        """Unlink the file."""
+        await self._run(_unlink, self._path)
+        self._settled = True
+
+    def _write(self, chunk: bytes, position: int) -> None:
+        view = memoryview(chunk)
+        with _disk_errors():
+            while view:
+                written = os.pwrite(self._descriptor, view, position)
+                view = view[written:]
+                position += written
+
+    def _sync(self) -> None:
+        with _disk_errors():
+            os.fdatasync(self._descriptor)
+            _sync_directory(self._path.parent)
+
+    def _finish(self) -> str:
+        location = self._path.name
+        directory = self._objects / location[:2]
+        with _disk_errors():
+            os.fsync(self._descriptor)
+            self._path.rename(directory / location)
+            self._settled = True
+            _sync_directory(directory)
+        return location
+
+    async def _run(self, work: Callable[..., _Value], *arguments: object) -> _Value:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+
+
+def _fan_out(objects: Path) -> list[Path]:
+    return [objects / f"{number:02x}" for number in range(256)]
+
+
+def _key_of(state: bytes) -> str:
+    if state[:1] != _STATE_VERSION:
+        raise SessionLost
+    return state[1:].decode()
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _names(directory: Path) -> list[str]:
+    return sorted(entry.name for entry in directory.iterdir())
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    # A failed write or sync is never retried: the kernel may have dropped the pages already.
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InsufficientStorage from error
+        raise Unavailable("the registry could not write to its disk") from error
+
+
+async def _read(
+    pool: ThreadPoolExecutor, descriptor: int, start: int, end: int
+) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    while start < end:
+        wanted = min(CHUNK, end - start)
+        chunk = await loop.run_in_executor(pool, os.pread, descriptor, wanted, start)
+        if not chunk:
+            raise EOFError(f"the file ends at {start}, {end} expected")
+        yield chunk
+        start += len(chunk)
+
+
+def _load_sync_file_range() -> Callable[[int, int, int, int], int] | None:
+    if sys.platform != "linux":
+        return None
+    function = ctypes.CDLL(None, use_errno=True).sync_file_range
+    function.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
+    return cast("Callable[[int, int, int, int], int]", function)
+
+
+_SYNC_FILE_RANGE = _load_sync_file_range()
+
+
+def _start_writeback(descriptor: int, offset: int, length: int) -> None:
+    # Only a hint, so its failure changes nothing: the fsync at the end is what counts.
+    if _SYNC_FILE_RANGE is not None:
+        _SYNC_FILE_RANGE(descriptor, offset, length, _SYNC_FILE_RANGE_WRITE)

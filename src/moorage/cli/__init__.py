@@ -1,0 +1,1 @@
+"""The command line. Modules here are imported by the command that needs them, never before."""

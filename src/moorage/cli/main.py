@@ -1,0 +1,179 @@
+"""`moorage`: one function for each command. Imports wait for the command, so that help is quick."""
+
+# ruff: noqa: PLC0415
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from moorage import __version__
+from moorage.errors import Refused
+
+if TYPE_CHECKING:
+    from moorage.config import Loaded
+
+_SYSTEM_FILE = Path("/etc/moorage/moorage.toml")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def main() -> None:
+    """Run a command; refusals become three sentences and an exit code (docs/cli.md)."""
+    try:
+        commands(standalone_mode=False, prog_name="moorage")
+    except Refused as refused:
+        _tell(refused)
+        sys.exit(refused.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except Exception as fault:
+        if "MOORAGE_TRACE" in os.environ:
+            raise
+        told = f"{type(fault).__name__}: {fault}"
+        _tell(Refused("A fault of Moorage itself.", why=told, do="Set MOORAGE_TRACE=1 for more."))
+        sys.exit(1)
+
+
+def _tell(refused: Refused) -> None:
+    for label, text in (("Error", refused.what), ("Why", refused.why), ("Do", refused.do)):
+        if text:
+            click.echo(f"{label}: {text}", err=True)
+
+
+def _settings(command: Command) -> Command:
+    """Add the options that choose settings to a command."""
+    for option in (
+        click.option("--config", "file", type=click.Path(path_type=Path), help="A TOML file."),
+        click.option("--data", help="The data directory."),
+        click.option(
+            "--listen", multiple=True, help="host:port, [v6]:port, :port or unix:path; repeatable."
+        ),
+        click.option("--url", help="The address that clients use, as https://registry.example."),
+        click.option("--workers", type=int, help="Serving processes; 0 is one for each core."),
+        click.option(
+            "--allow-sparse",
+            type=click.Choice(["never", "indexes", "always"]),
+            help="What may lack the content that it names.",
+        ),
+        click.option("--tls-cert", "tls_cert", help="A certificate, PEM."),
+        click.option("--tls-key", "tls_key", help="Its key, PEM."),
+    ):
+        command = option(command)
+    return command
+
+
+def _load(file: Path | None, **flags: Any) -> "Loaded":
+    from moorage.config import load
+
+    named = os.environ.get("MOORAGE_CONFIG")
+    if file is None and named:
+        file = Path(named)
+    if file is None and _SYSTEM_FILE.exists():
+        file = _SYSTEM_FILE
+    renamed = {key.replace("tls_", "tls."): value for key, value in flags.items()}
+    renamed["listen"] = list(flags.get("listen") or ()) or None
+    return load(file, os.environ, renamed)
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="moorage", message="%(prog)s %(version)s")
+@click.pass_context
+def commands(context: click.Context) -> None:
+    """Run a container registry that you start with one command, and that never loses a push.
+
+    \b
+    moorage                                   serve on 127.0.0.1:5000
+    moorage serve --listen :5000 --data /srv  serve on every interface
+    moorage doctor                            find out what is wrong
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    if context.invoked_subcommand is None:
+        context.invoke(serve)
+
+
+@commands.command()
+@_settings
+def serve(file: Path | None = None, **flags: Any) -> None:
+    """Serve the registry until told to stop."""
+    from moorage.cli.serve import serve as run
+
+    run(_load(file, **flags).config)
+
+
+@commands.group()
+def config() -> None:
+    """Look at the settings."""
+
+
+@config.command("check")
+@_settings
+def config_check(file: Path | None, **flags: Any) -> None:
+    """Say whether the settings are usable; exit 2 if not."""
+    from moorage.cli.settings import check
+
+    check(_load(file, **flags))
+
+
+@config.command("show")
+@click.option("--origin", is_flag=True, help="Also say where each value comes from.")
+@_settings
+def config_show(file: Path | None, *, origin: bool, **flags: Any) -> None:
+    """Print every setting with its value."""
+    from moorage.cli.settings import show
+
+    show(_load(file, **flags), origin=origin)
+
+
+@commands.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@_settings
+def doctor(file: Path | None, *, as_json: bool, **flags: Any) -> None:
+    """Check directory, disk, port, clock, and a push and pull; exit 7 if one is bad."""
+    from moorage.cli.doctor import examine
+
+    examine(_load(file, **flags).config, as_json=as_json)
+
+
+@commands.group()
+def job() -> None:
+    """Look at the work that no request waits for."""
+
+
+@job.command("list")
+@click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@_settings
+def job_list(file: Path | None, *, limit: int, as_json: bool, **flags: Any) -> None:
+    """List jobs, the newest first."""
+    from moorage.cli.jobs import list_all
+
+    list_all(_load(file, **flags).config, limit, as_json=as_json)
+
+
+@commands.command()
+def version() -> None:
+    """Print the version, and those of what it stands on."""
+    from moorage.cli.settings import versions
+
+    versions()
+
+
+@commands.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell; source it from the shell's start file."""
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise Refused(f"There is no completion for {shell}.", exit_code=2)
+    click.echo(found(commands, {}, "moorage", "_MOORAGE_COMPLETE").source())

@@ -1,0 +1,106 @@
+"""What the supervisor's children do: serve requests, or run jobs, until SIGTERM."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from moorage import worker
+from moorage.api import metrics
+from moorage.app import build, front
+from moorage.auth.credentials import Administrator
+from moorage.config import Config
+from moorage.registry.services import Services
+from moorage.web.listen import ReloadingTls
+
+_PR_SET_PDEATHSIG = 1
+_KERNEL_BACKLOG = 1_024
+# A thread that holds the interpreter gives it up after this long, so that the event loop, which
+# answers everybody, does not wait 5 ms for each thread that parses or writes.
+_SWITCH_SECONDS = 0.001
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """What every child inherits."""
+
+    config: Config
+    administrator: Administrator | None
+    listeners: list[socket.socket]
+    tls: ReloadingTls | None
+    run_directory: Path
+
+
+def begin() -> None:
+    """Become a child: own signals, and an end when the supervisor ends."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's reaches the supervisor as well
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+
+
+def serve(shared: Shared, name: str) -> None:
+    """Answer requests until SIGTERM, then finish those under way."""
+    _run(shared, name, lambda s: _serve(s, shared))
+
+
+def run_jobs(shared: Shared) -> None:
+    """Run jobs until SIGTERM, then finish the one under way."""
+    for listener in shared.listeners:
+        listener.close()
+    _run(shared, "jobs", _work)
+
+
+def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, Any, None]]) -> None:
+    async def body() -> None:
+        s = build(shared.config, shared.administrator, name, shared.run_directory)
+        sibling = await metrics.serve_own(s, shared.run_directory / f"{name}.sock")
+        lag = asyncio.create_task(s.telemetry.metrics.watch_loop())
+        try:
+            await main(s)
+        finally:
+            lag.cancel()
+            sibling.close()
+            await s.db.close()
+            s.telemetry.sink.close()
+
+    asyncio.run(body())
+
+
+async def _serve(s: Services, shared: Shared) -> None:
+    runner = web.ServerRunner(
+        front(s).server(),
+        handle_signals=False,
+        shutdown_timeout=s.config.limits.drain_seconds,
+    )
+    await runner.setup()
+    context = shared.tls.context if shared.tls is not None else None
+    for listener in shared.listeners:
+        # One connection for each wake-up: asyncio would take as many as the backlog holds, and
+        # the worker that woke first would get them all.
+        await web.SockSite(runner, listener, ssl_context=context, backlog=1).start()
+        listener.listen(_KERNEL_BACKLOG)
+    await _told_to_stop().wait()
+    await runner.cleanup()
+
+
+async def _work(s: Services) -> None:
+    await worker.run(s, _told_to_stop())
+
+
+def _told_to_stop() -> asyncio.Event:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    return stop

@@ -1,0 +1,196 @@
+"""The supervisor: binds, imports, freezes the heap, forks, and keeps its processes alive.
+
+It opens no connection and starts no thread, so that a fork copies nothing that is under way.
+"""
+
+import fcntl
+import gc
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import click
+import msgspec
+
+from moorage import __version__
+from moorage.app import administrator, prepare
+from moorage.auth.credentials import Administrator
+from moorage.cli import process
+from moorage.config import Config
+from moorage.errors import Refused
+from moorage.web.listen import Address, ReloadingTls, bind, parse_address
+from moorage.web.server import require_c_parser
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+_FIRST_BACKOFF = 0.5
+_LAST_BACKOFF = 30.0
+_STEADY_SECONDS = 10.0
+
+
+def serve(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        Refused: something that is needed to start is missing or taken.
+    """
+    require_c_parser()
+    addresses = [parse_address(text) for text in config.listen]
+    listeners = [bind(address) for address in addresses]
+    lock = _lock(config.directory)
+    prepare(config)
+    admin = administrator(config)
+    tls = ReloadingTls(config.tls.cert, config.tls.key) if config.tls.cert else None
+    run_directory = Path(tempfile.mkdtemp(prefix="moorage-"))
+    try:
+        _announce(config, addresses, listeners, admin)
+        gc.collect()
+        gc.freeze()
+        shared = process.Shared(config, admin, listeners, tls, run_directory)
+        sys.exit(Supervisor(shared, inherited=[lock]).run())
+    finally:
+        shutil.rmtree(run_directory, ignore_errors=True)
+
+
+class _Child(msgspec.Struct):
+    """One process: what it runs, since when, and how long to wait before the next try."""
+
+    name: str
+    run: Callable[[], None]
+    pid: int = 0
+    started: float = 0.0
+    backoff: float = _FIRST_BACKOFF
+    start_at: float = 0.0
+
+
+class Supervisor:
+    """Keeps one process per worker and one for jobs running."""
+
+    def __init__(self, shared: process.Shared, inherited: list[int]) -> None:
+        """Plan the processes; `inherited` are descriptors that they must not keep."""
+        self._drain = shared.config.limits.drain_seconds
+        self._inherited = inherited
+        names = [str(number) for number in range(shared.config.worker_count)]
+        self._children = [
+            *(_Child(name, partial(process.serve, shared, name)) for name in names),
+            _Child("jobs", partial(process.run_jobs, shared)),
+        ]
+        self._listeners = shared.listeners
+
+    def run(self) -> int:
+        """Start all, restart what ends by itself, and return the exit code."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        while True:
+            self._start_due()
+            caught = signal.sigtimedwait(_SIGNALS, self._until_next_start())
+            self._reap()
+            if caught is not None and caught.si_signo in (signal.SIGTERM, signal.SIGINT):
+                return self._stop()
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        for child in self._children:
+            if not child.pid and child.start_at <= now:
+                child.started = now
+                child.pid = self._fork(child)
+
+    def _fork(self, child: _Child) -> int:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid:
+            return pid
+        code = 1
+        try:
+            for descriptor in self._inherited:
+                os.close(descriptor)
+            process.begin()
+            child.run()
+            code = 0
+        finally:
+            # Never back into the supervisor's code, whatever happened.
+            if code:
+                traceback.print_exc()
+            os._exit(code)
+
+    def _until_next_start(self) -> float:
+        now = time.monotonic()
+        waits = [child.start_at - now for child in self._children if not child.pid]
+        return max(0.0, min([*waits, 60.0]))
+
+    def _reap(self) -> None:
+        for child in self._children:
+            if child.pid and os.waitpid(child.pid, os.WNOHANG)[0]:
+                steady = time.monotonic() - child.started > _STEADY_SECONDS
+                child.backoff = _FIRST_BACKOFF if steady else min(child.backoff * 2, _LAST_BACKOFF)
+                child.pid = 0
+                child.start_at = time.monotonic() + child.backoff
+                click.echo(f"moorage: process {child.name} ended, starting it again", err=True)
+
+    def _stop(self) -> int:
+        for listener in self._listeners:
+            listener.close()
+        for child in self._children:
+            if child.pid:
+                os.kill(child.pid, signal.SIGTERM)
+        until = time.monotonic() + self._drain + 5
+        while any(child.pid for child in self._children):
+            if time.monotonic() > until:
+                for child in self._children:
+                    if child.pid:
+                        os.kill(child.pid, signal.SIGKILL)
+                return 1
+            signal.sigtimedwait(_SIGNALS, 0.2)
+            for child in self._children:
+                if child.pid and os.waitpid(child.pid, os.WNOHANG)[0]:
+                    child.pid = 0
+        return 0
+
+
+def _lock(directory: Path) -> int:
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(directory / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Refused(
+            f"Another server is using the data directory {directory}.",
+            why="Two servers on one directory would each take the other's jobs and sessions.",
+            do="Stop the other one, or give this one another --data.",
+        ) from error
+    return lock
+
+
+def _announce(
+    config: Config,
+    addresses: list[Address],
+    listeners: list[socket.socket],
+    admin: Administrator | None,
+) -> None:
+    scheme = "https" if config.tls.cert else "http"
+    click.echo(f"Moorage {__version__}, data in {config.directory}", err=True)
+    for address, listener in zip(addresses, listeners, strict=True):
+        if address.path:
+            click.echo(f"  listening on {address}", err=True)
+            continue
+        port = listener.getsockname()[1]
+        shown = "localhost" if address.is_loopback else address.host or "this-host"
+        click.echo(f"  {scheme}://{shown}:{port}/", err=True)
+        click.echo(f"  docker push {shown}:{port}/NAME:TAG", err=True)
+    if admin is not None:
+        return
+    if all(address.is_loopback for address in addresses) and not config.url:
+        click.echo("  Local mode: only you, on this machine, may push, pull and delete.", err=True)
+        return
+    click.echo(
+        "  WARNING: every request will be refused, because nobody can sign in.\n"
+        "  Set MOORAGE_ADMIN_USER and MOORAGE_ADMIN_PASSWORD_FILE, or listen on 127.0.0.1 only.",
+        err=True,
+    )

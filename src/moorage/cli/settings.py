@@ -1,0 +1,40 @@
+"""`moorage config` and `moorage version`."""
+
+import platform
+from importlib.metadata import version
+
+import apsw
+import click
+import msgspec
+
+from moorage import __version__
+from moorage.config import Loaded, flatten
+from moorage.web.listen import parse_address
+
+_STANDS_ON = ("aiohttp", "msgspec", "sqlalchemy", "apsw", "alembic", "structlog")
+
+
+def check(loaded: Loaded) -> None:
+    """Say that the settings are usable; loading them has refused them otherwise."""
+    for address in loaded.config.listen:
+        parse_address(address)
+    changed = sum(origin != "default" for origin in loaded.origins.values())
+    click.echo(f"The settings are usable; {changed} of {len(loaded.origins)} are not the default.")
+
+
+def show(loaded: Loaded, *, origin: bool) -> None:
+    """Print each key with its value, as TOML would write it, and where it came from."""
+    rows = [(key, msgspec.json.encode(value).decode()) for key, value in flatten(loaded.config)]
+    width = max(len(f"{key} = {value}") for key, value in rows)
+    for key, value in rows:
+        line = f"{key} = {value}"
+        click.echo(f"{line:<{width}}  # {loaded.origins[key]}" if origin else line)
+
+
+def versions() -> None:
+    """Print the program's version and those of what it stands on."""
+    click.echo(f"moorage {__version__}")
+    click.echo(f"python {platform.python_version()}")
+    for name in _STANDS_ON:
+        click.echo(f"{name} {version(name)}")
+    click.echo(f"sqlite {apsw.sqlite_lib_version()}")

@@ -1,0 +1,39 @@
+"""The time and fresh identifiers; nothing else in the program asks the system for either."""
+
+import secrets
+import time
+from typing import Protocol
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+class Clock(Protocol):
+    """Where the program gets its time from, so that a test can stand still."""
+
+    def now(self) -> int:
+        """Return the time in milliseconds since 1970, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for measuring how long something took."""
+        ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> int:
+        """Return the time in milliseconds since 1970, UTC."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.perf_counter()
+
+
+def new_id() -> str:
+    """Return 32 hexadecimal digits of 128 random bits: an identifier that can't be guessed."""
+    return secrets.token_hex(16)

@@ -1,0 +1,237 @@
+"""Settings: defaults, a TOML file, the environment, flags; each remembers where it came from.
+
+An unknown key is refused with its line and the nearest known one: a typing error must never turn
+into a default that nobody asked for.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from moorage.errors import Refused
+
+PREFIX = "MOORAGE_"
+GIB = 1 << 30
+
+
+class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The certificate and key, PEM files; read again when they change."""
+
+    cert: str = ""
+    key: str = ""
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is written to standard error: JSON lines, or text for a person at a terminal."""
+
+    format: Literal["auto", "json", "text"] = "auto"
+    access: bool = True
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds that keep one client from taking what all need."""
+
+    manifest_bytes: int = 4 << 20
+    tags_per_push: int = 250
+    body_idle_seconds: float = 60.0
+    keepalive_seconds: float = 75.0
+    drain_seconds: float = 30.0
+    upload_hours: float = 24.0
+    uploads_per_repository: int = 1_000
+    free_bytes: int = GIB
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Every setting of the server, typed; made by `load`."""
+
+    listen: tuple[str, ...] = ("127.0.0.1:5000",)
+    data: str = "~/.local/share/moorage"
+    url: str = ""
+    trusted_proxies: tuple[str, ...] = ()
+    workers: int = 0
+    allow_sparse: Literal["never", "indexes", "always"] = "indexes"
+    visibility: Literal["private", "internal", "public"] = "private"
+    admin_user: str = ""
+    admin_password_file: str = ""
+    tls: Tls = Tls()
+    log: Log = Log()
+    limits: Limits = Limits()
+
+    @property
+    def directory(self) -> Path:
+        """The data directory."""
+        return Path(self.data).expanduser().absolute()
+
+    @property
+    def worker_count(self) -> int:
+        """How many processes serve; 0 in the settings means one for each core, at most 4."""
+        return self.workers or min(os.cpu_count() or 1, 4)
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """The settings, and for each dotted key where its value came from."""
+
+    config: Config
+    origins: Mapping[str, str]
+
+
+def load(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Loaded:
+    """Return the settings; flags win over the environment, that over the file.
+
+    `flags` has dotted keys; None values are flags that were not given.
+
+    Raises:
+        Refused: an unknown key, a value of the wrong kind, or a file that can't be read.
+    """
+    known = dict(_keys(Config))
+    values: dict[str, Any] = {}
+    origins = dict.fromkeys(known, "default")
+    for key, value, origin in (
+        *_from_file(file, known),
+        *_from_environment(environment, known),
+        *((key, value, "flag") for key, value in flags.items() if value is not None),
+    ):
+        values[key] = _typed(key, value, origin, known[key])
+        origins[key] = origin
+    config = msgspec.convert(_nested(values), Config)
+    _check(config, origins)
+    return Loaded(config, origins)
+
+
+def flatten(config: Config) -> Iterator[tuple[str, Any]]:
+    """Yield each dotted key with its value, in the order of the documentation."""
+    for key, _ in _keys(Config):
+        value: Any = config
+        for part in key.split("."):
+            value = getattr(value, part)
+        yield key, value
+
+
+def _keys(struct: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for field in msgspec.structs.fields(struct):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            yield from _keys(field.type, f"{prefix}{field.name}.")
+        else:
+            yield prefix + field.name, field.type
+
+
+def _from_file(file: Path | None, known: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
+    if file is None:
+        return
+    try:
+        text = file.read_text()
+        document = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Refused(
+            f"{file} can't be read.",
+            why=str(error),
+            do="Correct it, or leave --config out.",
+            exit_code=2,
+        ) from error
+    for key, value in _flat(document, ""):
+        line = _line_of(text, key)
+        if key not in known:
+            raise _unknown(f"{file}:{line}", key, known, key)
+        yield key, value, f"{file}:{line}"
+
+
+def _flat(document: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in document.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _line_of(text: str, key: str) -> int:
+    table, _, last = key.rpartition(".")
+    here = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        header = re.fullmatch(r"\[([^\[\]]+)\]\s*(?:#.*)?", stripped)
+        if header is not None:
+            here = header[1].replace(" ", "").replace('"', "")
+        name = stripped.partition("=")[0].strip().strip('"')
+        if (here == table and name == last) or (not here and name == key):
+            return number
+    return 1
+
+
+def _from_environment(
+    environment: Mapping[str, str], known: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, str]]:
+    for name, value in environment.items():
+        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
+            key = name.removeprefix(PREFIX).lower().replace("__", ".")
+            if key not in known:
+                raise _unknown("the environment", name, known, key)
+            yield key, value, f"${name}"
+
+
+def _unknown(where: str, shown: str, known: Mapping[str, Any], key: str) -> Refused:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+    return Refused(
+        f"{where}: there is no setting {shown!r}.",
+        why="An unknown setting is refused, because it would silently do nothing.",
+        do=f"The nearest one is {near[0]!r}. `moorage config show` lists all.",
+        exit_code=2,
+    )
+
+
+def _typed(key: str, value: Any, origin: str, kind: Any) -> Any:
+    if kind == tuple[str, ...] and isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, str) and kind is bool:
+        value = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}.get(
+            value.lower(), value
+        )
+    if key == "allow_sparse" and str(value).lower() in ("true", "false", "1", "0"):
+        value = "always" if str(value).lower() in ("true", "1") else "never"
+    try:
+        return msgspec.convert(value, kind, strict=not isinstance(value, str))
+    except msgspec.ValidationError as error:
+        raise Refused(
+            f"{origin}: {key} can't be {value!r}.",
+            why=str(error),
+            do="docs/configuration.md says what each setting takes.",
+            exit_code=2,
+        ) from error
+
+
+def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for key, value in values.items():
+        *tables, last = key.split(".")
+        place = document
+        for table in tables:
+            place = place.setdefault(table, {})
+        place[last] = value
+    return document
+
+
+def _check(config: Config, origins: Mapping[str, str]) -> None:
+    problem = ""
+    key = ""
+    if bool(config.tls.cert) != bool(config.tls.key):
+        key, problem = "tls.cert", "a certificate needs its key, and a key its certificate"
+    elif bool(config.admin_user) != bool(config.admin_password_file):
+        key, problem = "admin_user", "admin_user and admin_password_file go together"
+    elif "*" in config.trusted_proxies:
+        key, problem = "trusted_proxies", "trusting every proxy would let anybody be anybody"
+    elif config.url and not re.fullmatch(r"https?://[^/\s?#]+", config.url):
+        key, problem = "url", "it is the address that clients use, as https://registry.example"
+    elif not config.listen or not 0 <= config.workers <= 256:
+        key, problem = "workers", "from 0 (one for each core, at most 4) to 256"
+    if problem:
+        raise Refused(
+            f"{origins[key]}: {key} is not usable.",
+            why=problem[0].upper() + problem[1:] + ".",
+            do="Correct it, or leave it out.",
+            exit_code=2,
+        )

@@ -1,0 +1,269 @@
+"""Blobs, their digests, and which repository has which."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from moorage.db.engine import Query, Tx
+from moorage.db.repositories import LIVE, repository_of
+from moorage.db.schema import (
+    blob,
+    blob_digest,
+    delete_queue,
+    repository,
+    repository_blob,
+    usage_delta,
+)
+from moorage.model.artifacts import Blob, Repository
+from moorage.oci.digest import Digest
+from moorage.oci.names import RepositoryName
+
+_IS_LIVE: sa.ColumnClause[str] = sa.literal_column("'live'")
+
+_linked = (
+    sa.select(blob.c.id, blob.c.size, blob.c.location)
+    .select_from(blob_digest)
+    .join(blob, blob.c.id == blob_digest.c.blob_id)
+    .join(repository_blob, repository_blob.c.blob_id == blob.c.id)
+    .where(blob_digest.c.digest == sa.bindparam("digest"))
+    .where(blob.c.state == _IS_LIVE)
+    .where(repository_blob.c.trash_until == LIVE)
+)
+FIND_LINKED = Query(
+    "find_linked_blob",
+    _linked.where(repository_blob.c.repository_id == sa.bindparam("repository_id")),
+)
+# One statement for a pull: the repository with its facts, and the blob if it is there.
+FIND_FOR_PULL = Query(
+    "find_blob_for_pull",
+    sa.select(
+        repository.c.id,
+        repository.c.namespace_id,
+        repository.c.name,
+        repository.c.visibility,
+        blob.c.id,
+        blob.c.size,
+        blob.c.location,
+        repository_blob.c.lease_until,
+    )
+    .select_from(
+        repository.outerjoin(blob_digest, blob_digest.c.digest == sa.bindparam("digest"))
+        .outerjoin(
+            repository_blob,
+            sa.and_(
+                repository_blob.c.repository_id == repository.c.id,
+                repository_blob.c.blob_id == blob_digest.c.blob_id,
+                repository_blob.c.trash_until == LIVE,
+            ),
+        )
+        .outerjoin(
+            blob,
+            sa.and_(blob.c.id == repository_blob.c.blob_id, blob.c.state == _IS_LIVE),
+        )
+    )
+    .where(repository.c.name == sa.bindparam("name"))
+    .where(repository.c.trash_until == LIVE),
+)
+LIST_HOLDERS = Query(
+    "list_holders_of_blob",
+    sa.select(
+        repository.c.id,
+        repository.c.namespace_id,
+        repository.c.name,
+        repository.c.visibility,
+    )
+    .select_from(blob_digest)
+    .join(repository_blob, repository_blob.c.blob_id == blob_digest.c.blob_id)
+    .join(repository, repository.c.id == repository_blob.c.repository_id)
+    .where(blob_digest.c.digest == sa.bindparam("digest"))
+    .where(repository_blob.c.trash_until == LIVE)
+    .where(repository.c.trash_until == LIVE)
+    .limit(sa.bindparam("limit")),
+)
+FIND_BLOB = Query(
+    "find_blob",
+    sa.select(blob.c.id, blob.c.size, blob.c.location)
+    .select_from(blob_digest)
+    .join(blob, blob.c.id == blob_digest.c.blob_id)
+    .where(blob_digest.c.digest == sa.bindparam("digest")),
+)
+ADD_BLOB = Query(
+    "add_blob",
+    sqlite.insert(blob)
+    .values(
+        size=sa.bindparam("size"),
+        location=sa.bindparam("location"),
+        state=_IS_LIVE,
+        created_at=sa.bindparam("now"),
+    )
+    .returning(blob.c.id),
+)
+HEAL_BLOB = Query(
+    "heal_blob",
+    sa.update(blob)
+    .where(blob.c.id == sa.bindparam("blob_id"))
+    .values(location=sa.bindparam("new_location"), state=_IS_LIVE),
+)
+ADD_DIGEST = Query(
+    "add_blob_digest",
+    sqlite.insert(blob_digest)
+    .values(digest=sa.bindparam("digest"), blob_id=sa.bindparam("blob_id"))
+    .on_conflict_do_nothing(),
+)
+IS_COUNTED = Query(
+    "is_blob_counted",
+    sa.select(repository_blob.c.blob_id)
+    .where(repository_blob.c.namespace_id == sa.bindparam("namespace_id"))
+    .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
+    .limit(sa.literal_column("1")),
+)
+ADD_USAGE = Query(
+    "add_usage",
+    sa.insert(usage_delta).values(
+        namespace_id=sa.bindparam("namespace_id"),
+        bytes=sa.bindparam("bytes"),
+        at=sa.bindparam("now"),
+    ),
+)
+_link = sqlite.insert(repository_blob).values(
+    repository_id=sa.bindparam("repository_id"),
+    blob_id=sa.bindparam("blob_id"),
+    namespace_id=sa.bindparam("namespace_id"),
+    lease_until=sa.bindparam("lease_until"),
+    trash_until=LIVE,
+)
+LINK = Query(
+    "link_blob",
+    _link.on_conflict_do_update(
+        index_elements=[repository_blob.c.repository_id, repository_blob.c.blob_id],
+        set_={"lease_until": _link.excluded.lease_until, "trash_until": LIVE},
+    ),
+)
+EXTEND_LEASE = Query(
+    "extend_lease",
+    sa.update(repository_blob)
+    .where(repository_blob.c.repository_id == sa.bindparam("repository_key"))
+    .where(repository_blob.c.blob_id == sa.bindparam("blob_key"))
+    .where(repository_blob.c.trash_until == LIVE)
+    .values(lease_until=sa.bindparam("lease")),
+)
+TRASH_LINK = Query(
+    "trash_blob_link",
+    sa.update(repository_blob)
+    .where(repository_blob.c.repository_id == sa.bindparam("repository_key"))
+    .where(repository_blob.c.blob_id == sa.bindparam("blob_key"))
+    .where(repository_blob.c.trash_until == LIVE)
+    .values(trash_until=sa.bindparam("until"), lease_until=LIVE),
+)
+QUEUE_DELETE = Query(
+    "queue_delete",
+    sqlite.insert(delete_queue)
+    .values(
+        location=sa.bindparam("location"),
+        not_before=sa.bindparam("not_before"),
+        reason=sa.bindparam("reason"),
+    )
+    .on_conflict_do_nothing(),
+)
+LIST_DELETES = Query(
+    "list_due_deletes",
+    sa.select(delete_queue.c.location)
+    .where(delete_queue.c.not_before <= sa.bindparam("now"))
+    .order_by(delete_queue.c.not_before)
+    .limit(sa.bindparam("limit")),
+)
+END_DELETE = Query(
+    "end_delete",
+    sa.delete(delete_queue).where(delete_queue.c.location == sa.bindparam("location")),
+)
+
+
+async def find_linked(tx: Tx, repository_id: int, digest: Digest) -> Blob | None:
+    """Return the repository's live blob of that digest or alias."""
+    row = await tx.one(FIND_LINKED, repository_id=repository_id, digest=digest.key)
+    return Blob(*row) if row else None
+
+
+async def find_for_pull(
+    tx: Tx, name: RepositoryName, digest: Digest
+) -> tuple[Repository | None, Blob | None, int]:
+    """Return the repository, its blob of that digest, and until when the blob is leased."""
+    row = await tx.one(FIND_FOR_PULL, name=name, digest=digest.key)
+    if row is None:
+        return None, None, 0
+    found = Blob(row[4], row[5], row[6]) if row[4] is not None else None
+    return repository_of(row[:4]), found, row[7] or 0
+
+
+async def list_holders(tx: Tx, digest: Digest, limit: int) -> list[Repository]:
+    """Return up to `limit` live repositories that have the blob."""
+    rows = await tx.many(LIST_HOLDERS, digest=digest.key, limit=limit)
+    return [repository_of(row) for row in rows]
+
+
+async def put_blob(
+    tx: Tx,
+    digests: tuple[Digest, ...],
+    size: int,
+    location: str,
+    now: int,
+    keep_until: int,
+) -> int:
+    """Return the id of the blob that the location holds; the first digest is its identity.
+
+    A blob that was there already gets the new location: these bytes have just been verified, the
+    old ones have not, so a push heals a damaged blob. The old location is deleted later.
+    """
+    known = await tx.one(FIND_BLOB, digest=digests[0].key)
+    if known is None:
+        row = await tx.one(ADD_BLOB, size=size, location=location, now=now)
+        assert row is not None  # noqa: S101 - an INSERT with RETURNING
+        number: int = row[0]
+    else:
+        number = known[0]
+        await tx.run(HEAL_BLOB, blob_id=number, new_location=location)
+        await tx.run(QUEUE_DELETE, location=known[2], not_before=keep_until, reason="replaced")
+    for digest in digests:
+        await tx.run(ADD_DIGEST, digest=digest.key, blob_id=number)
+    return number
+
+
+async def link_blob(
+    tx: Tx, repository: Repository, blob_id: int, size: int, now: int, lease_until: int
+) -> None:
+    """Give the blob to the repository, live and leased; its namespace is charged once."""
+    counted = await tx.one(IS_COUNTED, namespace_id=repository.namespace_id, blob_id=blob_id)
+    if counted is None:
+        await tx.run(ADD_USAGE, namespace_id=repository.namespace_id, bytes=size, now=now)
+    await tx.run(
+        LINK,
+        repository_id=repository.id,
+        blob_id=blob_id,
+        namespace_id=repository.namespace_id,
+        lease_until=lease_until,
+    )
+
+
+async def extend_lease(tx: Tx, repository_id: int, blob_id: int, lease_until: int) -> None:
+    """Keep collection away from the blob until then."""
+    await tx.run(EXTEND_LEASE, repository_key=repository_id, blob_key=blob_id, lease=lease_until)
+
+
+async def trash_link(tx: Tx, repository_id: int, blob_id: int, until: int) -> bool:
+    """Take the blob from the repository and tell whether it was there."""
+    changed = await tx.run(TRASH_LINK, repository_key=repository_id, blob_key=blob_id, until=until)
+    return bool(changed)
+
+
+async def queue_delete(tx: Tx, location: str, not_before: int, reason: str) -> None:
+    """Have the location, which no row names any more, deleted after that time."""
+    await tx.run(QUEUE_DELETE, location=location, not_before=not_before, reason=reason)
+
+
+async def list_due_deletes(tx: Tx, now: int, limit: int) -> list[str]:
+    """Return up to `limit` locations whose time has come."""
+    return [row[0] for row in await tx.many(LIST_DELETES, now=now, limit=limit)]
+
+
+async def end_delete(tx: Tx, location: str) -> None:
+    """Take the location, now deleted, from the queue."""
+    await tx.run(END_DELETE, location=location)

@@ -1,0 +1,131 @@
+"""The outbox of events, the feed that one job makes of it, and the audit trail."""
+
+import sqlalchemy as sa
+
+from moorage.db.engine import Query, Tx
+from moorage.db.schema import audit, event_feed, event_outbox
+
+ADD_EVENT = Query(
+    "add_event",
+    sa.insert(event_outbox).values(
+        kind=sa.bindparam("kind"),
+        repository_id=sa.bindparam("repository_id"),
+        payload=sa.bindparam("payload"),
+        at=sa.bindparam("now"),
+    ),
+)
+ADD_AUDIT = Query(
+    "add_audit",
+    sa.insert(audit).values(
+        at=sa.bindparam("now"),
+        actor=sa.bindparam("actor"),
+        credential=sa.bindparam("credential"),
+        request_id=sa.bindparam("request_id"),
+        action=sa.bindparam("action"),
+        repository_id=sa.bindparam("repository_id"),
+        detail=sa.bindparam("detail"),
+        seal=sa.literal_column("x''"),
+    ),
+)
+LIST_OUTBOX = Query(
+    "list_outbox",
+    sa.select(
+        event_outbox.c.id,
+        event_outbox.c.kind,
+        event_outbox.c.repository_id,
+        event_outbox.c.payload,
+        event_outbox.c.at,
+    )
+    .order_by(event_outbox.c.id)
+    .limit(sa.bindparam("limit")),
+)
+END_OUTBOX = Query(
+    "end_outbox",
+    sa.delete(event_outbox).where(event_outbox.c.id == sa.bindparam("event_id")),
+)
+LAST_PLACE = Query(
+    "last_feed_place",
+    sa.select(event_feed.c.place).order_by(event_feed.c.place.desc()).limit(sa.literal_column("1")),
+)
+ADD_TO_FEED = Query(
+    "add_to_feed",
+    sa.insert(event_feed).values(
+        place=sa.bindparam("place"),
+        kind=sa.bindparam("kind"),
+        repository_id=sa.bindparam("repository_id"),
+        payload=sa.bindparam("payload"),
+        at=sa.bindparam("now"),
+    ),
+)
+LIST_OLD_PLACES = Query(
+    "list_old_feed_places",
+    sa.select(event_feed.c.place)
+    .where(event_feed.c.at < sa.bindparam("before"))
+    .order_by(event_feed.c.at)
+    .limit(sa.bindparam("limit")),
+)
+END_PLACE = Query(
+    "end_feed_place",
+    sa.delete(event_feed).where(event_feed.c.place == sa.bindparam("feed_place")),
+)
+
+
+async def add_event(tx: Tx, kind: str, repository_id: int, payload: bytes, now: int) -> None:
+    """Put an event into the outbox, in the transaction of what it tells."""
+    await tx.run(ADD_EVENT, kind=kind, repository_id=repository_id, payload=payload, now=now)
+
+
+async def add_audit(  # noqa: PLR0913 - one row
+    tx: Tx,
+    *,
+    actor: str,
+    credential: str,
+    request_id: str,
+    action: str,
+    repository_id: int,
+    detail: bytes,
+    now: int,
+) -> None:
+    """Write down who did what, in the transaction that did it."""
+    await tx.run(
+        ADD_AUDIT,
+        actor=actor,
+        credential=credential,
+        request_id=request_id,
+        action=action,
+        repository_id=repository_id,
+        detail=detail,
+        now=now,
+    )
+
+
+async def fan_out(tx: Tx, limit: int) -> int:
+    """Move up to `limit` events from the outbox to the feed, in order; return how many.
+
+    Only the one fan-out job calls this: the feed's places are without gaps because of it.
+    """
+    waiting = await tx.many(LIST_OUTBOX, limit=limit)
+    last = await tx.one(LAST_PLACE)
+    place = last[0] if last else 0
+    for number, kind, repository_id, payload, at in waiting:
+        place += 1
+        await tx.run(
+            ADD_TO_FEED,
+            place=place,
+            kind=kind,
+            repository_id=repository_id,
+            payload=payload,
+            now=at,
+        )
+        await tx.run(END_OUTBOX, event_id=number)
+    return len(waiting)
+
+
+async def trim_feed(tx: Tx, before: int, limit: int) -> int:
+    """Forget up to `limit` events older than `before`, but never the newest; return how many."""
+    newest = await tx.one(LAST_PLACE)
+    old = await tx.many(LIST_OLD_PLACES, before=before, limit=limit)
+    ended = [place for (place,) in old if newest is None or place != newest[0]]
+    for place in ended:
+        await tx.run(END_PLACE, feed_place=place)
+    return len(ended)

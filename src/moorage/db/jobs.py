@@ -1,0 +1,292 @@
+"""The job queue's table and the schedule: claims with a lease and a fencing epoch."""
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from moorage.db.engine import Query, Row, Tx
+from moorage.db.schema import job, job_schedule
+
+_WAITING: sa.ColumnClause[str] = sa.literal_column("'waiting'")
+_RUNNING: sa.ColumnClause[str] = sa.literal_column("'running'")
+_NOTHING: sa.ColumnClause[int] = sa.literal_column("0")
+_NO_TEXT: sa.ColumnClause[str] = sa.literal_column("''")
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A job as its worker or a person sees it; times in milliseconds."""
+
+    id: int
+    name: str
+    key: str
+    payload: bytes
+    state: str
+    run_at: int
+    attempts: int
+    max_attempts: int
+    lease_until: int
+    epoch: int
+    error: str
+    finished_at: int
+
+
+_COLUMNS = (
+    job.c.id,
+    job.c.name,
+    job.c.key,
+    job.c.payload,
+    job.c.state,
+    job.c.run_at,
+    job.c.attempts,
+    job.c.max_attempts,
+    job.c.lease_until,
+    job.c.epoch,
+    job.c.error,
+    job.c.finished_at,
+)
+
+FIND_WAITING = Query(
+    "find_waiting_job",
+    sa.select(job.c.id)
+    .where(job.c.name == sa.bindparam("name"))
+    .where(job.c.key == sa.bindparam("key"))
+    .where(job.c.state == _WAITING)
+    .limit(sa.literal_column("1")),
+)
+ADD_JOB = Query(
+    "add_job",
+    sa.insert(job)
+    .values(
+        name=sa.bindparam("name"),
+        key=sa.bindparam("key"),
+        payload=sa.bindparam("payload"),
+        state=_WAITING,
+        priority=sa.bindparam("priority"),
+        run_at=sa.bindparam("run_at"),
+        attempts=_NOTHING,
+        max_attempts=sa.bindparam("max_attempts"),
+        worker=_NO_TEXT,
+        lease_until=_NOTHING,
+        epoch=_NOTHING,
+        error=_NO_TEXT,
+        created_at=sa.bindparam("now"),
+        finished_at=_NOTHING,
+    )
+    .returning(job.c.id),
+)
+_next = (
+    sa.select(job.c.id)
+    .where(job.c.state == _WAITING)
+    .where(job.c.run_at <= sa.bindparam("now"))
+    .order_by(job.c.priority, job.c.run_at, job.c.id)
+    .limit(sa.literal_column("1"))
+    .scalar_subquery()
+)
+CLAIM_JOB = Query(
+    "claim_job",
+    sa.update(job)
+    .where(job.c.id == _next)
+    .values(
+        state=_RUNNING,
+        worker=sa.bindparam("new_worker"),
+        lease_until=sa.bindparam("new_lease"),
+        epoch=job.c.epoch + sa.literal_column("1"),
+        attempts=job.c.attempts + sa.literal_column("1"),
+    )
+    .returning(*_COLUMNS),
+)
+RELEASE_EXPIRED = Query(
+    "release_expired_jobs",
+    sa.update(job)
+    .where(job.c.state == _RUNNING)
+    .where(job.c.lease_until < sa.bindparam("now"))
+    .values(
+        state=sa.case(
+            (job.c.attempts >= job.c.max_attempts, sa.literal_column("'dead'")),
+            else_=_WAITING,
+        ),
+        error=sa.literal_column("'its worker stopped before it was done'"),
+    ),
+)
+FIND_EXPIRED = Query(
+    "find_expired_job",
+    sa.select(job.c.id)
+    .where(job.c.state == _RUNNING)
+    .where(job.c.lease_until < sa.bindparam("now"))
+    .limit(sa.literal_column("1")),
+)
+_held = (
+    sa.and_(
+        job.c.id == sa.bindparam("job_id"),
+        job.c.epoch == sa.bindparam("held_epoch"),
+        job.c.state == _RUNNING,
+    ),
+)
+HOLD_JOB = Query(
+    "hold_job",
+    sa.update(job).where(*_held).values(lease_until=sa.bindparam("new_lease")),
+)
+END_JOB = Query(
+    "end_job",
+    sa.update(job)
+    .where(*_held)
+    .values(
+        state=sa.bindparam("new_state"),
+        error=sa.bindparam("new_error"),
+        run_at=sa.bindparam("new_run_at"),
+        finished_at=sa.bindparam("new_finished_at"),
+    ),
+)
+LIST_JOBS = Query(
+    "list_jobs",
+    sa.select(*_COLUMNS)
+    .where(job.c.id < sa.bindparam("before"))
+    .order_by(job.c.id.desc())
+    .limit(sa.bindparam("limit")),
+)
+FORGET_JOBS = Query(
+    "forget_jobs",
+    sa.delete(job)
+    .where(job.c.state == sa.literal_column("'done'"))
+    .where(job.c.finished_at < sa.bindparam("before")),
+)
+ADD_SCHEDULE = Query(
+    "add_schedule",
+    sqlite.insert(job_schedule)
+    .values(
+        name=sa.bindparam("name"),
+        every=sa.bindparam("every"),
+        next_at=sa.bindparam("next_at"),
+    )
+    .on_conflict_do_update(
+        index_elements=[job_schedule.c.name], set_={"every": sa.bindparam("new_every")}
+    ),
+)
+LIST_DUE = Query(
+    "list_due_schedules",
+    sa.select(job_schedule.c.name, job_schedule.c.every, job_schedule.c.next_at).where(
+        job_schedule.c.next_at <= sa.bindparam("now")
+    ),
+)
+ADVANCE_SCHEDULE = Query(
+    "advance_schedule",
+    sa.update(job_schedule)
+    .where(job_schedule.c.name == sa.bindparam("schedule"))
+    .where(job_schedule.c.next_at == sa.bindparam("seen"))
+    .values(next_at=sa.bindparam("new_next")),
+)
+FIND_NEXT = Query(
+    "find_next_due",
+    sa.select(
+        sa.select(job.c.run_at)
+        .where(job.c.state == _WAITING)
+        .order_by(job.c.priority, job.c.run_at)
+        .limit(sa.literal_column("1"))
+        .scalar_subquery(),
+        sa.select(job_schedule.c.next_at)
+        .order_by(job_schedule.c.next_at)
+        .limit(sa.literal_column("1"))
+        .scalar_subquery(),
+    ),
+)
+
+
+def _job(row: Row) -> Job:
+    return Job(*row)
+
+
+async def add_job(  # noqa: PLR0913 - one row
+    tx: Tx,
+    name: str,
+    payload: bytes,
+    *,
+    key: str = "",
+    run_at: int,
+    now: int,
+    priority: int = 100,
+    max_attempts: int = 10,
+) -> int:
+    """Add a job and return its id; with a key, the one that waits already is returned instead."""
+    if key:
+        waiting = await tx.one(FIND_WAITING, name=name, key=key)
+        if waiting is not None:
+            found: int = waiting[0]
+            return found
+    row = await tx.one(
+        ADD_JOB,
+        name=name,
+        key=key,
+        payload=payload,
+        priority=priority,
+        run_at=run_at,
+        max_attempts=max_attempts,
+        now=now,
+    )
+    assert row is not None  # noqa: S101 - an INSERT with RETURNING
+    number: int = row[0]
+    return number
+
+
+async def claim_job(tx: Tx, worker: str, now: int, lease_until: int) -> Job | None:
+    """Take the most urgent due job, after giving back what dead workers held."""
+    await tx.run(RELEASE_EXPIRED, now=now)
+    row = await tx.one(CLAIM_JOB, now=now, new_worker=worker, new_lease=lease_until)
+    return _job(row) if row else None
+
+
+async def has_expired(tx: Tx, now: int) -> bool:
+    """Tell whether a worker has stopped under a job."""
+    return await tx.one(FIND_EXPIRED, now=now) is not None
+
+
+async def hold_job(tx: Tx, held: Job, lease_until: int) -> bool:
+    """Extend the lease; False when it was lost, and the transaction must be given up."""
+    return bool(
+        await tx.run(HOLD_JOB, job_id=held.id, held_epoch=held.epoch, new_lease=lease_until)
+    )
+
+
+async def end_job(tx: Tx, held: Job, *, state: str, error: str, run_at: int, now: int) -> bool:
+    """Set the job done, waiting again or dead; False when the lease was lost."""
+    ended = await tx.run(
+        END_JOB,
+        job_id=held.id,
+        held_epoch=held.epoch,
+        new_state=state,
+        new_error=error,
+        new_run_at=run_at,
+        new_finished_at=0 if state == "waiting" else now,
+    )
+    return bool(ended)
+
+
+async def list_jobs(tx: Tx, before: int, limit: int) -> list[Job]:
+    """Return up to `limit` jobs with an id below `before`, newest first."""
+    return [_job(row) for row in await tx.many(LIST_JOBS, before=before, limit=limit)]
+
+
+async def forget_jobs(tx: Tx, before: int) -> int:
+    """Forget the jobs that were done before that time; dead ones stay for a person to see."""
+    return await tx.run(FORGET_JOBS, before=before)
+
+
+async def put_schedule(tx: Tx, name: str, every: int, now: int) -> None:
+    """Have the job run every so many milliseconds, from now on if it is new."""
+    await tx.run(ADD_SCHEDULE, name=name, every=every, next_at=now, new_every=every)
+
+
+async def fire_due(tx: Tx, now: int) -> list[str]:
+    """Enqueue the jobs whose time has come, each once however many times it was missed."""
+    fired = []
+    for name, every, next_at in await tx.many(LIST_DUE, now=now):
+        if await tx.run(ADVANCE_SCHEDULE, schedule=name, seen=next_at, new_next=now + every):
+            await add_job(tx, name, b"", key="schedule", run_at=now, now=now)
+            fired.append(name)
+    return fired
+
+
+async def find_next(tx: Tx) -> int | None:
+    """Return when the next job or schedule is due, None if nothing is."""
+    row = await tx.one(FIND_NEXT)
+    times = [time for time in row or () if time is not None]
+    return min(times) if times else None

@@ -1,0 +1,339 @@
+"""Manifests, the digests they can be asked by, and what they name."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from moorage.db.engine import Query, Row, Tx
+from moorage.db.repositories import LIVE, repository_of
+from moorage.db.schema import (
+    manifest,
+    manifest_digest,
+    manifest_reference,
+    repository,
+    tag,
+)
+from moorage.model.artifacts import Repository, StoredManifest
+from moorage.oci.digest import Digest
+from moorage.oci.names import Reference, RepositoryName
+
+
+class Child(msgspec.Struct, frozen=True):
+    """What a manifest names: the role it gives it, and what the repository has by that digest."""
+
+    role: str
+    digest: Digest
+    kind: str
+    id: int
+
+
+def _for_pull(title: str, by: sa.Table, *, raw: bool) -> Query:
+    key = by.c.name if by is tag else by.c.digest
+    columns: list[sa.ColumnElement[Any]] = [
+        manifest.c.id,
+        manifest.c.identity,
+        by.c.digest,
+        manifest.c.media_type,
+    ]
+    columns += [manifest.c.size, manifest.c.raw if raw else sa.literal_column("x''")]
+    facts = (
+        repository.c.id,
+        repository.c.namespace_id,
+        repository.c.name,
+        repository.c.visibility,
+    )
+    return Query(
+        title,
+        sa.select(*facts, *columns)
+        .select_from(
+            repository.outerjoin(
+                by,
+                sa.and_(
+                    by.c.repository_id == repository.c.id,
+                    key == sa.bindparam("reference"),
+                ),
+            ).outerjoin(
+                manifest,
+                sa.and_(manifest.c.id == by.c.manifest_id, manifest.c.trash_until == LIVE),
+            )
+        )
+        .where(repository.c.name == sa.bindparam("name"))
+        .where(repository.c.trash_until == LIVE),
+    )
+
+
+PULL_BY_TAG = _for_pull("pull_manifest_by_tag", tag, raw=True)
+PULL_BY_DIGEST = _for_pull("pull_manifest_by_digest", manifest_digest, raw=True)
+HEAD_BY_TAG = _for_pull("head_manifest_by_tag", tag, raw=False)
+HEAD_BY_DIGEST = _for_pull("head_manifest_by_digest", manifest_digest, raw=False)
+
+_by_digest = (
+    sa.select(manifest.c.id, manifest.c.size, manifest.c.identity)
+    .select_from(manifest_digest)
+    .join(manifest, manifest.c.id == manifest_digest.c.manifest_id)
+    .where(manifest_digest.c.repository_id == sa.bindparam("repository_id"))
+    .where(manifest_digest.c.digest == sa.bindparam("digest"))
+)
+FIND_LIVE = Query("find_live_manifest", _by_digest.where(manifest.c.trash_until == LIVE))
+FIND_ANY = Query(
+    "find_manifest_by_identity",
+    sa.select(manifest.c.id, manifest.c.media_type, manifest.c.trash_until)
+    .where(manifest.c.repository_id == sa.bindparam("repository_id"))
+    .where(manifest.c.identity == sa.bindparam("identity")),
+)
+ADD_MANIFEST = Query(
+    "add_manifest",
+    sqlite.insert(manifest)
+    .values(
+        repository_id=sa.bindparam("repository_id"),
+        identity=sa.bindparam("identity"),
+        media_type=sa.bindparam("media_type"),
+        artifact_type=sa.bindparam("artifact_type"),
+        subject=sa.bindparam("subject"),
+        listed=sa.bindparam("listed"),
+        size=sa.bindparam("size"),
+        created_at=sa.bindparam("now"),
+        trash_until=LIVE,
+        raw=sa.bindparam("raw"),
+    )
+    .on_conflict_do_nothing()
+    .returning(manifest.c.id),
+)
+REVIVE = Query(
+    "revive_manifest",
+    sa.update(manifest)
+    .where(manifest.c.id == sa.bindparam("manifest_id"))
+    .values(trash_until=LIVE),
+)
+ADD_DIGEST = Query(
+    "add_manifest_digest",
+    sqlite.insert(manifest_digest)
+    .values(
+        repository_id=sa.bindparam("repository_id"),
+        digest=sa.bindparam("digest"),
+        manifest_id=sa.bindparam("manifest_id"),
+    )
+    .on_conflict_do_nothing(),
+)
+ADD_REFERENCE = Query(
+    "add_reference",
+    sa.insert(manifest_reference).values(
+        manifest_id=sa.bindparam("manifest_id"),
+        position=sa.bindparam("position"),
+        repository_id=sa.bindparam("repository_id"),
+        role=sa.bindparam("role"),
+        child_digest=sa.bindparam("child_digest"),
+        kind=sa.bindparam("kind"),
+        child_id=sa.bindparam("child_id"),
+    ),
+)
+RESOLVE = Query(
+    "resolve_references",
+    sa.update(manifest_reference)
+    .where(manifest_reference.c.repository_id == sa.bindparam("repository_key"))
+    .where(manifest_reference.c.child_digest == sa.bindparam("digest"))
+    .where(manifest_reference.c.kind == sa.literal_column("'absent'"))
+    .values(kind=sa.bindparam("new_kind"), child_id=sa.bindparam("new_child")),
+)
+ADOPT_REFERRERS = Query(
+    "adopt_referrers",
+    sa.update(manifest)
+    .where(manifest.c.repository_id == sa.bindparam("repository_key"))
+    .where(manifest.c.subject == sa.bindparam("alias"))
+    .values(subject=sa.bindparam("new_subject")),
+)
+_parents = (
+    sa.select(manifest.c.identity)
+    .select_from(manifest_reference)
+    .join(manifest, manifest.c.id == manifest_reference.c.manifest_id)
+    .where(manifest_reference.c.repository_id == sa.bindparam("repository_id"))
+    .where(manifest_reference.c.kind == sa.bindparam("kind"))
+    .where(manifest_reference.c.child_id == sa.bindparam("child_id"))
+    .where(manifest_reference.c.role != sa.literal_column("'subject'"))
+    .where(manifest.c.trash_until == LIVE)
+    .limit(sa.literal_column("1"))
+)
+FIND_PARENT = Query("find_parent", _parents)
+TRASH = Query(
+    "trash_manifest",
+    sa.update(manifest)
+    .where(manifest.c.id == sa.bindparam("manifest_id"))
+    .where(manifest.c.trash_until == LIVE)
+    .values(trash_until=sa.bindparam("until")),
+)
+_referrers = (
+    sa.select(manifest.c.id, manifest.c.listed)
+    .where(manifest.c.repository_id == sa.bindparam("repository_id"))
+    .where(manifest.c.subject == sa.bindparam("subject"))
+    .where(manifest.c.trash_until == LIVE)
+    .where(manifest.c.id < sa.bindparam("before"))
+    .order_by(manifest.c.id.desc())
+    .limit(sa.bindparam("limit"))
+)
+LIST_REFERRERS = Query("list_referrers", _referrers)
+LIST_REFERRERS_OF_TYPE = Query(
+    "list_referrers_of_type",
+    _referrers.where(manifest.c.artifact_type == sa.bindparam("artifact_type")),
+)
+
+
+def _stored(row: Row) -> StoredManifest:
+    number, identity, digest, media_type, size, raw = row
+    return StoredManifest(
+        number,
+        Digest.from_key(identity),
+        Digest.from_key(digest),
+        media_type,
+        size,
+        raw,
+    )
+
+
+async def find_for_pull(
+    tx: Tx, name: RepositoryName, reference: Reference, *, raw: bool
+) -> tuple[Repository | None, StoredManifest | None]:
+    """Return the repository and its manifest by tag or digest; `raw` asks for its bytes too."""
+    if isinstance(reference, Digest):
+        query = PULL_BY_DIGEST if raw else HEAD_BY_DIGEST
+        row = await tx.one(query, name=name, reference=reference.key)
+    else:
+        row = await tx.one(PULL_BY_TAG if raw else HEAD_BY_TAG, name=name, reference=reference)
+    if row is None:
+        return None, None
+    return (
+        repository_of(row[:4]),
+        _stored(row[4:]) if row[4] is not None else None,
+    )
+
+
+async def find_live(tx: Tx, repository_id: int, digest: Digest) -> tuple[int, int, Digest] | None:
+    """Return the id, size and identity of the repository's live manifest of that digest."""
+    row = await tx.one(FIND_LIVE, repository_id=repository_id, digest=digest.key)
+    return (row[0], row[1], Digest.from_key(row[2])) if row else None
+
+
+async def find_any(tx: Tx, repository_id: int, identity: Digest) -> tuple[int, str, int] | None:
+    """Return the id, media type and end of trash of a manifest, live or not."""
+    row = await tx.one(FIND_ANY, repository_id=repository_id, identity=identity.key)
+    return (row[0], row[1], row[2]) if row else None
+
+
+async def add_manifest(  # noqa: PLR0913 - one row
+    tx: Tx,
+    repository_id: int,
+    identity: Digest,
+    *,
+    media_type: str,
+    artifact_type: str,
+    subject: Digest | None,
+    listed: bytes,
+    raw: bytes,
+    now: int,
+) -> int:
+    """Add the manifest, which is not there yet, and return its id."""
+    row = await tx.one(
+        ADD_MANIFEST,
+        repository_id=repository_id,
+        identity=identity.key,
+        media_type=media_type,
+        artifact_type=artifact_type,
+        subject=subject.key if subject else b"",
+        listed=listed,
+        size=len(raw),
+        now=now,
+        raw=raw,
+    )
+    assert row is not None  # noqa: S101 - the caller looked, in this transaction
+    number: int = row[0]
+    return number
+
+
+async def add_references(
+    tx: Tx, repository_id: int, manifest_id: int, children: Sequence[Child]
+) -> None:
+    """Note what the manifest names, in its own order."""
+    rows = [
+        {
+            "manifest_id": manifest_id,
+            "position": position,
+            "repository_id": repository_id,
+            "role": child.role,
+            "child_digest": child.digest.key,
+            "kind": child.kind,
+            "child_id": child.id,
+        }
+        for position, child in enumerate(children)
+    ]
+    await tx.run_many(ADD_REFERENCE, rows)
+
+
+async def revive(tx: Tx, manifest_id: int) -> None:
+    """Take the manifest out of the trash."""
+    await tx.run(REVIVE, manifest_id=manifest_id)
+
+
+async def add_digest(
+    tx: Tx, repository_id: int, manifest_id: int, digest: Digest, identity: Digest
+) -> None:
+    """Let the manifest be asked by the digest: what named it before it was there now finds it."""
+    added = await tx.run(
+        ADD_DIGEST,
+        repository_id=repository_id,
+        digest=digest.key,
+        manifest_id=manifest_id,
+    )
+    if added and digest != identity:
+        await tx.run(
+            ADOPT_REFERRERS,
+            repository_key=repository_id,
+            alias=digest.key,
+            new_subject=identity.key,
+        )
+    await resolve(tx, repository_id, digest, "manifest", manifest_id)
+
+
+async def resolve(tx: Tx, repository_id: int, digest: Digest, kind: str, child_id: int) -> None:
+    """Tell the manifests that named absent content by this digest that it has arrived."""
+    await tx.run(
+        RESOLVE,
+        repository_key=repository_id,
+        digest=digest.key,
+        new_kind=kind,
+        new_child=child_id,
+    )
+
+
+async def find_parent(tx: Tx, repository_id: int, kind: str, child_id: int) -> Digest | None:
+    """Return a live manifest that names the content, as anything but its subject."""
+    row = await tx.one(FIND_PARENT, repository_id=repository_id, kind=kind, child_id=child_id)
+    return Digest.from_key(row[0]) if row else None
+
+
+async def trash(tx: Tx, manifest_id: int, until: int) -> bool:
+    """Put the manifest into the trash and tell whether it was live."""
+    return bool(await tx.run(TRASH, manifest_id=manifest_id, until=until))
+
+
+async def list_referrers(
+    tx: Tx,
+    repository_id: int,
+    subject: Digest,
+    artifact_type: str,
+    before: int,
+    limit: int,
+) -> list[tuple[int, bytes]]:
+    """Return ids and descriptors of up to `limit` live referrers older than `before`, newest first.
+
+    An empty artifact type is any.
+    """
+    place = {"repository_id": repository_id, "subject": subject.key, "before": before}
+    if artifact_type:
+        rows = await tx.many(
+            LIST_REFERRERS_OF_TYPE, **place, artifact_type=artifact_type, limit=limit
+        )
+    else:
+        rows = await tx.many(LIST_REFERRERS, **place, limit=limit)
+    return [(row[0], row[1]) for row in rows]

@@ -1,0 +1,309 @@
+"""The embedded database: SQLite through apsw, one writer at a time and group commit.
+
+Only apsw may open the file: it carries its own SQLite, and two SQLite libraries in one process
+drop each other's locks. Connections are opened after a fork, each by the thread that uses it.
+"""
+
+import asyncio
+import fcntl
+import os
+import queue
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, TypeVar, cast
+
+import apsw
+import msgspec
+
+from moorage.db.engine import Body, Conflict, Query, Row, StoreUnavailable, Tx
+from moorage.errors import InsufficientStorage
+
+Value = TypeVar("Value")
+
+BATCH_SIZE = 64
+BATCH_SECONDS = 0.005
+_READER_THREADS = 2
+
+
+class WriteObserver(Protocol):
+    """What wants to know of each commit: the metrics."""
+
+    def committed(self, requests: int, seconds: float) -> None:
+        """Take note of one commit of that many requests, with the wait for the gate in it."""
+        ...
+
+
+class SqliteTx:
+    """A `Tx` on one connection; its coroutines never suspend."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        """Run on the connection."""
+        self._connection = connection
+
+    async def one(self, query: Query, /, **values: Any) -> Row | None:
+        """Return the first row."""
+        rows = self._connection.execute(query.text("sqlite"), query.bind(values)).fetchall()
+        return rows[0] if rows else None
+
+    async def many(self, query: Query, /, **values: Any) -> list[Row]:
+        """Return all rows."""
+        return self._connection.execute(query.text("sqlite"), query.bind(values)).fetchall()
+
+    async def run(self, query: Query, /, **values: Any) -> int:
+        """Return how many rows were changed."""
+        self._connection.execute(query.text("sqlite"), query.bind(values)).fetchall()
+        return self._connection.changes()
+
+    async def run_many(self, query: Query, rows: Sequence[Mapping[str, Any]], /) -> None:
+        """Run the statement for each mapping."""
+        text = query.text("sqlite")
+        for values in rows:
+            self._connection.execute(text, query.bind(values)).fetchall()
+
+
+def drive(awaitable: Awaitable[Value]) -> Value:
+    """Run a transaction's body to its end in this thread.
+
+    Raises:
+        RuntimeError: the body awaited something other than its transaction.
+    """
+    steps = awaitable.__await__()
+    try:
+        next(steps)
+    except StopIteration as end:
+        return cast("Value", end.value)
+    raise RuntimeError("a transaction's body may await nothing but its transaction")
+
+
+def connect(path: Path, *, readonly: bool = False) -> apsw.Connection:
+    """Open the file as every part of the program must: WAL, `synchronous=FULL`, foreign keys."""
+    flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE
+    connection = apsw.Connection(str(path), flags=flags | apsw.SQLITE_OPEN_NOMUTEX)
+    connection.set_busy_timeout(10_000)
+    for pragma in (
+        "synchronous=FULL",
+        "fullfsync=1",
+        "foreign_keys=ON",
+        "cache_size=-8000",
+    ):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    return connection
+
+
+class WriteGate:
+    """The right to write, handed round between processes in the order they came.
+
+    SQLite's own busy handler starves: with two writers one made 13,287 commits while the other
+    made 1. A blocking `flock` wakes the next one, but the process that has just unlocked would
+    mostly win the race for it; the second lock makes it queue behind those who already wait.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Open `write.lock` and `write.turn` in the directory."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        self._lock = os.open(directory / "write.lock", flags, 0o600)
+        self._turn = os.open(directory / "write.turn", flags, 0o600)
+
+    def __enter__(self) -> None:
+        """Wait for the turn."""
+        fcntl.flock(self._turn, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        finally:
+            fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let the next one write."""
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Close both files."""
+        os.close(self._lock)
+        os.close(self._turn)
+
+
+class _Request(msgspec.Struct, eq=False):
+    body: Callable[[Tx], Awaitable[Any]]
+    future: asyncio.Future[Any]
+    value: Any = None
+    error: BaseException | None = None
+
+
+class SqliteDatabase:
+    """A `Database` in one file of one host, shared by the processes of one server."""
+
+    def __init__(self, directory: Path, observer: WriteObserver | None = None) -> None:
+        """Name the directory of `moorage.db`; nothing is opened before `open`."""
+        self._directory = directory
+        self._path = directory / "moorage.db"
+        self._observer = observer
+        self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._readers = ThreadPoolExecutor(_READER_THREADS, thread_name_prefix="db-read")
+        self._local = threading.local()
+        self._reader: SqliteTx | None = None
+        self._writer: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Open the event loop's reading connection and start the writer thread."""
+        self._reader = SqliteTx(connect(self._path, readonly=True))
+        self._writer = threading.Thread(target=self._write_loop, name="db-write", daemon=True)
+        self._writer.start()
+
+    async def read(self, body: Body[Value], *, pages: bool = False) -> Value:
+        """Run the body here on the event loop, or in a thread when it reads whole pages."""
+        if pages:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._readers, self._read_in_thread, body)
+        if self._reader is None:
+            raise RuntimeError("the database is not open")
+        try:
+            return await body(self._reader)
+        except apsw.Error as error:
+            raise _translated(error) from error
+
+    async def write(self, body: Body[Value]) -> Value:
+        """Hand the body to the writer thread and wait for the commit that it is part of."""
+        future: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
+        self._queue.put(_Request(body, future))
+        return await future
+
+    async def close(self) -> None:
+        """Let the writer finish what is queued, then close."""
+        if self._writer is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(self._writer.join)
+            self._writer = None
+        self._readers.shutdown()
+        self._reader = None
+
+    def _read_in_thread(self, body: Body[Value]) -> Value:
+        transaction = getattr(self._local, "transaction", None)
+        if transaction is None:
+            transaction = self._local.transaction = SqliteTx(connect(self._path, readonly=True))
+        try:
+            return drive(body(transaction))
+        except apsw.Error as error:
+            raise _translated(error) from error
+
+    def _write_loop(self) -> None:
+        gate = WriteGate(self._directory)
+        connection = connect(self._path)
+        try:
+            while (first := self._queue.get()) is not None:
+                batch = [first]
+                began = time.perf_counter()
+                with gate, _Transaction(connection, batch):
+                    self._run_batch(connection, batch)
+                if self._observer is not None:
+                    self._observer.committed(len(batch), time.perf_counter() - began)
+                _answer(batch)
+        finally:
+            connection.close()
+            gate.close()
+
+    def _run_batch(self, connection: apsw.Connection, batch: list[_Request]) -> None:
+        """Run what is queued, the first request is in the batch already, until it is enough."""
+        until = time.perf_counter() + BATCH_SECONDS
+        connection.execute("BEGIN IMMEDIATE")
+        while True:
+            request = batch[-1]
+            with _Savepoint(connection, request):
+                request.value = drive(request.body(SqliteTx(connection)))
+            if len(batch) >= BATCH_SIZE or time.perf_counter() > until:
+                return
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if following is None:
+                self._queue.put(None)
+                return
+            batch.append(following)
+
+
+class _Transaction:
+    """Commits at its end; whatever fails in it, or in the commit, is every request's failure.
+
+    A failed commit is never tried again: SQLite may have lost the pages already.
+    """
+
+    def __init__(self, connection: apsw.Connection, batch: list[_Request]) -> None:
+        self._connection = connection
+        self._batch = batch
+
+    def __enter__(self) -> None:
+        """`BEGIN` is the first statement within, so that its failure is told as well."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if error is None:
+            try:
+                self._connection.execute("COMMIT")
+            except apsw.Error as failure:
+                error = failure
+        if error is None:
+            return False
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        for request in self._batch:
+            request.error = request.error or _translated(error)
+        return isinstance(error, Exception)
+
+
+class _Savepoint:
+    """One request of a batch: what it raises undoes it alone, and is its caller's to see."""
+
+    def __init__(self, connection: apsw.Connection, request: _Request) -> None:
+        self._connection = connection
+        self._request = request
+
+    def __enter__(self) -> None:
+        self._connection.execute("SAVEPOINT request")
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if error is not None:
+            if not self._connection.in_transaction:
+                return False  # SQLite undid the whole transaction itself: disk full, I/O error
+            self._connection.execute("ROLLBACK TO request")
+            self._request.error = _translated(error)
+        self._connection.execute("RELEASE request")
+        return isinstance(error, Exception)
+
+
+def _translated(error: BaseException) -> BaseException:
+    if not isinstance(error, apsw.Error):
+        return error
+    if isinstance(error, apsw.ConstraintError):
+        return Conflict(str(error))
+    if isinstance(error, apsw.FullError):
+        return InsufficientStorage()
+    return StoreUnavailable(f"the database failed: {type(error).__name__}")
+
+
+def _answer(batch: list[_Request]) -> None:
+    loops: dict[asyncio.AbstractEventLoop, list[_Request]] = {}
+    for request in batch:
+        loops.setdefault(request.future.get_loop(), []).append(request)
+    for loop, requests in loops.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_settle, requests)
+
+
+def _settle(requests: list[_Request]) -> None:
+    for request in requests:
+        if request.future.done():
+            continue  # the caller was cancelled while its commit was under way
+        if request.error is not None:
+            request.future.set_exception(request.error)
+        else:
+            request.future.set_result(request.value)

@@ -1,0 +1,255 @@
+"""Tags and their history. Conditions are part of the statement that writes."""
+
+import enum
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from moorage.db.engine import Query, Tx
+from moorage.db.schema import manifest_digest, tag, tag_change
+from moorage.model.artifacts import TagChange
+from moorage.oci.digest import Digest
+from moorage.oci.names import Tag
+
+
+class Present(enum.Enum):
+    """A condition on whether the tag is there at all."""
+
+    ANY = "any"
+    REQUIRED = "required"  # If-Match: *
+    FORBIDDEN = "forbidden"  # If-None-Match: *
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """What must hold of a tag for it to be written: `If-Match` and `If-None-Match`.
+
+    `match` and `unless` are digests of manifests, compared by identity: any digest of the same
+    manifest will do.
+    """
+
+    present: Present = Present.ANY
+    match: tuple[Digest, ...] = ()
+    unless: tuple[Digest, ...] = ()
+
+
+class Outcome(enum.Enum):
+    """What became of a tag."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+
+
+def _manifest_of(parameter: str) -> sa.ScalarSelect[int]:
+    return (
+        sa.select(manifest_digest.c.manifest_id)
+        .where(manifest_digest.c.repository_id == sa.bindparam("repository_key"))
+        .where(manifest_digest.c.digest == sa.bindparam(parameter))
+        .scalar_subquery()
+    )
+
+
+# -1 is no manifest's id: a condition that names an unknown digest matches nothing.
+_NONE: sa.ColumnClause[int] = sa.literal_column("-1")
+_holds = sa.and_(
+    tag.c.repository_id == sa.bindparam("repository_key"),
+    tag.c.name == sa.bindparam("tag_name"),
+    sa.or_(
+        sa.bindparam("any", type_=sa.Integer) == sa.literal_column("1"),
+        tag.c.manifest_id == sa.func.coalesce(_manifest_of("expected"), _NONE),
+    ),
+    tag.c.manifest_id != sa.func.coalesce(_manifest_of("unwanted"), _NONE),
+)
+MOVE_TAG = Query(
+    "move_tag",
+    sa.update(tag)
+    .where(_holds)
+    .where(
+        sa.or_(
+            tag.c.manifest_id != sa.bindparam("new_manifest"),
+            tag.c.digest != sa.bindparam("new_digest"),
+        )
+    )
+    .values(
+        manifest_id=sa.bindparam("new_manifest"),
+        digest=sa.bindparam("new_digest"),
+        version=tag.c.version + sa.literal_column("1"),
+        updated_at=sa.bindparam("now"),
+    )
+    .returning(tag.c.version),
+)
+_last_version = (
+    sa.select(sa.func.coalesce(sa.func.max(tag_change.c.version), sa.literal_column("0")))
+    .where(tag_change.c.repository_id == sa.bindparam("repository_id"))
+    .where(tag_change.c.name == sa.bindparam("name"))
+    .scalar_subquery()
+)
+CREATE_TAG = Query(
+    "create_tag",
+    sqlite.insert(tag)
+    .values(
+        repository_id=sa.bindparam("repository_id"),
+        name=sa.bindparam("name"),
+        manifest_id=sa.bindparam("manifest_id"),
+        digest=sa.bindparam("digest"),
+        version=_last_version + sa.literal_column("1"),
+        updated_at=sa.bindparam("now"),
+    )
+    .on_conflict_do_nothing()
+    .returning(tag.c.version),
+)
+DELETE_TAG = Query("delete_tag", sa.delete(tag).where(_holds).returning(tag.c.version))
+FIND_TAG = Query(
+    "find_tag",
+    sa.select(tag.c.manifest_id, tag.c.digest)
+    .where(tag.c.repository_id == sa.bindparam("repository_id"))
+    .where(tag.c.name == sa.bindparam("name")),
+)
+LIST_TAGS = Query(
+    "list_tags",
+    sa.select(tag.c.name)
+    .where(tag.c.repository_id == sa.bindparam("repository_id"))
+    .where(tag.c.name > sa.bindparam("after"))
+    .order_by(tag.c.name)
+    .limit(sa.bindparam("limit")),
+)
+LIST_TAGS_OF = Query(
+    "list_tags_of_manifest",
+    sa.select(tag.c.name)
+    .where(tag.c.repository_id == sa.bindparam("repository_id"))
+    .where(tag.c.manifest_id == sa.bindparam("manifest_id")),
+)
+ADD_CHANGE = Query(
+    "add_tag_change",
+    sa.insert(tag_change).values(
+        repository_id=sa.bindparam("repository_id"),
+        name=sa.bindparam("name"),
+        version=sa.bindparam("version"),
+        digest=sa.bindparam("digest"),
+        at=sa.bindparam("now"),
+        actor=sa.bindparam("actor"),
+        credential=sa.bindparam("credential"),
+        request_id=sa.bindparam("request_id"),
+        cause=sa.bindparam("cause"),
+        cause_id=sa.bindparam("cause_id"),
+    ),
+)
+
+
+async def put_tag(  # noqa: PLR0913 - a tag, where it goes, on what condition, by whom
+    tx: Tx,
+    repository_id: int,
+    name: Tag,
+    manifest_id: int,
+    digest: Digest,
+    *,
+    condition: Condition,
+    change: TagChange,
+    now: int,
+) -> Outcome:
+    """Point the tag at the manifest if the condition holds, and write its history.
+
+    What is already as asked is unchanged, whatever the condition says, so that a client may send
+    a conditional request again when it lost the answer.
+    """
+    place = {"repository_key": repository_id, "tag_name": name}
+    version = None
+    if condition.present is not Present.FORBIDDEN:
+        values = {"new_manifest": manifest_id, "new_digest": digest.key, "now": now}
+        version = await _on_condition(tx, MOVE_TAG, condition, {**place, **values})
+    if version is None and condition.present is not Present.REQUIRED and not condition.match:
+        row = await tx.one(
+            CREATE_TAG,
+            repository_id=repository_id,
+            name=name,
+            manifest_id=manifest_id,
+            digest=digest.key,
+            now=now,
+        )
+        version = row[0] if row else None
+    if version is not None:
+        await _add_change(tx, repository_id, name, version, digest.key, change=change, now=now)
+        return Outcome.CHANGED
+    found = await tx.one(FIND_TAG, repository_id=repository_id, name=name)
+    same = found is not None and (found[0], found[1]) == (manifest_id, digest.key)
+    return Outcome.UNCHANGED if same else Outcome.REFUSED
+
+
+async def delete_tag(
+    tx: Tx,
+    repository_id: int,
+    name: Tag,
+    condition: Condition,
+    change: TagChange,
+    now: int,
+) -> Outcome:
+    """Delete the tag if the condition holds, and write its history.
+
+    A tag that is not there is unchanged, or refused where the condition asks for one.
+    """
+    place = {"repository_key": repository_id, "tag_name": name}
+    version = None
+    if condition.present is not Present.FORBIDDEN:
+        version = await _on_condition(tx, DELETE_TAG, condition, place)
+    if version is not None:
+        await _add_change(tx, repository_id, name, version + 1, b"", change=change, now=now)
+        return Outcome.CHANGED
+    if await tx.one(FIND_TAG, repository_id=repository_id, name=name) is None:
+        return Outcome.UNCHANGED
+    return Outcome.REFUSED
+
+
+async def list_tags(tx: Tx, repository_id: int, after: str, limit: int) -> list[str]:
+    """Return up to `limit` tags behind `after`, in ASCII order."""
+    rows = await tx.many(LIST_TAGS, repository_id=repository_id, after=after, limit=limit)
+    return [row[0] for row in rows]
+
+
+async def list_tags_of(tx: Tx, repository_id: int, manifest_id: int) -> list[Tag]:
+    """Return the tags that point at the manifest."""
+    rows = await tx.many(LIST_TAGS_OF, repository_id=repository_id, manifest_id=manifest_id)
+    return [Tag(row[0]) for row in rows]
+
+
+async def _on_condition(
+    tx: Tx, query: Query, condition: Condition, values: dict[str, object]
+) -> int | None:
+    unwanted = condition.unless[0].key if condition.unless else b""
+    for expected in condition.match or (None,):
+        row = await tx.one(
+            query,
+            **values,
+            any=int(expected is None),
+            expected=expected.key if expected else b"",
+            unwanted=unwanted,
+        )
+        if row is not None:
+            version: int = row[0]
+            return version
+    return None
+
+
+async def _add_change(  # noqa: PLR0913 - one row
+    tx: Tx,
+    repository_id: int,
+    name: Tag,
+    version: int,
+    digest: bytes,
+    *,
+    change: TagChange,
+    now: int,
+) -> None:
+    await tx.run(
+        ADD_CHANGE,
+        repository_id=repository_id,
+        name=name,
+        version=version,
+        digest=digest,
+        now=now,
+        actor=change.actor,
+        credential=change.credential,
+        request_id=change.request_id,
+        cause=change.cause,
+        cause_id=change.cause_id,
+    )

@@ -1,0 +1,1 @@
+"""Work that no request waits for: a queue with leases, and a schedule."""

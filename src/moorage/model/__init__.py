@@ -1,0 +1,1 @@
+"""What the tables hold, as frozen structs, and who may do what with it."""

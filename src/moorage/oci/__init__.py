@@ -1,0 +1,1 @@
+"""What the OCI specifications define: names, digests, descriptors, manifests. Pure, no I/O."""

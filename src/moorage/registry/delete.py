@@ -1,0 +1,116 @@
+"""Takes tags, manifests and blobs out of sight; their bytes go later, by collection.
+
+(distribution-spec, end-9 and end-10.)
+"""
+
+from moorage.clock import DAY
+from moorage.db import blobs, manifests, repositories, tags
+from moorage.db.engine import Tx
+from moorage.db.tags import Condition, Outcome
+from moorage.errors import (
+    BlobUnknown,
+    ManifestUnknown,
+    NameUnknown,
+    PreconditionFailed,
+    Unsupported,
+)
+from moorage.events.outbox import Event
+from moorage.model.artifacts import Repository, TagChange
+from moorage.oci.digest import Digest
+from moorage.oci.names import RepositoryName, Tag
+from moorage.registry.services import Services
+
+TRASH = 7 * DAY
+
+
+async def delete_tag(
+    s: Services, name: RepositoryName, tag: Tag, condition: Condition, by: TagChange
+) -> None:
+    """Delete one tag; the manifest that it named stays.
+
+    Raises:
+        ManifestUnknown: there is no such tag.
+        PreconditionFailed: it is not what the condition says.
+    """
+
+    async def write(tx: Tx) -> None:
+        repository = await _repository(tx, name)
+        now = s.clock.now()
+        outcome = await tags.delete_tag(tx, repository.id, tag, condition, by, now)
+        if outcome is Outcome.REFUSED:
+            raise PreconditionFailed(f"{name}:{tag} is not what the condition says")
+        if outcome is Outcome.UNCHANGED:
+            raise ManifestUnknown(f"{name} has no tag {tag}", detail={"name": name, "tag": tag})
+        data = {"repository": name, "tag": tag}
+        await s.events.publish(tx, Event("tag.deleted", repository.id, now, by, data))
+
+    await s.db.write(write)
+
+
+async def delete_manifest(s: Services, name: RepositoryName, digest: Digest, by: TagChange) -> None:
+    """Put a manifest into the trash and delete all its tags.
+
+    Raises:
+        ManifestUnknown: there is no such manifest.
+        Unsupported: an index names it, and indexes must be whole here.
+    """
+
+    async def write(tx: Tx) -> None:
+        repository = await _repository(tx, name)
+        found = await manifests.find_live(tx, repository.id, digest)
+        if found is None:
+            raise ManifestUnknown(f"{name} has no manifest {digest}", detail={"digest": digest})
+        number = found[0]
+        if s.config.allow_sparse == "never":
+            await _refuse_if_named(tx, repository, "manifest", number, digest)
+        now = s.clock.now()
+        named = await tags.list_tags_of(tx, repository.id, number)
+        for tag in named:
+            await tags.delete_tag(tx, repository.id, tag, Condition(), by, now)
+        await manifests.trash(tx, number, now + TRASH)
+        data = {"repository": name, "digest": digest, "tags": list(named)}
+        await s.events.publish(tx, Event("manifest.deleted", repository.id, now, by, data))
+
+    await s.db.write(write)
+
+
+async def delete_blob(s: Services, name: RepositoryName, digest: Digest, by: TagChange) -> None:
+    """Take a blob from this repository; others that have it keep it.
+
+    Raises:
+        BlobUnknown: the repository has no such blob.
+        Unsupported: a manifest of the repository names it.
+    """
+
+    async def write(tx: Tx) -> None:
+        repository = await repositories.find_repository(tx, name)
+        blob = await blobs.find_linked(tx, repository.id, digest) if repository else None
+        if repository is None or blob is None:
+            raise BlobUnknown(f"{name} has no blob {digest}", detail={"digest": digest})
+        await _refuse_if_named(tx, repository, "blob", blob.id, digest)
+        now = s.clock.now()
+        await blobs.trash_link(tx, repository.id, blob.id, now + TRASH)
+        data = {"repository": name, "digest": digest}
+        await s.events.publish(tx, Event("blob.deleted", repository.id, now, by, data))
+
+    await s.db.write(write)
+
+
+async def _repository(tx: Tx, name: RepositoryName) -> Repository:
+    repository = await repositories.find_repository(tx, name)
+    if repository is None:
+        raise NameUnknown(f"there is no repository {name}", detail={"name": name})
+    return repository
+
+
+async def _refuse_if_named(
+    tx: Tx, repository: Repository, kind: str, number: int, digest: Digest
+) -> None:
+    parent = await manifests.find_parent(tx, repository.id, kind, number)
+    if parent is not None:
+        raise Unsupported(
+            f"{repository.name} still has the manifest {parent}, which names {digest}",
+            detail={"digest": digest, "parent": parent},
+            hint="Delete that manifest first",
+            headers={"Allow": "GET, HEAD"},
+        )

@@ -1,0 +1,109 @@
+"""Pages of names: tags, repositories, referrers. Keyset pages on an index, whatever their size."""
+
+import msgspec
+
+from moorage.db import manifests, repositories, tags
+from moorage.db.engine import Tx
+from moorage.model.artifacts import Repository
+from moorage.oci.digest import Digest
+from moorage.oci.names import RepositoryName
+from moorage.registry.services import Services
+
+# Clients read at most 4 MiB of an answer; a tag has up to 128 characters.
+MAX_TAGS = 10_000
+MAX_REPOSITORIES = 1_000
+DEFAULT_REPOSITORIES = 100
+MAX_REFERRERS = 1_000
+# containerd and go-containerregistry read one page only, of at most 4 MiB.
+MAX_REFERRER_BYTES = 4_000_000
+_NEWEST = 2**62
+_ON_LOOP = 100
+
+
+class Names(msgspec.Struct, frozen=True):
+    """A page of names, and whether there are more behind it."""
+
+    names: list[str]
+    more: bool
+
+
+class Referrers(msgspec.Struct, frozen=True):
+    """A page of encoded descriptors, newest first, and where the next one begins (0: nowhere)."""
+
+    descriptors: list[bytes]
+    before: int
+
+
+async def find_repository(s: Services, name: RepositoryName) -> Repository | None:
+    """Return the live repository of that name."""
+
+    async def read(tx: Tx) -> Repository | None:
+        return await repositories.find_repository(tx, name)
+
+    return await s.db.read(read)
+
+
+async def list_tags(s: Services, repository: Repository, after: str, limit: int) -> Names:
+    """Return up to `limit` tags behind `after` in ASCII order."""
+
+    async def read(tx: Tx) -> list[str]:
+        return await tags.list_tags(tx, repository.id, after, limit + 1)
+
+    found = await s.db.read(read, pages=limit > _ON_LOOP)
+    return Names(found[:limit], len(found) > limit)
+
+
+async def list_repositories(s: Services, after: str, limit: int) -> Names:
+    """Return up to `limit` repository names behind `after` in ASCII order."""
+
+    async def read(tx: Tx) -> list[str]:
+        return await repositories.list_repositories(tx, after, limit + 1)
+
+    found = await s.db.read(read, pages=limit > _ON_LOOP)
+    return Names(found[:limit], len(found) > limit)
+
+
+async def search_repositories(s: Services, prefix: str, limit: int) -> list[str]:
+    """Return up to `limit` names that begin with the prefix."""
+
+    async def read(tx: Tx) -> list[str]:
+        return await repositories.list_repositories_from(tx, prefix, limit)
+
+    return await s.db.read(read, pages=limit > _ON_LOOP)
+
+
+async def list_referrers(
+    s: Services,
+    repository: Repository,
+    subject: Digest,
+    artifact_types: tuple[str, ...],
+    before: int,
+    limit: int,
+) -> Referrers:
+    """Return the newest referrers older than `before` (0: the newest of all), of any of the types.
+
+    A page ends at `limit` or just under 4 MiB, whichever comes first.
+    """
+    start = before or _NEWEST
+
+    async def read(tx: Tx) -> list[tuple[int, bytes]]:
+        known = await manifests.find_live(tx, repository.id, subject)
+        identity = known[2] if known else subject
+        found: list[tuple[int, bytes]] = []
+        for artifact_type in artifact_types or ("",):
+            found += await manifests.list_referrers(
+                tx, repository.id, identity, artifact_type, start, limit + 1
+            )
+        return sorted(found, reverse=True)
+
+    found = await s.db.read(read, pages=limit > _ON_LOOP)
+    page: list[bytes] = []
+    size = 0
+    last = 0
+    for number, descriptor in found[:limit]:
+        size += len(descriptor) + 1
+        if page and size > MAX_REFERRER_BYTES:
+            break
+        page.append(descriptor)
+        last = number
+    return Referrers(page, last if len(found) > len(page) else 0)

@@ -1,0 +1,98 @@
+"""Reads: a manifest by tag or digest, a blob, each in one statement with the facts about it."""
+
+from moorage.blobs.store import Located
+from moorage.clock import HOUR
+from moorage.db import blobs, manifests
+from moorage.db.engine import Tx
+from moorage.errors import BlobUnknown, ManifestUnknown, NameUnknown
+from moorage.model.access import Facts
+from moorage.model.artifacts import Blob, Repository, StoredManifest
+from moorage.oci.digest import Digest
+from moorage.oci.names import Reference, RepositoryName
+from moorage.registry.services import Services
+
+LEASE = 24 * HOUR
+
+
+def facts_of(repository: Repository | None) -> Facts:
+    """Return what is known of a repository that was, or was not, found."""
+    if repository is None:
+        return Facts()
+    return Facts(exists=True, visibility=repository.visibility)
+
+
+async def find_manifest(
+    s: Services, name: RepositoryName, reference: Reference, *, raw: bool
+) -> tuple[Repository | None, StoredManifest | None]:
+    """Return the repository and the manifest; neither is checked against anybody's rights."""
+
+    async def read(tx: Tx) -> tuple[Repository | None, StoredManifest | None]:
+        return await manifests.find_for_pull(tx, name, reference, raw=raw)
+
+    return await s.db.read(read)
+
+
+async def find_blob(
+    s: Services, name: RepositoryName, digest: Digest
+) -> tuple[Repository | None, Blob | None, int]:
+    """Return the repository, the blob, and until when it is leased; no rights are checked."""
+
+    async def read(tx: Tx) -> tuple[Repository | None, Blob | None, int]:
+        return await blobs.find_for_pull(tx, name, digest)
+
+    return await s.db.read(read)
+
+
+async def extend_lease(s: Services, repository: Repository, blob: Blob, leased_until: int) -> None:
+    """Keep collection away from a blob that a pusher has just been told is there.
+
+    Written only when less than half of the lease is left.
+    """
+    until = s.clock.now() + LEASE
+    if leased_until > until - LEASE // 2:
+        return
+
+    async def write(tx: Tx) -> None:
+        await blobs.extend_lease(tx, repository.id, blob.id, until)
+
+    await s.db.write(write)
+
+
+async def locate(s: Services, blob: Blob) -> Located:
+    """Return how the client's connection gets the bytes."""
+    return await s.blobs.locate(blob.location)
+
+
+def known_manifest(
+    repository: Repository | None,
+    manifest: StoredManifest | None,
+    name: RepositoryName,
+    reference: Reference,
+) -> StoredManifest:
+    """Return the manifest of a caller that may know whether it exists.
+
+    Raises:
+        NameUnknown: there is no such repository.
+        ManifestUnknown: it has no such tag or manifest.
+    """
+    if repository is None:
+        raise NameUnknown(f"there is no repository {name}", detail={"name": name})
+    if manifest is None:
+        kind = "manifest" if isinstance(reference, Digest) else "tag"
+        raise ManifestUnknown(
+            f"{name} has no {kind} {reference}", detail={"name": name, kind: reference}
+        )
+    return manifest
+
+
+def known_blob(
+    repository: Repository | None, blob: Blob | None, name: RepositoryName, digest: Digest
+) -> tuple[Repository, Blob]:
+    """Return the blob of a caller that may know whether it exists.
+
+    Raises:
+        BlobUnknown: the repository, if there is one, has no such blob.
+    """
+    if repository is None or blob is None:
+        raise BlobUnknown(f"{name} has no blob {digest}", detail={"digest": digest})
+    return repository, blob

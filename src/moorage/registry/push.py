@@ -1,0 +1,227 @@
+"""Accepts a manifest: everything it changes is one transaction (distribution-spec, end-7)."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from moorage.db import blobs, manifests, repositories, tags
+from moorage.db.engine import Tx
+from moorage.db.manifests import Child
+from moorage.db.tags import Condition, Outcome
+from moorage.errors import (
+    DigestInvalid,
+    ManifestBlobUnknown,
+    ManifestInvalid,
+    PreconditionFailed,
+    SizeInvalid,
+)
+from moorage.events.outbox import Event
+from moorage.model.artifacts import Repository, TagChange
+from moorage.oci.descriptor import Descriptor, listed
+from moorage.oci.digest import Digest, digest_of
+from moorage.oci.manifest import Manifest
+from moorage.oci.names import RepositoryName, Tag
+from moorage.registry.services import Services
+from moorage.registry.uploads import check_space
+
+
+class Push(msgspec.Struct, frozen=True):
+    """A manifest as it was sent: its bytes, what they say, and how it is to be called."""
+
+    name: RepositoryName
+    raw: bytes
+    manifest: Manifest
+    digest: Digest
+    identity: Digest
+    tags: tuple[Tag, ...]
+    condition: Condition
+
+
+def prepare(
+    name: RepositoryName,
+    raw: bytes,
+    manifest: Manifest,
+    digest: Digest | None,
+    named: tuple[Tag, ...],
+    condition: Condition,
+) -> Push:
+    """Return the push with its digests computed here, whatever the client says of them.
+
+    Raises:
+        DigestInvalid: the bytes do not have the digest of the address.
+    """
+    identity = digest_of(raw)
+    if digest is not None and digest_of(raw, digest.algorithm) != digest:
+        raise DigestInvalid(
+            f"the manifest sent has not the digest {digest}",
+            detail={"digest": digest, "sha256": identity},
+        )
+    return Push(name, raw, manifest, digest or identity, identity, named, condition)
+
+
+async def put_manifest(s: Services, push: Push, by: TagChange) -> None:
+    """Store the manifest and move its tags: all of it, or nothing.
+
+    Raises:
+        ManifestBlobUnknown: it names content that the repository does not have.
+        ManifestInvalid: the same bytes are here already under another media type.
+        PreconditionFailed: a tag is not what the condition says.
+    """
+    await check_space(s)
+
+    async def write(tx: Tx) -> None:
+        now = s.clock.now()
+        repository, _ = await repositories.put_repository(tx, push.name, s.config.visibility, now)
+        number, added = await _put(s, tx, repository, push, now)
+        moved = [
+            tag
+            for tag in push.tags
+            if await _put_tag(tx, repository, number, push, tag, by=by, now=now)
+        ]
+        if added or moved:
+            await s.events.publish(tx, _pushed(repository, push, moved, by, now))
+
+    await s.db.write(write)
+
+
+async def _put(
+    s: Services, tx: Tx, repository: Repository, push: Push, now: int
+) -> tuple[int, bool]:
+    children = await _resolve(s, tx, repository, push.manifest)
+    known = await manifests.find_any(tx, repository.id, push.identity)
+    if known is not None:
+        number, media_type, trash_until = known
+        if media_type != push.manifest.media_type:
+            raise ManifestInvalid(f"these bytes are here already as {media_type}")
+        if trash_until:
+            await manifests.revive(tx, number)
+        added = bool(trash_until)
+    else:
+        number = await _add(tx, repository, push, children, now)
+        added = True
+    for digest in {push.identity, push.digest}:
+        await manifests.add_digest(tx, repository.id, number, digest, push.identity)
+    return number, added
+
+
+async def _add(
+    tx: Tx, repository: Repository, push: Push, children: Sequence[Child], now: int
+) -> int:
+    manifest = push.manifest
+    subject: Digest | None = None
+    descriptor = b""
+    if manifest.subject is not None:
+        found = await manifests.find_live(tx, repository.id, manifest.subject.digest)
+        subject = found[2] if found else manifest.subject.digest
+        descriptor = listed(
+            manifest.media_type,
+            push.digest,
+            len(push.raw),
+            manifest.artifact_type,
+            manifest.annotations,
+        )
+    number = await manifests.add_manifest(
+        tx,
+        repository.id,
+        push.identity,
+        media_type=manifest.media_type,
+        artifact_type=manifest.artifact_type,
+        subject=subject,
+        listed=descriptor,
+        raw=push.raw,
+        now=now,
+    )
+    await manifests.add_references(tx, repository.id, number, children)
+    return number
+
+
+async def _resolve(s: Services, tx: Tx, repository: Repository, manifest: Manifest) -> list[Child]:
+    layers_may_lack = s.config.allow_sparse == "always"
+    index_may_lack = s.config.allow_sparse != "never"
+    children: list[Child] = []
+    missing: list[Digest] = []
+    wanted = [("config", manifest.config)] if manifest.config else []
+    wanted += [("layer", layer) for layer in manifest.layers]
+    for role, descriptor in wanted:
+        child = await _find_blob(tx, repository, role, descriptor)
+        if child.kind == "absent" and not layers_may_lack:
+            missing.append(child.digest)
+        children.append(child)
+    for descriptor in manifest.manifests:
+        child = await _find_manifest(tx, repository, "manifest", descriptor)
+        if child.kind == "absent" and not index_may_lack:
+            missing.append(child.digest)
+        children.append(child)
+    if manifest.subject is not None:
+        children.append(await _find_manifest(tx, repository, "subject", manifest.subject))
+    if missing:
+        raise ManifestBlobUnknown(tuple(dict.fromkeys(missing)))
+    return children
+
+
+async def _find_blob(tx: Tx, repository: Repository, role: str, descriptor: Descriptor) -> Child:
+    blob = await blobs.find_linked(tx, repository.id, descriptor.digest)
+    if blob is not None:
+        _check_size(descriptor, blob.size)
+        return Child(role, descriptor.digest, "blob", blob.id)
+    kind = "foreign" if descriptor.may_be_absent else "absent"
+    return Child(role, descriptor.digest, kind, 0)
+
+
+async def _find_manifest(
+    tx: Tx, repository: Repository, role: str, descriptor: Descriptor
+) -> Child:
+    """Look for a manifest, then for a blob: build caches list layers in an index."""
+    found = await manifests.find_live(tx, repository.id, descriptor.digest)
+    if found is None:
+        return await _find_blob(tx, repository, role, descriptor)
+    number, size, _ = found
+    _check_size(descriptor, size)
+    return Child(role, descriptor.digest, "manifest", number)
+
+
+def _check_size(descriptor: Descriptor, size: int) -> None:
+    if descriptor.size != size:
+        raise SizeInvalid(
+            f"{descriptor.digest} has {size} bytes, the manifest says {descriptor.size}",
+            detail={"digest": descriptor.digest, "size": size},
+        )
+
+
+async def _put_tag(  # noqa: PLR0913 - a tag, where it goes, by whom
+    tx: Tx,
+    repository: Repository,
+    manifest_id: int,
+    push: Push,
+    tag: Tag,
+    *,
+    by: TagChange,
+    now: int,
+) -> bool:
+    outcome = await tags.put_tag(
+        tx,
+        repository.id,
+        tag,
+        manifest_id,
+        push.digest,
+        condition=push.condition,
+        change=by,
+        now=now,
+    )
+    if outcome is Outcome.REFUSED:
+        raise PreconditionFailed(f"{push.name}:{tag} is not what the condition says")
+    return outcome is Outcome.CHANGED
+
+
+def _pushed(
+    repository: Repository, push: Push, moved: Sequence[Tag], by: TagChange, now: int
+) -> Event:
+    data = {
+        "repository": push.name,
+        "digest": push.digest,
+        "media_type": push.manifest.media_type,
+        "artifact_type": push.manifest.artifact_type,
+        "size": len(push.raw),
+        "tags": list(moved),
+    }
+    return Event("manifest.pushed", repository.id, now, by, data)

@@ -1,0 +1,46 @@
+"""What the use cases work with, built once by `app.py` and passed by hand."""
+
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from moorage.auth.credentials import Authenticator
+from moorage.blobs.store import BlobStore
+from moorage.clock import Clock
+from moorage.config import Config
+from moorage.db.engine import Database, Tx
+from moorage.events.outbox import Event
+from moorage.model.access import Actor
+from moorage.model.artifacts import TagChange
+from moorage.registry.hashing import Hashes
+from moorage.telemetry import Telemetry
+from moorage.web.request import Request
+
+
+class Events(Protocol):
+    """Where events go, in the transaction of what they tell."""
+
+    async def publish(self, tx: Tx, event: Event) -> None:
+        """Write the event down."""
+        ...
+
+
+class Services(msgspec.Struct, frozen=True):
+    """One process's parts; the first argument of every use case and handler."""
+
+    config: Config
+    clock: Clock
+    db: Database
+    blobs: BlobStore
+    events: Events
+    auth: Authenticator
+    hashes: Hashes
+    telemetry: Telemetry
+    # Where the processes of this server find each other's private sockets.
+    run_directory: Path | None = None
+
+
+def change_by(actor: Actor, request: Request) -> TagChange:
+    """Return who changes something by this request."""
+    return TagChange(actor.name, actor.credential, request.id)

@@ -1,0 +1,108 @@
+"""What the jobs do on artifacts: end sessions, delete queued locations, move events on."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from moorage.blobs.store import SessionBusy, SessionLost
+from moorage.clock import DAY, HOUR, MINUTE, SECOND
+from moorage.db import blobs, events, jobs, uploads
+from moorage.db.engine import Tx
+from moorage.events.outbox import KEEP_FEED_DAYS
+from moorage.jobs.queue import KEEP_DONE, Running, Work
+from moorage.model.artifacts import Upload
+from moorage.registry.services import Services
+
+# Each transaction of a job is to keep the right to write for 20 ms at most.
+_SLICE = 50
+
+SCHEDULE = {
+    "uploads.expire": 10 * MINUTE,
+    "objects.delete": 10 * MINUTE,
+    "events.fan-out": 10 * SECOND,
+    "events.trim": HOUR,
+    "jobs.forget": HOUR,
+}
+
+
+def work(s: Services) -> dict[str, Work]:
+    """Return what each job's name does."""
+    return {
+        "uploads.expire": partial(_repeat, partial(_expire_some, s)),
+        "objects.delete": partial(_repeat, partial(_delete_some, s)),
+        "events.fan-out": partial(_repeat, _fan_out_some),
+        "events.trim": partial(_repeat, partial(_trim_some, s)),
+        "jobs.forget": partial(_forget, s),
+    }
+
+
+async def _repeat(step: Callable[[Running], Awaitable[bool]], running: Running) -> None:
+    while await step(running):
+        pass
+
+
+async def _fan_out_some(running: Running) -> bool:
+    async def move(tx: Tx) -> int:
+        return await events.fan_out(tx, _SLICE)
+
+    return await running.write(move) == _SLICE
+
+
+async def _trim_some(s: Services, running: Running) -> bool:
+    async def cut(tx: Tx) -> int:
+        return await events.trim_feed(tx, s.clock.now() - KEEP_FEED_DAYS * DAY, _SLICE)
+
+    return await running.write(cut) == _SLICE
+
+
+async def _forget(s: Services, running: Running) -> None:
+    async def remove(tx: Tx) -> int:
+        return await jobs.forget_jobs(tx, s.clock.now() - KEEP_DONE)
+
+    await running.write(remove)
+
+
+async def _expire_some(s: Services, running: Running) -> bool:
+    now = s.clock.now()
+
+    async def read(tx: Tx) -> list[Upload]:
+        return await uploads.list_expired(tx, now, _SLICE)
+
+    ended = 0
+    for upload in await s.db.read(read):
+        ended += await _expire(s, running, upload)
+    return ended == _SLICE
+
+
+async def _expire(s: Services, running: Running, upload: Upload) -> bool:
+    """End one session, unless somebody is writing to it or has since gone on with it."""
+
+    async def end(tx: Tx) -> bool:
+        return await uploads.end_upload(tx, upload)
+
+    try:
+        async with s.blobs.session(upload.state) as session:
+            ended = await running.write(end)
+            if ended:
+                await session.abort()
+            return ended
+    except SessionBusy:
+        return False
+    except SessionLost:
+        return await running.write(end)
+
+
+async def _delete_some(s: Services, running: Running) -> bool:
+    now = s.clock.now()
+
+    async def read(tx: Tx) -> list[str]:
+        return await blobs.list_due_deletes(tx, now, _SLICE)
+
+    due = await s.db.read(read)
+    for location in due:
+        await s.blobs.delete(location)
+
+        async def end(tx: Tx, location: str = location) -> None:
+            await blobs.end_delete(tx, location)
+
+        await running.write(end)
+    return len(due) == _SLICE

@@ -1,0 +1,212 @@
+"""Log lines, metrics and request ids.
+
+Every worker has its own metrics; `/metrics` asks the others over a private socket and adds up
+(`api/metrics.py`). Lines go to standard error through one thread, so that a reader that has
+stopped reading can't stop the event loop.
+"""
+
+import asyncio
+import os
+import queue
+import sys
+import threading
+from collections.abc import MutableMapping
+from typing import Any, Literal
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from moorage.clock import new_id
+
+_FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
+_QUEUE_LINES = 100_000
+_LAG_INTERVAL = 0.1
+
+
+class LogSink:
+    """Writes whole lines to standard error from a thread of its own."""
+
+    def __init__(self, descriptor: int = 2) -> None:
+        """Begin with no thread: one is started by the first line, after any fork."""
+        self._descriptor = descriptor
+        self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self.dropped = 0
+
+    def write(self, line: bytes) -> None:
+        """Queue the line; when the reader has fallen far behind, lines are counted, not kept."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._drain, name="log", daemon=True)
+            self._thread.start()
+        if self._lines.qsize() > _QUEUE_LINES:
+            self.dropped += 1
+            return
+        self._lines.put(line)
+
+    def close(self) -> None:
+        """Write what is queued."""
+        if self._thread is not None:
+            self._lines.put(None)
+            self._thread.join(timeout=2)
+            self._thread = None
+
+    def _drain(self) -> None:
+        while (line := self._lines.get()) is not None:
+            lines = [line]
+            while not self._lines.empty() and len(lines) < 1_000:
+                following = self._lines.get()
+                if following is None:
+                    self._lines.put(None)
+                    break
+                lines.append(following)
+            data = b"".join(lines)
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+
+
+class Telemetry:
+    """What one process tells of itself: a logger, an access log and metrics."""
+
+    def __init__(
+        self, worker: str, style: Literal["auto", "json", "text"], *, access: bool
+    ) -> None:
+        """Name the process; `auto` writes text to a terminal and JSON to anything else."""
+        text = style == "text" or (style == "auto" and sys.stderr.isatty())
+        self.worker = worker
+        self.sink = LogSink()
+        self._access = access
+        self._text = text
+        self._encode = msgspec.json.Encoder().encode
+        self.log = _logger(self.sink, text=text).bind(worker=worker)
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.metrics = Metrics(self.registry, worker)
+
+    def access(self, line: dict[str, Any]) -> None:
+        """Write one line of the access log; values are escaped, so a user's text stays a value."""
+        if not self._access:
+            return
+        if self._text:
+            self.sink.write(
+                f"{line['method']} {line['path']!a} {line['status']} {line['bytes']} B "
+                f"{line['seconds'] * 1000:.1f} ms\n".encode()
+            )
+        else:
+            self.sink.write(self._encode(line) + b"\n")
+
+
+def _logger(sink: LogSink, *, text: bool) -> Any:
+    def emit(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
+        if text:
+            told = " ".join(f"{key}={value!r}" for key, value in event.items() if key != "event")
+            return f"{event['event']} {told}\n".encode()
+        return msgspec.json.encode(event, enc_hook=repr) + b"\n"
+
+    class Line:
+        """structlog's last stop: hands the line to the sink."""
+
+        def msg(self, message: bytes) -> None:
+            sink.write(message)
+
+        debug = info = warning = error = critical = msg
+
+    return structlog.wrap_logger(
+        Line(),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            emit,
+        ],
+        wrapper_class=structlog.BoundLogger,
+    )
+
+
+class Metrics:
+    """The metrics of one process; labels come from fixed sets, never from a user's text."""
+
+    def __init__(self, registry: CollectorRegistry, worker: str) -> None:
+        """Register all of them."""
+        self._requests = Counter(
+            "moorage_http_requests",
+            "Requests answered, by what was asked and the status.",
+            ["method", "route", "status"],
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "moorage_http_request_seconds",
+            "Seconds from the end of a request's headers to the end of its answer.",
+            ["route"],
+            buckets=_FAST,
+            registry=registry,
+        )
+        bytes_moved = Counter(
+            "moorage_http_bytes", "Bytes of bodies.", ["direction"], registry=registry
+        )
+        self._received = bytes_moved.labels("received")
+        self._sent = bytes_moved.labels("sent")
+        self.in_flight = Gauge(
+            "moorage_http_in_flight", "Requests being answered.", ["worker"], registry=registry
+        ).labels(worker)
+        self._commits = Counter(
+            "moorage_commits", "Commits of the database.", ["worker"], registry=registry
+        ).labels(worker)
+        self._commit_seconds = Histogram(
+            "moorage_commit_seconds",
+            "Seconds of a commit, with the wait for the right to write.",
+            buckets=_FAST,
+            registry=registry,
+        )
+        self._commit_requests = Counter(
+            "moorage_commit_requests", "Requests that commits carried.", registry=registry
+        )
+        self._lag = Histogram(
+            "moorage_event_loop_lag_seconds",
+            "By how much the event loop was late.",
+            buckets=_FAST,
+            registry=registry,
+        )
+        self.jobs = Counter(
+            "moorage_jobs", "Jobs run, by name and outcome.", ["name", "outcome"], registry=registry
+        )
+        self._request_children: dict[tuple[str, str, int], Any] = {}
+        self._second_children: dict[str, Any] = {}
+
+    def committed(self, requests: int, seconds: float) -> None:
+        """Count one commit of that many requests."""
+        self._commits.inc()
+        self._commit_requests.inc(requests)
+        self._commit_seconds.observe(seconds)
+
+    def answered(
+        self, method: str, route: str, status: int, seconds: float, *, received: int, sent: int
+    ) -> None:
+        """Count one request."""
+        key = (method, route, status)
+        child = self._request_children.get(key)
+        if child is None:
+            child = self._request_children[key] = self._requests.labels(method, route, str(status))
+        child.inc()
+        timer = self._second_children.get(route)
+        if timer is None:
+            timer = self._second_children[route] = self._seconds.labels(route)
+        timer.observe(seconds)
+        if received:
+            self._received.inc(received)
+        if sent:
+            self._sent.inc(sent)
+
+    async def watch_loop(self) -> None:
+        """Measure for ever how late the event loop wakes a sleeper."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _LAG_INTERVAL
+            await asyncio.sleep(_LAG_INTERVAL)
+            self._lag.observe(max(0.0, loop.time() - due))
+
+
+def request_id(given: str | None) -> str:
+    """Return the caller's own request id if it is harmless, else a new one."""
+    if given and len(given) <= 64 and given.isascii() and given.replace("-", "").isalnum():
+        return given
+    return new_id()

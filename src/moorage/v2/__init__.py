@@ -1,0 +1,1 @@
+"""The hot path: everything under `/v2/` (distribution-spec)."""

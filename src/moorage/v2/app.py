@@ -1,0 +1,99 @@
+"""The front door: path to route, route and method to handler. No framework, no middleware."""
+
+from collections.abc import Awaitable, Callable
+
+from moorage import errors
+from moorage.auth.policy import require
+from moorage.errors import RouteUnknown, Unsupported
+from moorage.model.access import Action, RepositoryTarget, System
+from moorage.oci.names import RepositoryName
+from moorage.registry import listing, pull
+from moorage.registry.services import Services
+from moorage.v2 import blobs, manifests, uploads
+from moorage.v2 import listing as pages
+from moorage.v2.paths import Route, split
+from moorage.web.request import Request
+from moorage.web.response import Response, json_answer
+
+Handler = Callable[[Services, Request, Route], Awaitable[Response]]
+
+
+async def get_base(s: Services, request: Request, route: Route) -> Response:  # noqa: ARG001
+    """Answer the version check (end-1): 401 as long as nobody is signed in.
+
+    Clients take their challenge from here; a 200 would tell them never to send credentials.
+    """
+    actor = await s.auth.authenticate(request)
+    require(actor, Action.PING, System(), pull.facts_of(None))
+    return json_answer(200, {}, {"Cache-Control": "no-store"})
+
+
+async def get_discover(s: Services, request: Request, route: Route) -> Response:
+    """Answer with the extensions of the registry or of a repository: none yet."""
+    actor = await s.auth.authenticate(request)
+    if route.name:
+        name = RepositoryName.parse(route.name)
+        repository = await listing.find_repository(s, name)
+        require(actor, Action.PULL, RepositoryTarget(name), pull.facts_of(repository))
+        if repository is None:
+            raise errors.NameUnknown(f"there is no repository {name}", detail={"name": name})
+    else:
+        require(actor, Action.PING, System(), pull.facts_of(None))
+    described = {
+        "name": "_oci",
+        "url": "https://github.com/opencontainers/distribution-spec/tree/main/extensions",
+        "description": "Discovery of extensions",
+        "endpoints": ["_oci/ext/discover"],
+    }
+    return json_answer(200, {"extensions": [described]}, {"Cache-Control": "no-cache"})
+
+
+_ROUTES: dict[str, dict[str, Handler]] = {
+    "base": {"GET": get_base, "HEAD": get_base},
+    "catalog": {"GET": pages.get_catalog, "HEAD": pages.get_catalog},
+    "search": {"GET": pages.get_search, "HEAD": pages.get_search},
+    "discover": {"GET": get_discover, "HEAD": get_discover},
+    "tags": {"GET": pages.get_tags, "HEAD": pages.get_tags},
+    "referrers": {"GET": pages.get_referrers, "HEAD": pages.get_referrers},
+    "manifest": {
+        "GET": manifests.get_manifest,
+        "HEAD": manifests.get_manifest,
+        "PUT": manifests.put_manifest,
+        "DELETE": manifests.delete_manifest,
+    },
+    "blob": {
+        "GET": blobs.get_blob,
+        "HEAD": blobs.get_blob,
+        "DELETE": blobs.delete_blob,
+    },
+    "uploads": {"POST": uploads.post_upload},
+    "upload": {
+        "GET": uploads.get_upload,
+        "HEAD": uploads.get_upload,
+        "PATCH": uploads.patch_upload,
+        "PUT": uploads.put_upload,
+        "DELETE": uploads.delete_upload,
+    },
+}
+
+
+async def answer(s: Services, request: Request) -> Response:
+    """Answer a request under `/v2` or `/v1`.
+
+    Raises:
+        RegistryError: any refusal; the root renders it.
+    """
+    if "Transfer-Encoding" in request.headers and not request.is_http_1_1:
+        raise errors.BlobUploadInvalid("HTTP/1.0 has no Transfer-Encoding")
+    route = split(request.path)
+    request.action = route.kind
+    request.repository = route.name
+    methods = _ROUTES.get(route.kind)
+    if methods is None:
+        raise RouteUnknown
+    handler = methods.get(request.method)
+    if handler is None:
+        raise Unsupported(
+            f"{request.method[:20]} is not supported here", headers={"Allow": ", ".join(methods)}
+        )
+    return await handler(s, request, route)

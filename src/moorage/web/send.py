@@ -1,0 +1,173 @@
+"""Sends an answer: headers in one write, files by `sendfile` on plain TCP, own reads over TLS."""
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO
+
+from aiohttp import web
+
+from moorage.oci.digest import Digest, Hasher
+from moorage.web.ranges import Span
+from moorage.web.request import Request
+from moorage.web.response import FileBody, Response
+
+# One call of sendfile covers at most this much, and a thread has read it ahead by then.
+WINDOW = 8 << 20
+READ_BYTES = 256 << 10
+_PROBE_STRIDE = 512 << 10
+
+
+class Damaged(ConnectionError):
+    """The bytes read do not have their digest: the connection is broken, never ended cleanly."""
+
+
+async def send(
+    request: Request, response: Response, pool: ThreadPoolExecutor, *, last: bool
+) -> tuple[web.StreamResponse, int]:
+    """Send the answer; return the server library's response and how many bytes the body had.
+
+    `last` says that the connection ends with it.
+
+    Raises:
+        ConnectionError: the client went away, or the content is damaged.
+    """
+    body = response.body
+    if isinstance(body, bytes):
+        return await _send_bytes(request, response, body, last=last)
+    prepared = web.StreamResponse(status=response.status, headers=response.headers)
+    if last:
+        prepared.force_close()
+    prepared.content_length = _length(body)
+    await prepared.prepare(request.raw)
+    if request.method == "HEAD":
+        await prepared.write_eof()
+        return prepared, 0
+    file = await asyncio.get_running_loop().run_in_executor(pool, open, body.path, "rb")
+    with file:
+        parts = (_Reading if request.is_tls else _Sendfile)(request, prepared, file, pool)
+        if body.boundary:
+            await _send_multipart(parts, prepared, body)
+        else:
+            await parts.send(body.spans[0], body)
+    await prepared.write_eof()
+    return prepared, _length(body)
+
+
+async def _send_bytes(
+    request: Request, response: Response, body: bytes, *, last: bool
+) -> tuple[web.StreamResponse, int]:
+    empty = request.method == "HEAD" or response.status in (204, 304)
+    if response.status not in (204, 304):
+        response.headers.setdefault("Content-Length", str(len(body)))
+    content = None if empty else body
+    prepared = web.Response(status=response.status, headers=response.headers, body=content)
+    if last:
+        prepared.force_close()
+    await prepared.prepare(request.raw)
+    await prepared.write_eof()
+    return prepared, 0 if empty else len(body)
+
+
+def _length(body: FileBody) -> int:
+    if not body.boundary:
+        return body.spans[0].length
+    parts = (len(_part_head(body, span)) + span.length for span in body.spans)
+    return sum(parts) + len(_part_end(body))
+
+
+def _part_head(body: FileBody, span: Span) -> bytes:
+    return (
+        f"\r\n--{body.boundary}\r\nContent-Type: application/octet-stream\r\n"
+        f"Content-Range: bytes {span.start}-{span.end - 1}/{body.size}\r\n\r\n"
+    ).encode()
+
+
+def _part_end(body: FileBody) -> bytes:
+    return f"\r\n--{body.boundary}--\r\n".encode()
+
+
+async def _send_multipart(parts: "_Sendfile", prepared: web.StreamResponse, body: FileBody) -> None:
+    for span in body.spans:
+        await prepared.write(_part_head(body, span))
+        await parts.send(span, body)
+    await prepared.write(_part_end(body))
+
+
+class _Sendfile:
+    """Spans of a file by `sendfile`, a window at a time, so that no copy passes through Python."""
+
+    def __init__(
+        self,
+        request: Request,
+        prepared: web.StreamResponse,
+        file: BinaryIO,
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        self._request = request
+        self._prepared = prepared
+        self._file = file
+        self._pool = pool
+
+    async def send(self, span: Span, body: FileBody) -> None:  # noqa: ARG002 - _Reading needs it
+        """Send the span; the kernel reads the file, so nothing can be verified here."""
+        loop = asyncio.get_running_loop()
+        for place in range(span.start, span.end, WINDOW):
+            length = min(WINDOW, span.end - place)
+            await self._fetch(place, length)
+            transport = self._request.transport
+            if transport is None or transport.is_closing():
+                raise ConnectionResetError("the client went away")
+            sent = await loop.sendfile(transport, self._file, place, length, fallback=False)
+            if sent != length:
+                raise Damaged("the file is shorter than its record says")
+
+    async def _fetch(self, place: int, length: int) -> None:
+        # A page that is not in memory would stop the event loop until the disk has brought it.
+        if not _is_cached(self._file.fileno(), place, length):
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._pool, _read_ahead, self._file, place, length)
+
+
+class _Reading(_Sendfile):
+    """Spans of a file read here, for TLS; a whole blob is verified while it is sent."""
+
+    async def send(self, span: Span, body: FileBody) -> None:
+        """Send the span; the last bytes of a whole blob go out only if its digest holds."""
+        digest = Digest(body.digest)
+        whole = span.length == body.size
+        hasher = Hasher(digest.algorithm) if whole else None
+        place = span.start
+        while place < span.end:
+            if (place - span.start) % WINDOW == 0:
+                await self._fetch(place, min(WINDOW, span.end - place))
+            wanted = min(READ_BYTES, span.end - place)
+            chunk = os.pread(self._file.fileno(), wanted, place)
+            place += len(chunk)
+            if hasher is not None:
+                hasher.update(chunk)
+            if len(chunk) != wanted or (
+                hasher is not None
+                and place == span.end
+                and hasher.digest(digest.algorithm) != digest
+            ):
+                raise Damaged("the blob is damaged on the disk")
+            await self._prepared.write(chunk)
+
+
+def _is_cached(descriptor: int, place: int, length: int) -> bool:
+    if not hasattr(os, "RWF_NOWAIT"):
+        return False
+    probe = bytearray(1)
+    try:
+        for offset in range(place, place + length, _PROBE_STRIDE):
+            os.preadv(descriptor, [probe], offset, os.RWF_NOWAIT)
+    except OSError:  # not in memory, or a file system that can't tell
+        return False
+    return True
+
+
+def _read_ahead(file: BinaryIO, place: int, length: int) -> None:
+    buffer = bytearray(1 << 20)
+    for offset in range(place, place + length, len(buffer)):
+        os.preadv(file.fileno(), [buffer], offset)

@@ -1,0 +1,182 @@
+"""The root of every request: its id, its errors, its access line, and the state of its connection.
+
+One of the three places that catch any exception: what is not a `RegistryError` is a fault of ours,
+told in full to the log and not at all to the client.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from aiohttp import web
+from aiohttp.http import HttpRequestParser
+from aiohttp.http_parser import HttpRequestParserPy
+from aiohttp.web_protocol import RequestHandler
+
+from moorage.config import Limits
+from moorage.errors import BlobUploadInvalid, Refused, RegistryError, Unknown
+from moorage.telemetry import Telemetry, request_id
+from moorage.web.errors import render
+from moorage.web.request import Disconnected, Request
+from moorage.web.response import Response
+from moorage.web.send import send
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+_MAX_LINE = 16_384
+_MAX_FIELD = 65_536
+_READ_BUFFER = 1 << 20
+_LINGER_SECONDS = 3.0
+
+
+def require_c_parser() -> None:
+    """Refuse to start on the server library's slow parser, which is where its CVEs were.
+
+    Raises:
+        Refused: the C parser is not loaded.
+    """
+    if HttpRequestParser is HttpRequestParserPy:
+        raise Refused(
+            "The HTTP server's C parser is not loaded.",
+            why="The pure Python one is lax in what it accepts.",
+            do="Unset AIOHTTP_NO_EXTENSIONS, or install aiohttp from a wheel.",
+        )
+
+
+class Front:
+    """Answers every request of one process by a handler of `Request` to `Response`."""
+
+    def __init__(self, handler: Handler, telemetry: Telemetry, limits: Limits) -> None:
+        """Serve the handler; threads for file work are started on first use."""
+        self._handler = handler
+        self._telemetry = telemetry
+        self._limits = limits
+        self._pool = ThreadPoolExecutor(8, thread_name_prefix="send")
+
+    def server(self) -> web.Server:
+        """Return the server library's own server, with every setting that we rely on."""
+        return _Server(
+            self.answer,
+            auto_decompress=False,  # a decompressed body would not have its digest
+            max_line_size=_MAX_LINE,
+            max_field_size=_MAX_FIELD,
+            keepalive_timeout=self._limits.keepalive_seconds,
+            lingering_time=_LINGER_SECONDS,
+            read_bufsize=_READ_BUFFER,
+            access_log=None,
+        )
+
+    async def answer(self, raw: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request, whatever happens."""
+        began = time.perf_counter()
+        request = Request(
+            raw, request_id(raw.headers.get("X-Request-Id")), self._limits.body_idle_seconds
+        )
+        self._telemetry.metrics.in_flight.inc()
+        response = Response(500, {})
+        sent = 0
+        try:
+            response = await self._respond(request)
+            last = request.has_body and not await request.drain()
+            prepared, sent = await send(request, response, self._pool, last=last)
+        except ConnectionError as error:
+            self._telemetry.log.info("connection lost", request=request.id, reason=str(error))
+            response.status = 499  # as access logs write what no client saw
+            if raw.transport is not None:
+                raw.transport.abort()
+            raise
+        finally:
+            self._telemetry.metrics.in_flight.dec()
+            self._record(request, response.status, sent, time.perf_counter() - began)
+        return prepared
+
+    async def _respond(self, request: Request) -> Response:
+        try:
+            if request.transport is None:
+                raise ConnectionResetError("the client went away")
+            response = await self._handler(request)
+        except RegistryError as error:
+            if error.status >= 500:
+                self._telemetry.log.error("refused", request=request.id, exc_info=error)
+            response = render(error, request.path, request.id)
+        except Disconnected as error:
+            if request.transport is None or request.transport.is_closing():
+                raise ConnectionResetError("the body ended early") from error
+            response = render(BlobUploadInvalid("the body is malformed"), request.path, request.id)
+        except ConnectionError:
+            raise
+        except Exception as error:
+            self._telemetry.log.error("fault", request=request.id, exc_info=error)
+            response = render(Unknown(), request.path, request.id)
+        headers = response.headers
+        headers["Docker-Distribution-API-Version"] = "registry/2.0"
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["X-Request-Id"] = request.id
+        headers["Server"] = "Moorage"
+        return response
+
+    def _record(self, request: Request, status: int, sent: int, seconds: float) -> None:
+        self._telemetry.metrics.answered(
+            request.method if request.method in _METHODS else "other",
+            request.action or "other",
+            status,
+            seconds,
+            received=request.body_read,
+            sent=sent,
+        )
+        peer = request.connection("peername")
+        self._telemetry.access(
+            {
+                "time": time.time(),
+                "event": "request",
+                "request": request.id,
+                "worker": self._telemetry.worker,
+                "actor": request.actor,
+                "peer": peer[0] if isinstance(peer, tuple) else "",
+                "method": request.method,
+                "path": request.path,
+                "status": status,
+                "received": request.body_read,
+                "bytes": sent,
+                "seconds": round(seconds, 6),
+                "agent": request.headers.get("User-Agent", ""),
+            }
+        )
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class _Server(web.Server):
+    """Makes connections whose protocol errors are told in the same shape as all others."""
+
+    def __call__(self) -> RequestHandler:
+        return _Connection(self, loop=asyncio.get_running_loop(), **self._kwargs)
+
+
+class _Connection(RequestHandler):
+    """One connection; what the parser refuses is answered here, and the connection ends."""
+
+    __slots__ = ("__weakref__",)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - may quote the request's bytes
+    ) -> web.StreamResponse:
+        """Return the answer to a message that is not HTTP as we take it."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer had been begun")
+        error = Unknown() if status >= 500 else BlobUploadInvalid("the request is not valid HTTP")
+        rendered = render(error, "/v2/", "")
+        if status >= 500:
+            self.logger.error("fault in the server library", exc_info=exc)
+        body = rendered.body if isinstance(rendered.body, bytes) else b""
+        response = web.Response(status=status, body=body, headers=rendered.headers)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Server"] = "Moorage"
+        response.force_close()
+        return response
