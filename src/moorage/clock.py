@@ -1,5 +1,6 @@
 """The time and fresh identifiers; nothing else in the program asks the system for either."""
 
+import random
 import secrets
 import time
 from typing import Protocol
@@ -32,6 +33,14 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds that never go back."""
         return time.perf_counter()
+
+
+def new_mark() -> str:
+    """Return 32 hexadecimal digits that tell one request from another, and promise no secrecy.
+
+    Secret bits cost a system call of 8 µs, a twelfth of a whole manifest request.
+    """
+    return f"{random.getrandbits(128):032x}"
 
 
 def new_id() -> str:

@@ -17,11 +17,12 @@ import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from moorage.clock import new_id
+from moorage.clock import new_mark
 
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0)
 _QUEUE_LINES = 100_000
 _LAG_INTERVAL = 0.1
+_GATHER_SECONDS = 0.05
 
 
 class LogSink:
@@ -77,22 +78,36 @@ class Telemetry:
         self.sink = LogSink()
         self._access = access
         self._text = text
+        self._pending: list[bytes] = []
         self._encode = msgspec.json.Encoder().encode
         self.log = _logger(self.sink, text=text).bind(worker=worker)
         self.registry = CollectorRegistry(auto_describe=False)
         self.metrics = Metrics(self.registry, worker)
 
     def access(self, line: dict[str, Any]) -> None:
-        """Write one line of the access log; values are escaped, so a user's text stays a value."""
+        """Write one line of the access log; values are escaped, so a user's text stays a value.
+
+        Lines are handed on together: waking the writing thread for each cost 30 µs of every
+        request, most of it in the two threads' quarrel over the interpreter.
+        """
         if not self._access:
             return
         if self._text:
-            self.sink.write(
+            told = (
                 f"{line['method']} {line['path']!a} {line['status']} {line['bytes']} B "
-                f"{line['seconds'] * 1000:.1f} ms\n".encode()
+                f"{line['seconds'] * 1000:.1f} ms\n"
             )
+            self._pending.append(told.encode())
         else:
-            self.sink.write(self._encode(line) + b"\n")
+            self._pending.append(self._encode(line) + b"\n")
+        if len(self._pending) == 1:
+            asyncio.get_running_loop().call_later(_GATHER_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Hand the gathered lines of the access log to the writing thread."""
+        lines, self._pending = self._pending, []
+        if lines:
+            self.sink.write(b"".join(lines))
 
 
 def _logger(sink: LogSink, *, text: bool) -> Any:
@@ -209,4 +224,4 @@ def request_id(given: str | None) -> str:
     """Return the caller's own request id if it is harmless, else a new one."""
     if given and len(given) <= 64 and given.isascii() and given.replace("-", "").isalnum():
         return given
-    return new_id()
+    return new_mark()

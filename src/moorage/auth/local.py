@@ -9,6 +9,7 @@ import ipaddress
 import os
 import sys
 import weakref
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from moorage.auth.peer import peer_uid
@@ -79,6 +80,7 @@ def _refusal_of_headers(request: Request) -> str:
     return ""
 
 
+@lru_cache(maxsize=256)
 def _is_loopback_host(host: str) -> bool:
     try:
         name = urlsplit(f"//{host}").hostname or ""

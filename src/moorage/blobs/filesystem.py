@@ -89,7 +89,7 @@ class FilesystemBlobs:
 
     async def locate(self, location: str) -> LocalFile:
         """Return the path, for `sendfile`."""
-        return LocalFile(self._path(location))
+        return LocalFile(f"{self._objects}/{location[:2]}/{location}")
 
     async def delete(self, location: str) -> None:
         """Unlink the file."""

@@ -7,7 +7,6 @@ string that the use case keeps with the upload session; the driver keeps nothing
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -28,7 +27,7 @@ class SessionLost(Exception):
 class LocalFile(msgspec.Struct, frozen=True):
     """Content that `web` may send by `sendfile`."""
 
-    path: Path
+    path: str
 
 
 class Redirect(msgspec.Struct, frozen=True):

@@ -74,6 +74,7 @@ def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, An
             lag.cancel()
             sibling.close()
             await s.db.close()
+            s.telemetry.flush()
             s.telemetry.sink.close()
 
     asyncio.run(body())

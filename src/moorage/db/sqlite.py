@@ -86,6 +86,9 @@ def connect(path: Path, *, readonly: bool = False) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READONLY if readonly else apsw.SQLITE_OPEN_READWRITE
     connection = apsw.Connection(str(path), flags=flags | apsw.SQLITE_OPEN_NOMUTEX)
     connection.set_busy_timeout(10_000)
+    # Otherwise SQLite plans every joined statement anew for each value that is bound to it: 14 µs
+    # instead of 3 for the one that finds a manifest.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     for pragma in (
         "synchronous=FULL",
         "fullfsync=1",

@@ -2,6 +2,7 @@
 
 from moorage.auth.policy import decide, require
 from moorage.blobs.store import LocalFile
+from moorage.clock import new_id
 from moorage.errors import BlobUnknown, RangeInvalid, Unavailable
 from moorage.model.access import Action, RepositoryTarget
 from moorage.model.artifacts import Blob
@@ -14,7 +15,7 @@ from moorage.v2.paths import Route
 from moorage.web.conditions import is_unmodified, range_holds
 from moorage.web.ranges import Span, parse_range
 from moorage.web.request import Request
-from moorage.web.response import IMMUTABLE, FileBody, Response, answer
+from moorage.web.response import IMMUTABLE, Response, answer, open_body
 
 
 async def get_blob(s: Services, request: Request, route: Route) -> Response:
@@ -65,24 +66,25 @@ async def _content(
             f"the blob has {blob.size} bytes",
             headers={"Content-Range": f"bytes */{blob.size}", "Accept-Ranges": "bytes"},
         )
+    several = spans is not None and len(spans) > 1
+    boundary = new_id() if several else ""  # nobody can have pushed content that contains it
     located = await pull.locate(s, blob)
     if not isinstance(located, LocalFile):
         raise Unavailable("the blob is kept where this release can't send it from")
-    size_there = await s.blobs.size(blob.location)
-    if size_there != blob.size:
+    whole = (Span(0, blob.size),)
+    body = open_body(located.path, blob.size, digest, spans or whole, boundary)
+    if body is None:
         raise BlobUnknown(
             f"the bytes of {digest} are damaged or gone",
             hint="Push the image again: that puts them back",
         )
     if spans is None:
-        whole = (Span(0, blob.size),)
-        return Response(200, headers, FileBody(located.path, blob.size, digest, whole))
-    if len(spans) == 1:
+        return Response(200, headers, body)
+    if several:
+        headers["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
+    else:
         headers["Content-Range"] = f"bytes {spans[0].start}-{spans[0].end - 1}/{blob.size}"
-        return Response(206, headers, FileBody(located.path, blob.size, digest, spans))
-    boundary = f"moorage-{request.id[:32]}"
-    headers["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
-    return Response(206, headers, FileBody(located.path, blob.size, digest, spans, boundary))
+    return Response(206, headers, body)
 
 
 def _spans(request: Request, blob: Blob, digest: Digest) -> tuple[Span, ...] | None:

@@ -1,7 +1,7 @@
 """Answers as the handlers give them: a status, headers, and one kind of body."""
 
+import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,13 +14,30 @@ IMMUTABLE = "private, max-age=31536000, immutable"
 
 
 class FileBody(msgspec.Struct, frozen=True):
-    """Content of a file: the whole of it, or one or several spans."""
+    """Content of an open file: the whole of it, or one or several spans.
 
-    path: Path
+    Whoever sends the answer closes `descriptor`, sent or not.
+    """
+
+    descriptor: int
     size: int
     digest: str
     spans: tuple[Span, ...]
     boundary: str = ""
+
+
+def open_body(
+    path: str, size: int, digest: str, spans: tuple[Span, ...], boundary: str = ""
+) -> FileBody | None:
+    """Return a body of the file, None if it is not there or has not the size that it should."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    if os.fstat(descriptor).st_size != size:
+        os.close(descriptor)
+        return None
+    return FileBody(descriptor, size, digest, spans, boundary)
 
 
 class Response(msgspec.Struct):
@@ -29,6 +46,12 @@ class Response(msgspec.Struct):
     status: int
     headers: dict[str, str]
     body: bytes | FileBody = b""
+
+    def close(self) -> None:
+        """Close the file of the body, if it has one."""
+        if isinstance(self.body, FileBody):
+            os.close(self.body.descriptor)
+            self.body = b""
 
 
 def answer(status: int, body: bytes = b"", content_type: str = "", **headers: str) -> Response:

@@ -3,11 +3,11 @@
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO
+from io import FileIO
 
 from aiohttp import web
 
-from moorage.oci.digest import Digest, Hasher
+from moorage.oci.digest import Digest, Hasher, digest_of
 from moorage.web.ranges import Span
 from moorage.web.request import Request
 from moorage.web.response import FileBody, Response
@@ -15,6 +15,8 @@ from moorage.web.response import FileBody, Response
 # One call of sendfile covers at most this much, and a thread has read it ahead by then.
 WINDOW = 8 << 20
 READ_BYTES = 256 << 10
+# Up to here a span is read on the event loop and sent with its headers.
+SMALL = 64 << 10
 _PROBE_STRIDE = 512 << 10
 
 
@@ -33,6 +35,8 @@ async def send(
         ConnectionError: the client went away, or the content is damaged.
     """
     body = response.body
+    if isinstance(body, FileBody) and not body.boundary and body.spans[0].length <= SMALL:
+        body = _read_small(body)
     if isinstance(body, bytes):
         return await _send_bytes(request, response, body, last=last)
     prepared = web.StreamResponse(status=response.status, headers=response.headers)
@@ -43,8 +47,7 @@ async def send(
     if request.method == "HEAD":
         await prepared.write_eof()
         return prepared, 0
-    file = await asyncio.get_running_loop().run_in_executor(pool, open, body.path, "rb")
-    with file:
+    with FileIO(body.descriptor, closefd=False) as file:
         parts = (_Reading if request.is_tls else _Sendfile)(request, prepared, file, pool)
         if body.boundary:
             await _send_multipart(parts, prepared, body)
@@ -52,6 +55,22 @@ async def send(
             await parts.send(body.spans[0], body)
     await prepared.write_eof()
     return prepared, _length(body)
+
+
+def _read_small(body: FileBody) -> bytes | FileBody:
+    """Return a short span's bytes, verified if it is the whole, or the body if they are on disk.
+
+    Headers and bytes then leave in one segment; `sendfile` for 4 KiB takes four times as long.
+    """
+    span = body.spans[0]
+    if not _is_cached(body.descriptor, span.start, span.length):
+        return body
+    content = os.pread(body.descriptor, span.length, span.start)
+    digest = Digest(body.digest)
+    whole = span.length == body.size
+    if len(content) != span.length or (whole and digest_of(content, digest.algorithm) != digest):
+        raise Damaged("the blob is damaged on the disk")
+    return content
 
 
 async def _send_bytes(
@@ -101,7 +120,7 @@ class _Sendfile:
         self,
         request: Request,
         prepared: web.StreamResponse,
-        file: BinaryIO,
+        file: FileIO,
         pool: ThreadPoolExecutor,
     ) -> None:
         self._request = request
@@ -167,7 +186,7 @@ def _is_cached(descriptor: int, place: int, length: int) -> bool:
     return True
 
 
-def _read_ahead(file: BinaryIO, place: int, length: int) -> None:
+def _read_ahead(file: FileIO, place: int, length: int) -> None:
     buffer = bytearray(1 << 20)
     for offset in range(place, place + length, len(buffer)):
         os.preadv(file.fileno(), [buffer], offset)

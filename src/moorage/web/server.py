@@ -87,6 +87,7 @@ class Front:
                 raw.transport.abort()
             raise
         finally:
+            response.close()
             self._telemetry.metrics.in_flight.dec()
             self._record(request, response.status, sent, time.perf_counter() - began)
         return prepared
