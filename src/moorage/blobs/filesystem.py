@@ -25,7 +25,7 @@ _Value = TypeVar("_Value")
 CHUNK = 1 << 20
 _STATE_VERSION = b"1"
 # Begin writing dirty pages back after this many bytes, so that the last fsync is short.
-_WRITEBACK = 32 << 20
+_WRITEBACK = 4 << 20
 _SYNC_FILE_RANGE_WRITE = 2
 
 
@@ -129,6 +129,8 @@ class FileSession:
         self._descriptor = descriptor
         self._pool = pool
         self._size = os.fstat(descriptor).st_size
+        # What is not empty was synced by the request that wrote it, with the directory's entry.
+        self._entered = self._size > 0
         self._settled = False
 
     @classmethod
@@ -204,7 +206,9 @@ class FileSession:
     def _sync(self) -> None:
         with _disk_errors():
             os.fdatasync(self._descriptor)
-            _sync_directory(self._path.parent)
+            if not self._entered:
+                _sync_directory(self._path.parent)
+                self._entered = True
 
     def _finish(self) -> str:
         location = self._path.name

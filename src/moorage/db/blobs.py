@@ -86,6 +86,10 @@ FIND_BLOB = Query(
     .join(blob, blob.c.id == blob_digest.c.blob_id)
     .where(blob_digest.c.digest == sa.bindparam("digest")),
 )
+LIST_DIGESTS = Query(
+    "list_digests_of_blob",
+    sa.select(blob_digest.c.digest).where(blob_digest.c.blob_id == sa.bindparam("blob_id")),
+)
 ADD_BLOB = Query(
     "add_blob",
     sqlite.insert(blob)
@@ -241,6 +245,11 @@ async def link_blob(
         namespace_id=repository.namespace_id,
         lease_until=lease_until,
     )
+
+
+async def list_digests(tx: Tx, blob_id: int) -> list[Digest]:
+    """Return every digest that the blob is known by."""
+    return [Digest.from_key(row[0]) for row in await tx.many(LIST_DIGESTS, blob_id=blob_id)]
 
 
 async def extend_lease(tx: Tx, repository_id: int, blob_id: int, lease_until: int) -> None:

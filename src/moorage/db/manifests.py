@@ -279,13 +279,13 @@ async def add_digest(
     tx: Tx, repository_id: int, manifest_id: int, digest: Digest, identity: Digest
 ) -> None:
     """Let the manifest be asked by the digest: what named it before it was there now finds it."""
-    added = await tx.run(
+    await tx.run(
         ADD_DIGEST,
         repository_id=repository_id,
         digest=digest.key,
         manifest_id=manifest_id,
     )
-    if added and digest != identity:
+    if digest != identity:
         await tx.run(
             ADOPT_REFERRERS,
             repository_key=repository_id,

@@ -12,7 +12,7 @@ from moorage.web.request import Disconnected
 
 _MAX_KEPT = 4_096
 # Chunks come from the socket by 64 to 256 KiB; fewer, larger steps cost fewer thread hand-overs.
-GATHER = 1 << 20
+GATHER = 256 << 10
 
 
 class Hashes:

@@ -75,7 +75,7 @@ async def put_manifest(s: Services, push: Push, by: TagChange) -> None:
         number, added = await _put(s, tx, repository, push, now)
         moved = [
             tag
-            for tag in push.tags
+            for tag in sorted(push.tags)  # always in one order, so that no two pushes deadlock
             if await _put_tag(tx, repository, number, push, tag, by=by, now=now)
         ]
         if added or moved:

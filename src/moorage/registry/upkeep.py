@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from moorage.blobs.store import SessionBusy, SessionLost
-from moorage.clock import DAY, HOUR, MINUTE, SECOND
+from moorage.clock import DAY, HOUR, MINUTE
 from moorage.db import blobs, events, jobs, uploads
 from moorage.db.engine import Tx
 from moorage.events.outbox import KEEP_FEED_DAYS
@@ -18,7 +18,7 @@ _SLICE = 50
 SCHEDULE = {
     "uploads.expire": 10 * MINUTE,
     "objects.delete": 10 * MINUTE,
-    "events.fan-out": 10 * SECOND,
+    "events.fan-out": MINUTE,
     "events.trim": HOUR,
     "jobs.forget": HOUR,
 }

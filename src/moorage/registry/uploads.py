@@ -178,10 +178,10 @@ async def mount(
     """
 
     async def read(tx: Tx) -> list[Repository]:
-        holders = await blobs.list_holders(tx, digest, _MAX_HOLDERS)
         if source is None:
-            return holders
-        return [holder for holder in holders if holder.name == source]
+            return await blobs.list_holders(tx, digest, _MAX_HOLDERS)
+        named = await repositories.find_repository(tx, source)
+        return [named] if named is not None else []
 
     readable = [
         holder
@@ -195,8 +195,7 @@ async def mount(
             blob = await blobs.find_linked(tx, holder.id, digest)
             if blob is not None:
                 target, _ = await repositories.put_repository(tx, name, s.config.visibility, now)
-                await blobs.link_blob(tx, target, blob.id, blob.size, now, now + LEASE)
-                await manifests.resolve(tx, target.id, digest, "blob", blob.id)
+                await _link(tx, target, blob.id, blob.size, now)
                 return True
         return False
 
@@ -304,11 +303,15 @@ async def _publish(
             raise BlobUploadUnknown
         repository, _ = await repositories.put_repository(tx, name, s.config.visibility, now)
         number = await blobs.put_blob(tx, digests, size, location, now, now + KEEP_REPLACED)
-        await blobs.link_blob(tx, repository, number, size, now, now + LEASE)
-        for digest in digests:
-            await manifests.resolve(tx, repository.id, digest, "blob", number)
+        await _link(tx, repository, number, size, now)
 
     await s.db.write(write)
+
+
+async def _link(tx: Tx, repository: Repository, blob_id: int, size: int, now: int) -> None:
+    await blobs.link_blob(tx, repository, blob_id, size, now, now + LEASE)
+    for digest in await blobs.list_digests(tx, blob_id):
+        await manifests.resolve(tx, repository.id, digest, "blob", blob_id)
 
 
 def _check_start(upload: Upload, span: Span | None) -> None:
