@@ -27,6 +27,7 @@
     ├── Unknown                  UNKNOWN 500
     └── Unsupported              UNSUPPORTED 405
         ├── RouteUnknown         404
+        ├── QueryTooLong         414
         └── ExpectationFailed    417
 
 The HTTP status stands in the class because the specification fixes it; `web/errors.py` is the only
@@ -288,6 +289,13 @@ class RouteUnknown(Unsupported):
 
     status = 404
     message = "the registry has no such address"
+
+
+class QueryTooLong(Unsupported):
+    """A query with more parameters than any client has reason to send."""
+
+    status = 414
+    message = "the address has too many parameters"
 
 
 class ExpectationFailed(Unsupported):

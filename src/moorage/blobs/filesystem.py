@@ -23,7 +23,8 @@ from moorage.errors import InsufficientStorage, Refused, Unavailable
 _Value = TypeVar("_Value")
 
 CHUNK = 1 << 20
-_STATE_VERSION = b"1"
+# What a session's state begins with: the version, and whether its file has been made.
+_FRESH, _STARTED = b"1f", b"1s"
 # Begin writing dirty pages back after this many bytes, so that the last fsync is short.
 _WRITEBACK = 4 << 20
 _SYNC_FILE_RANGE_WRITE = 2
@@ -59,13 +60,14 @@ class FilesystemBlobs:
 
     async def begin(self, hint: int | None) -> bytes:  # noqa: ARG002 - a directory needs no hint
         """Return the state of a new session; its file is made by the first writer."""
-        return _STATE_VERSION + new_id().encode()
+        return _FRESH + new_id().encode()
 
     @asynccontextmanager
     async def session(self, state: bytes) -> AsyncIterator["FileSession"]:
         """Hold `flock` on the session's file, so that a second writer gets `SessionBusy`."""
-        key = _key_of(state)
-        session = await self._run(FileSession.open, self._uploads / key, self._objects, self._pool)
+        path = self._uploads / _key_of(state)
+        fresh = state.startswith(_FRESH)
+        session = await self._run(FileSession.open, path, self._objects, self._pool, fresh)
         try:
             yield session
         finally:
@@ -134,11 +136,16 @@ class FileSession:
         self._settled = False
 
     @classmethod
-    def open(cls, path: Path, objects: Path, pool: ThreadPoolExecutor) -> "FileSession":
-        """Open and lock the file, made if this is the session's first writer."""
+    def open(
+        cls, path: Path, objects: Path, pool: ThreadPoolExecutor, fresh: bool
+    ) -> "FileSession":
+        """Open and lock the file; it is made only for a session that nothing was written to."""
+        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if fresh else 0)
         for _ in range(3):
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(path, flags, 0o600)
+            try:
+                descriptor = os.open(path, flags, 0o600)
+            except FileNotFoundError as error:
+                raise SessionLost from error
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _is_at(descriptor, path):
@@ -175,7 +182,8 @@ class FileSession:
                 _start_writeback(self._descriptor, started, position - started)
                 started = position
         self._size = position
-        return _STATE_VERSION + self._path.name.encode(), position
+        kind = _STARTED if position else _FRESH
+        return kind + self._path.name.encode(), position
 
     async def sync(self) -> None:
         """Make what was appended durable, with the file's entry in its directory."""
@@ -211,7 +219,8 @@ class FileSession:
                 self._entered = True
 
     def _finish(self) -> str:
-        location = self._path.name
+        # A name of its own: two finishes of one session must never share a place.
+        location = new_id()
         directory = self._objects / location[:2]
         with _disk_errors():
             os.fsync(self._descriptor)
@@ -229,9 +238,9 @@ def _fan_out(objects: Path) -> list[Path]:
 
 
 def _key_of(state: bytes) -> str:
-    if state[:1] != _STATE_VERSION:
+    if not state.startswith((_FRESH, _STARTED)):
         raise SessionLost
-    return state[1:].decode()
+    return state[2:].decode()
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

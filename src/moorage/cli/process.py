@@ -23,6 +23,7 @@ from moorage.web.listen import ReloadingTls
 
 _PR_SET_PDEATHSIG = 1
 _KERNEL_BACKLOG = 1_024
+_CUT_SECONDS = 1.0
 # A thread that holds the interpreter gives it up after this long, so that the event loop, which
 # answers everybody, does not wait 5 ms for each thread that parses or writes.
 _SWITCH_SECONDS = 0.001
@@ -81,11 +82,9 @@ def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, An
 
 
 async def _serve(s: Services, shared: Shared) -> None:
-    runner = web.ServerRunner(
-        front(s).server(),
-        handle_signals=False,
-        shutdown_timeout=s.config.limits.drain_seconds,
-    )
+    door = front(s)
+    server = door.server()
+    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_CUT_SECONDS)
     await runner.setup()
     context = shared.tls.context if shared.tls is not None else None
     for listener in shared.listeners:
@@ -94,6 +93,9 @@ async def _serve(s: Services, shared: Shared) -> None:
         await web.SockSite(runner, listener, ssl_context=context, backlog=1).start()
         listener.listen(_KERNEL_BACKLOG)
     await _told_to_stop().wait()
+    for site in list(runner.sites):
+        await site.stop()
+    await door.drain(server, s.config.limits.drain_seconds)
     await runner.cleanup()
 
 

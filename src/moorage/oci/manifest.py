@@ -176,7 +176,9 @@ def _text(document: dict[str, Any], key: str) -> str:
 
 
 def _annotations(document: dict[str, Any]) -> dict[str, str]:
-    value = document.get("annotations") or {}
+    value = document.get("annotations")
+    if value is None:
+        return {}
     if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
         raise ManifestInvalid("annotations must be an object of texts")
     try:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 
-from moorage.errors import BodyTimeout
+from moorage.errors import BodyTimeout, SizeInvalid
 from moorage.model.artifacts import Upload
 from moorage.oci.digest import Hasher
 from moorage.web.request import Disconnected
@@ -49,10 +49,16 @@ class Hashed:
     """
 
     def __init__(
-        self, chunks: AsyncIterator[bytes], hasher: Hasher | None, pool: ThreadPoolExecutor
+        self,
+        chunks: AsyncIterator[bytes],
+        hasher: Hasher | None,
+        pool: ThreadPoolExecutor,
+        *,
+        most: int | None = None,
     ) -> None:
-        """Read the chunks; with no hasher, only pass them on."""
+        """Read the chunks; with no hasher, only pass them on; refuse more than `most` bytes."""
         self._chunks = chunks
+        self._most = most
         self._hasher = hasher
         self._pool = pool
         self.broken: Exception | None = None
@@ -72,11 +78,14 @@ class Hashed:
 
     async def _gathered(self) -> AsyncIterator[bytes]:
         parts: list[bytes] = []
-        size = 0
+        size = total = 0
         try:
             async for chunk in self._chunks:
                 parts.append(chunk)
                 size += len(chunk)
+                total += len(chunk)
+                if self._most is not None and total > self._most:
+                    raise SizeInvalid(f"the body has more than the {self._most} bytes of its range")
                 if size >= GATHER:
                     yield b"".join(parts)
                     parts, size = [], 0

@@ -16,6 +16,7 @@ from moorage.errors import (
     DigestInvalid,
     InsufficientStorage,
     RangeInvalid,
+    SizeInvalid,
     TooManyRequests,
 )
 from moorage.model.access import Action, Actor, RepositoryTarget
@@ -98,14 +99,13 @@ async def append(
             upload = await find_upload(s, name, upload_id)
             _check_start(upload, span)
             hasher = s.hashes.take(upload)
-            state, offset, broken = await _receive(s, session, upload, chunks, hasher)
+            state, offset, broken = await _receive(s, session, upload, chunks, hasher, span)
             if offset > upload.offset:
                 await session.sync()
             upload = await _advance(s, upload, state, offset, hasher)
     except SessionBusy as error:
         raise _busy(seen) from error
     except SessionLost as error:
-        await forget(s, seen)
         raise BlobUploadUnknown from error
     if broken is not None:
         raise broken
@@ -132,7 +132,7 @@ async def finish(
             upload = await find_upload(s, name, upload_id)
             _check_start(upload, span)
             hasher = s.hashes.take(upload)
-            state, offset, broken = await _receive(s, session, upload, chunks, hasher)
+            state, offset, broken = await _receive(s, session, upload, chunks, hasher, span)
             if broken is not None:
                 await session.sync()
                 await _advance(s, upload, state, offset, hasher)
@@ -147,11 +147,15 @@ async def finish(
                     hint="Start the upload again",
                 )
             location = await session.finish()
-            await _publish(s, name, upload, found, offset, location)
+            try:
+                await _publish(s, name, upload, found, offset, location)
+            except BlobUploadUnknown:
+                await s.blobs.delete(location)  # another writer finished first; no row names it
+                raise
     except SessionBusy as error:
         raise _busy(seen) from error
     except SessionLost as error:
-        await forget(s, seen)
+        # Being finished by somebody else just now, or lost with the power; it expires by itself.
         raise BlobUploadUnknown from error
 
 
@@ -230,9 +234,13 @@ async def _receive(
     upload: Upload,
     chunks: AsyncIterator[bytes],
     hasher: Hasher | None,
+    span: Span | None,
 ) -> tuple[bytes, int, Exception | None]:
-    body = Hashed(chunks, hasher, s.hashes.pool)
+    """Write the chunks; nothing of a body that is not of its declared span is kept."""
+    body = Hashed(chunks, hasher, s.hashes.pool, most=span.length if span is not None else None)
     state, offset = await session.append(upload.offset, aiter(body))
+    if span is not None and body.broken is None and offset != span.end:
+        raise SizeInvalid(f"the range has {span.length} bytes, the body {offset - span.start}")
     return state, offset, body.broken
 
 

@@ -123,7 +123,15 @@ def _condition(request: Request) -> Condition:
 
 
 def _digests(values: list[str]) -> tuple[Digest, ...]:
+    """Return the digests among the values: no manifest can match any other value."""
+    found = [digest for digest in map(_digest, values) if digest is not None]
+    if values and not found:
+        raise PreconditionFailed("the condition names no digest, so no manifest can match")
+    return tuple(found)
+
+
+def _digest(value: str) -> Digest | None:
     try:
-        return tuple(Digest.parse(value) for value in values)
-    except DigestInvalid as error:
-        raise PreconditionFailed(f"no manifest can match: {error.message}") from error
+        return Digest.parse(value)
+    except DigestInvalid:
+        return None

@@ -9,7 +9,13 @@ from urllib.parse import parse_qsl
 from aiohttp import ClientError, HttpVersion11, web
 from aiohttp.web_protocol import PayloadAccessError, RequestPayloadError
 
-from moorage.errors import BodyEncoded, BodyTimeout, ExpectationFailed, ManifestTooLarge
+from moorage.errors import (
+    BodyEncoded,
+    BodyTimeout,
+    ExpectationFailed,
+    ManifestTooLarge,
+    QueryTooLong,
+)
 
 if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
 # A body left unread is drained up to here so that the connection can be used again.
 DRAIN_BYTES = 65_536
 _DRAIN_SECONDS = 1.0
+_MAX_PARAMETERS = 1_000
 
 
 class Disconnected(Exception):
@@ -107,11 +114,18 @@ class Request:
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """The query's names and values in their order, decoded."""
+        """The query's names and values in their order, decoded.
+
+        Raises:
+            QueryTooLong: it has too many.
+        """
         if self._query is None:
-            self._query = parse_qsl(
-                self.query_text, keep_blank_values=True, max_num_fields=1_000, errors="replace"
-            )
+            try:
+                self._query = parse_qsl(
+                    self.query_text, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS
+                )
+            except ValueError as error:
+                raise QueryTooLong from error
         return self._query
 
     def parameter(self, name: str) -> str | None:

@@ -5,9 +5,12 @@ told in full to the log and not at all to the client.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http import HttpRequestParser
@@ -53,6 +56,10 @@ class Front:
         self._telemetry = telemetry
         self._limits = limits
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="send")
+        self._draining = False
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def server(self) -> web.Server:
         """Return the server library's own server, with every setting that we rely on."""
@@ -73,12 +80,13 @@ class Front:
         request = Request(
             raw, request_id(raw.headers.get("X-Request-Id")), self._limits.body_idle_seconds
         )
-        self._telemetry.metrics.in_flight.inc()
+        self._enter()
         response = Response(500, {})
         sent = 0
         try:
             response = await self._respond(request)
-            last = request.has_body and not await request.drain()
+            last = self._draining or "Connection" in response.headers
+            last = (request.has_body and not await request.drain()) or last
             prepared, sent = await send(request, response, self._pool, last=last)
         except ConnectionError as error:
             self._telemetry.log.info("connection lost", request=request.id, reason=str(error))
@@ -88,14 +96,44 @@ class Front:
             raise
         finally:
             response.close()
-            self._telemetry.metrics.in_flight.dec()
+            self._leave()
             self._record(request, response.status, sent, time.perf_counter() - began)
         return prepared
+
+    async def drain(self, server: web.Server, seconds: float) -> None:
+        """Let what is under way come to its end, for at most so long; nothing new is begun.
+
+        Bodies go on arriving meanwhile: the server library's own shutdown drops them.
+        """
+        self._draining = True
+        for connection in server.connections:
+            if isinstance(connection, _Connection) and connection.is_idle:
+                connection.close()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            self._telemetry.log.warning("cut off", requests=self._in_flight, seconds=seconds)
+
+    def _enter(self) -> None:
+        self._in_flight += 1
+        self._idle.clear()
+        self._telemetry.metrics.in_flight.inc()
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        if not self._in_flight:
+            self._idle.set()
+        self._telemetry.metrics.in_flight.dec()
 
     async def _respond(self, request: Request) -> Response:
         try:
             if request.transport is None:
                 raise ConnectionResetError("the client went away")
+            if not is_host(request.headers.get("Host", "")) and request.is_http_1_1:
+                raise BlobUploadInvalid(
+                    "the Host header is not a host and port", headers={"Connection": "close"}
+                )
             response = await self._handler(request)
         except RegistryError as error:
             if error.status >= 500:
@@ -146,6 +184,13 @@ class Front:
         )
 
 
+@lru_cache(maxsize=1_024)
+def is_host(text: str) -> bool:
+    """Tell whether a `Host` header is a name or address with an optional port (RFC 9110 7.2)."""
+    return _HOST.fullmatch(text) is not None
+
+
+_HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?", re.ASCII)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -159,7 +204,43 @@ class _Server(web.Server):
 class _Connection(RequestHandler):
     """One connection; what the parser refuses is answered here, and the connection ends."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "_body_seen", "_idle_bytes")
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._body_seen = 0
+        self._idle_bytes = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way or waiting on the connection."""
+        return self._current_request is None and not self._messages
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes; those of a body must bring it forward.
+
+        A chunk's extension may be endless as far as the parser is concerned, and no time-out sees
+        it, because bytes do arrive.
+        """
+        super().data_received(data)
+        request = self._current_request
+        if request is None:
+            return
+        seen = request.content.total_bytes
+        self._idle_bytes = self._idle_bytes + len(data) if seen == self._body_seen else 0
+        self._body_seen = seen
+        if self._idle_bytes > _MAX_FIELD and not request.content.is_eof():
+            self.force_close()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer a client that has closed its own side behind a complete request."""
+        waiting = [payload for _, payload in self._messages]
+        if self._current_request is not None:
+            waiting.append(self._current_request.content)
+        if not waiting or not all(payload.is_eof() for payload in waiting):
+            return False
+        self.close()
+        return True
 
     def handle_error(
         self,

@@ -1,0 +1,202 @@
+"""The registry under test, and which tests can be run here.
+
+`--registry ADDRESS` runs the suite of requirements against a registry that runs already; tests of a
+process that they start themselves are then not collected. Nothing is skipped from within a test.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from process import Server, find_tool
+from registry import Answer, Registry, Repository
+
+PASSWORD = "correct horse battery staple"
+OWN = {"moorage", "server", "shared_server"}
+RUNNING: list[Server] = []
+NOT_RUN = pytest.StashKey[dict[str, list[str]]]()
+MARKERS = (
+    "requirement(*ids): the rows of the protocol, the quirks (Q-) and abuse cases (S-) it holds",
+    "needs_root: needs to be root; not run otherwise",
+    "needs_tool(name): needs a program; fails without it as root, not run otherwise",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the address of a registry that runs already."""
+    parser.addoption("--registry", metavar="ADDRESS", help="test the registry at http://HOST:PORT")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers of these suites."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what can not be run here, and remember why."""
+    not_run: dict[str, list[str]] = {}
+    chosen = []
+    for item in items:
+        reason = _why_not(config, item)
+        if reason is None:
+            chosen.append(item)
+        else:
+            not_run.setdefault(reason, []).append(item.nodeid)
+    config.stash[NOT_RUN] = not_run
+    if not_run:
+        left_out = {nodeid for nodeids in not_run.values() for nodeid in nodeids}
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
+        items[:] = chosen
+
+
+def _why_not(config: pytest.Config, item: pytest.Item) -> str | None:
+    if config.getoption("--registry") and OWN.intersection(getattr(item, "fixturenames", ())):
+        return "not run with --registry"
+    if os.geteuid() == 0:
+        return None
+    if item.get_closest_marker("needs_root"):
+        return "not run without root"
+    if any(not find_tool(mark.args[0]) for mark in item.iter_markers("needs_tool")):
+        return "not run without root"
+    return None
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say what was left out."""
+    for reason, nodeids in config.stash.get(NOT_RUN, {}).items():
+        names = sorted({nodeid.partition("[")[0] for nodeid in nodeids})
+        shown = str(len(nodeids)) if "--registry" in reason else ", ".join(names)
+        terminalreporter.write_line(f"{reason}: {shown}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test whose program is missing."""
+    for mark in item.iter_markers("needs_tool"):
+        if not find_tool(mark.args[0]):
+            pytest.fail(f"{mark.args[0]} is not installed: `make tools` installs it", pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Add what the servers wrote last to the report of a failed test."""
+    report: pytest.TestReport = yield
+    if report.failed:
+        for running in RUNNING:
+            report.sections.append((f"log of {running.url}", running.stderr_tail(12)))
+    return report
+
+
+def check_answer(target: str, answer: Answer) -> None:
+    """Check what every answer under /v2/ must have, whatever a test asks about."""
+    if target.partition("?")[0] != "/v2" and not target.startswith("/v2/"):
+        return
+    assert answer["Docker-Distribution-API-Version"] == "registry/2.0"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["X-Request-Id"]
+    assert answer.get("Content-Encoding") is None
+    assert answer.get("Access-Control-Allow-Origin") is None
+    if answer.status >= 400 and answer.method != "HEAD":
+        check_refusal(answer)
+
+
+def check_refusal(answer: Answer) -> None:
+    """Check the envelope of a refusal: codes, a message for people, nothing from inside."""
+    assert answer["Content-Type"] == "application/json", answer
+    errors = answer.json()["errors"]
+    assert errors, answer
+    for error in errors:
+        assert error["code"].replace("_", "").isalpha(), error
+        assert error["code"].isupper(), error
+        assert error["message"], error
+    assert b"Traceback" not in answer.body
+    assert b".py" not in answer.body
+
+
+@pytest.fixture(scope="session")
+def moorage() -> Iterator[Server]:
+    """Run the server that all tests share unless they ask for one with options."""
+    with Server() as running:
+        RUNNING.append(running)
+        yield running
+        RUNNING.remove(running)
+        _stop(running)
+
+
+@pytest.fixture(scope="session")
+def registry(request: pytest.FixtureRequest) -> Registry:
+    """Return the registry under test."""
+    address = request.config.getoption("--registry")
+    if address:
+        return Registry(address)
+    return Registry(request.getfixturevalue("moorage").url, check=check_answer)
+
+
+@pytest.fixture
+def repository(registry: Registry) -> Repository:
+    """Return a repository that no other test knows and that nothing has been pushed to."""
+    return registry.repository()
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[..., Server]]:
+    """Return a function that starts further servers, with the options of `Server`, for one test."""
+    started: list[Server] = []
+
+    def start(**options: Any) -> Server:
+        started.append(Server(**options))
+        RUNNING.append(started[-1])
+        return started[-1].start()
+
+    yield start
+    for each in started:
+        RUNNING.remove(each)
+        each.close()
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[Callable[..., Server]]:
+    """Return a function that starts a server per set of settings, once for all tests."""
+    started: dict[tuple[tuple[str, str], ...], Server] = {}
+
+    def start(**env: str) -> Server:
+        key = tuple(sorted(env.items()))
+        if key not in started:
+            started[key] = Server(env=env)
+            started[key].start()
+        return started[key]
+
+    yield start
+    try:
+        for each in started.values():
+            _stop(each)
+    finally:
+        for each in started.values():
+            each.close()
+
+
+@pytest.fixture(scope="session")
+def administered(
+    shared_server: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory
+) -> Registry:
+    """Return a registry with an administrator; requests carry no credentials."""
+    secret = tmp_path_factory.mktemp("secret") / "password"
+    secret.write_text(PASSWORD + "\n")
+    secret.chmod(0o600)
+    started = shared_server(MOORAGE_ADMIN_USER="admin", MOORAGE_ADMIN_PASSWORD_FILE=str(secret))
+    return Registry(started.url, check=check_answer)
+
+
+@pytest.fixture(scope="session")
+def administrator(administered: Registry) -> Registry:
+    """Return the same registry as `administered`, asked by its administrator."""
+    return Registry(administered.url, ("admin", PASSWORD), check_answer)
+
+
+def _stop(running: Server) -> None:
+    code = running.stop()
+    assert code == 0, f"exit code {code} on SIGTERM\n{running.stderr_tail()}"
