@@ -15,6 +15,7 @@ from moorage.web.response import FileBody, Response
 # One call of sendfile covers at most this much, and a thread has read it ahead by then.
 WINDOW = 8 << 20
 READ_BYTES = 256 << 10
+WRITE_BYTES = 64 << 10
 # Up to here a span is read on the event loop and sent with its headers.
 SMALL = 64 << 10
 _PROBE_STRIDE = 512 << 10
@@ -171,7 +172,10 @@ class _Reading(_Sendfile):
                 and hasher.digest(digest.algorithm) != digest
             ):
                 raise Damaged("the blob is damaged on the disk")
-            await self._prepared.write(chunk)
+            # The event loop encrypts at once what it is given, and keeps what the socket does not
+            # take both as it was and encrypted: small slices keep that small for a slow client.
+            for start in range(0, len(chunk), WRITE_BYTES):
+                await self._prepared.write(chunk[start : start + WRITE_BYTES])
 
 
 def _is_cached(descriptor: int, place: int, length: int) -> bool:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http import HttpRequestParser
@@ -31,6 +31,7 @@ _MAX_LINE = 16_384
 _MAX_FIELD = 65_536
 _READ_BUFFER = 1 << 20
 _LINGER_SECONDS = 3.0
+_TLS_BUFFER = 64 << 10
 
 
 def require_c_parser() -> None:
@@ -215,6 +216,13 @@ class _Connection(RequestHandler):
     def is_idle(self) -> bool:
         """Whether no request is under way or waiting on the connection."""
         return self._current_request is None and not self._messages
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; bound what an encrypted connection buffers when its client reads slowly."""
+        super().connection_made(transport)
+        if transport.get_extra_info("ssl_object") is not None:
+            # asyncio's own bound is 512 KiB in front of the encryption and as much behind it.
+            cast("asyncio.Transport", transport).set_write_buffer_limits(high=_TLS_BUFFER)
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes; those of a body must bring it forward.
