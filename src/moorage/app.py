@@ -9,12 +9,13 @@ from moorage.auth.passwords import hash_password
 from moorage.blobs.filesystem import FilesystemBlobs
 from moorage.clock import SystemClock
 from moorage.config import Config
-from moorage.db.migrate import migrate_sqlite
+from moorage.db.migrate import migrate_sqlite, secret
 from moorage.db.sqlite import SqliteDatabase
 from moorage.errors import Refused
 from moorage.events.outbox import Outbox
 from moorage.registry.hashing import Hashes
 from moorage.registry.services import Services
+from moorage.registry.sessions import SessionIds
 from moorage.telemetry import Telemetry
 from moorage.v2 import app as v2
 from moorage.web.request import Request
@@ -24,14 +25,17 @@ from moorage.web.server import Front, Handler
 _SHORTEST_PASSWORD = 12
 
 
-def prepare(config: Config) -> None:
-    """Make the data directory and bring its schema up to date; before any process is forked.
+def prepare(config: Config) -> bytes:
+    """Make the data directory, bring its schema up to date, and return the registry's secret.
+
+    To be done before any process is forked.
 
     Raises:
         Refused: the directory or the database can't be used.
     """
     FilesystemBlobs.prepare(config.directory)
     migrate_sqlite(config.directory)
+    return secret(config.directory, "upload")
 
 
 def administrator(config: Config) -> Administrator | None:
@@ -62,9 +66,16 @@ def administrator(config: Config) -> Administrator | None:
 
 
 def build(
-    config: Config, admin: Administrator | None, worker: str, run_directory: Path | None = None
+    config: Config,
+    key: bytes,
+    admin: Administrator | None,
+    worker: str,
+    run_directory: Path | None = None,
 ) -> Services:
-    """Return the services of one process; call it after the fork, it opens the database."""
+    """Return the services of one process; call it after the fork, it opens the database.
+
+    `key` is what `prepare` returned, `worker` the process's name in logs and metrics.
+    """
     telemetry = Telemetry(worker, config.log.format, access=config.log.access)
     db = SqliteDatabase(config.directory, telemetry.metrics)
     db.open()
@@ -76,6 +87,7 @@ def build(
         events=Outbox(),
         auth=Credentials(admin, LocalMode(config)),
         hashes=Hashes(),
+        session_ids=SessionIds(key),
         telemetry=telemetry,
         run_directory=run_directory,
     )

@@ -277,15 +277,15 @@ def test_second_writer(repository: Repository) -> None:
 
 @requirement("end-4a", "S-56")
 def test_too_many_sessions(shared_server: Callable[..., Server]) -> None:
-    """Sessions beyond the limit of a repository are 429 with Retry-After, until one ends."""
+    """Begun sessions beyond a repository's limit are 429 with Retry-After, until one ends."""
     started = shared_server(MOORAGE_LIMITS__UPLOADS_PER_REPOSITORY="5")
     repository = Registry(started.url).repository()
-    locations = [repository.begin() for _ in range(5)]
-    path = repository.path("blobs/uploads/")
-    refused = repository.registry.post(path, b"").expect(429, "TOOMANYREQUESTS")
+    locations = [patched(repository, b"begun") for _ in range(5)]
+    further = repository.begin()  # takes nothing yet, so it is given out
+    refused = repository.registry.patch(further, b"one more").expect(429, "TOOMANYREQUESTS")
     assert int(refused["Retry-After"]) > 0
     repository.registry.delete(locations[0]).expect(204)
-    repository.registry.post(path, b"").expect(202)
+    repository.registry.patch(further, b"one more").expect(202)
     repository.registry.repository().begin()
 
 

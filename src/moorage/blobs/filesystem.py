@@ -8,6 +8,7 @@ import asyncio
 import ctypes
 import errno
 import fcntl
+import hashlib
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -59,16 +60,19 @@ class FilesystemBlobs:
                 do="Give --data a directory that this user may write.",
             ) from error
 
-    async def begin(self, hint: int | None) -> bytes:  # noqa: ARG002 - a directory needs no hint
-        """Return the state of a new session; its file is made by the first writer."""
-        return _FRESH + new_id().encode()
+    async def begin(self, key: str, hint: int | None) -> bytes:  # noqa: ARG002 - needs no hint
+        """Return the state of a new session; its file is made by the first writer.
+
+        The file's name is a hash of the key: it has one length, and no letter of anybody's.
+        """
+        return _FRESH + hashlib.sha256(key.encode()).hexdigest()[:32].encode()
 
     @asynccontextmanager
     async def session(self, state: bytes) -> AsyncIterator["FileSession"]:
         """Hold `flock` on the session's file, so that a second writer gets `SessionBusy`."""
         path = self._uploads / _key_of(state)
-        fresh = state.startswith(_FRESH)
-        session = await self._run(FileSession.open, path, self._objects, self._pool, fresh)
+        # On the event loop: a few system calls on cached directories, less than a hand-over.
+        session = FileSession.open(path, self._objects, self._pool, state.startswith(_FRESH))
         try:
             yield session
         finally:

@@ -73,8 +73,12 @@ class UploadSession(Protocol):
 class BlobStore(Protocol):
     """Where bytes are kept; every driver passes `tests/contract/test_blob_store.py`."""
 
-    async def begin(self, hint: int | None) -> bytes:
-        """Return the state of a new session; `hint` is the length in bytes, where known."""
+    async def begin(self, key: str, hint: int | None) -> bytes:
+        """Return the state of a new session.
+
+        `key` is the session's own random name, the same for everybody who begins it, so that a
+        driver can keep two first writers apart; `hint` is the length in bytes, where known.
+        """
         ...
 
     def session(self, state: bytes) -> AbstractAsyncContextManager[UploadSession]:

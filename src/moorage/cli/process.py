@@ -33,6 +33,7 @@ class Shared(msgspec.Struct, frozen=True):
     """What every child inherits."""
 
     config: Config
+    key: bytes
     administrator: Administrator | None
     listeners: list[socket.socket]
     tls: ReloadingTls | None
@@ -66,7 +67,7 @@ def run_jobs(shared: Shared) -> None:
 
 def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, Any, None]]) -> None:
     async def body() -> None:
-        s = build(shared.config, shared.administrator, name, shared.run_directory)
+        s = build(shared.config, shared.key, shared.administrator, name, shared.run_directory)
         sibling = await metrics.serve_own(s, shared.run_directory / f"{name}.sock")
         lag = asyncio.create_task(s.telemetry.metrics.watch_loop())
         try:

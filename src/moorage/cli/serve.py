@@ -45,7 +45,7 @@ def serve(config: Config) -> None:
     addresses = [parse_address(text) for text in config.listen]
     listeners = [bind(address) for address in addresses]
     lock = _lock(config.directory)
-    prepare(config)
+    key = prepare(config)
     admin = administrator(config)
     tls = ReloadingTls(config.tls.cert, config.tls.key) if config.tls.cert else None
     run_directory = Path(tempfile.mkdtemp(prefix="moorage-"))
@@ -53,7 +53,7 @@ def serve(config: Config) -> None:
         _announce(config, addresses, listeners, admin)
         gc.collect()
         gc.freeze()
-        shared = process.Shared(config, admin, listeners, tls, run_directory)
+        shared = process.Shared(config, key, admin, listeners, tls, run_directory)
         sys.exit(Supervisor(shared, inherited=[lock]).run())
     finally:
         shutil.rmtree(run_directory, ignore_errors=True)

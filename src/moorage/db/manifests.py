@@ -20,6 +20,9 @@ from moorage.model.artifacts import Repository, StoredManifest
 from moorage.oci.digest import Digest
 from moorage.oci.names import Reference, RepositoryName
 
+# The rules of the partial indexes, word for word: without them SQLite does not use these.
+_HAS_SUBJECT = sa.text("manifest.subject != x''")
+
 
 class Child(msgspec.Struct, frozen=True):
     """What a manifest names: the role it gives it, and what the repository has by that digest."""
@@ -143,6 +146,7 @@ ADOPT_REFERRERS = Query(
     sa.update(manifest)
     .where(manifest.c.repository_id == sa.bindparam("repository_key"))
     .where(manifest.c.subject == sa.bindparam("alias"))
+    .where(_HAS_SUBJECT)
     .values(subject=sa.bindparam("new_subject")),
 )
 _parents = (
@@ -168,6 +172,7 @@ _referrers = (
     sa.select(manifest.c.id, manifest.c.listed)
     .where(manifest.c.repository_id == sa.bindparam("repository_id"))
     .where(manifest.c.subject == sa.bindparam("subject"))
+    .where(_HAS_SUBJECT)
     .where(manifest.c.trash_until == LIVE)
     .where(manifest.c.id < sa.bindparam("before"))
     .order_by(manifest.c.id.desc())

@@ -6,10 +6,12 @@ costs a third of a second.
 """
 
 import io
+import secrets
 from pathlib import Path
 
 import apsw
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from moorage.db.engine import Query
 from moorage.db.schema import SCHEMA_COMPATIBLE, SCHEMA_VERSION, setting
@@ -22,6 +24,14 @@ _VERSION, _COMPATIBLE = "schema.version", "schema.compatible"
 READ_SETTING = Query(
     "read_setting",
     sa.select(setting.c.value).where(setting.c.key == sa.bindparam("key")),
+)
+
+
+ADD_SETTING = Query(
+    "add_setting",
+    sqlite.insert(setting)
+    .values(key=sa.bindparam("key"), value=sa.bindparam("value"))
+    .on_conflict_do_nothing(),
 )
 
 
@@ -47,6 +57,19 @@ def migrate_sqlite(directory: Path) -> int:
         return version
     finally:
         gate.close()
+        connection.close()
+
+
+def secret(directory: Path, name: str) -> bytes:
+    """Return the registry's own secret of that name, 32 random bytes made on first use."""
+    connection = connect(directory / "moorage.db")
+    try:
+        key = f"secret.{name}"
+        row = {"key": key, "value": secrets.token_hex(32)}
+        connection.execute(ADD_SETTING.text("sqlite"), row).fetchall()
+        rows = connection.execute(READ_SETTING.text("sqlite"), {"key": key}).fetchall()
+        return bytes.fromhex(str(rows[0][0]))
+    finally:
         connection.close()
 
 

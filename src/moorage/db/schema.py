@@ -38,6 +38,11 @@ def _bytes(name: str, **options: Any) -> sa.Column[bytes]:
     return sa.Column(name, sa.LargeBinary, nullable=False, **options)
 
 
+def _partial(name: str, rule: str, *columns: str) -> sa.Index:
+    """Return an index of the rows that the rule holds for; statements repeat the rule."""
+    return sa.Index(name, *columns, sqlite_where=sa.text(rule), postgresql_where=sa.text(rule))
+
+
 # Ids of rows are never used again; tables without ids are kept in the order of their key.
 _AUTOINCREMENT: dict[str, Any] = {"sqlite_autoincrement": True}
 _CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
@@ -136,9 +141,12 @@ manifest = sa.Table(
     _number("trash_until"),
     _bytes("raw"),
     sa.Index("manifest_by_identity", "repository_id", "identity", unique=True),
-    sa.Index("manifest_by_subject", "repository_id", "subject", "trash_until", "id"),
-    sa.Index(
+    _partial(
+        "manifest_by_subject", "subject != x''", "repository_id", "subject", "trash_until", "id"
+    ),
+    _partial(
         "manifest_by_subject_and_type",
+        "subject != x''",
         "repository_id",
         "subject",
         "artifact_type",
@@ -171,8 +179,8 @@ manifest_reference = sa.Table(
     _bytes("child_digest"),
     _text("kind"),  # blob, manifest, foreign or absent
     _number("child_id"),  # 0 unless kind is blob or manifest
-    sa.Index("manifest_reference_by_child", "repository_id", "kind", "child_id"),
-    sa.Index("manifest_reference_by_digest", "repository_id", "child_digest"),
+    sa.Index("manifest_reference_by_child", "repository_id", "child_id", "kind"),
+    _partial("manifest_reference_absent", "kind = 'absent'", "repository_id", "child_digest"),
     **_CLUSTERED,
 )
 
@@ -296,7 +304,6 @@ audit = sa.Table(
     _number("repository_id"),
     _bytes("detail"),
     _bytes("seal"),  # empty until the sealing job chains it
-    sa.Index("audit_by_time", "at"),
     **_AUTOINCREMENT,
 )
 

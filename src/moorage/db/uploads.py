@@ -1,6 +1,7 @@
 """Upload sessions. Every change names the offset and the epoch that its writer saw."""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from moorage.db.engine import Query, Row, Tx
 from moorage.db.schema import upload
@@ -20,24 +21,23 @@ _COLUMNS = (
 
 ADD_UPLOAD = Query(
     "add_upload",
-    sa.insert(upload).values(
+    sqlite.insert(upload)
+    .values(
         id=sa.bindparam("upload_id"),
         repository_id=sa.bindparam("repository_id"),
         owner=sa.bindparam("owner"),
         algorithm=sa.bindparam("algorithm"),
         state=sa.bindparam("state"),
-        offset=sa.literal_column("0"),
+        offset=sa.bindparam("offset"),
         prefix=sa.bindparam("prefix"),
-        epoch=sa.literal_column("1"),
+        epoch=sa.bindparam("epoch"),
         created_at=sa.bindparam("now"),
         expires_at=sa.bindparam("expires_at"),
-    ),
+    )
+    .on_conflict_do_nothing(),
 )
 FIND_UPLOAD = Query(
-    "find_upload",
-    sa.select(*_COLUMNS)
-    .where(upload.c.id == sa.bindparam("upload_id"))
-    .where(upload.c.repository_id == sa.bindparam("repository_id")),
+    "find_upload", sa.select(*_COLUMNS).where(upload.c.id == sa.bindparam("upload_id"))
 )
 _seen = (
     sa.and_(
@@ -58,7 +58,18 @@ ADVANCE_UPLOAD = Query(
         expires_at=sa.bindparam("new_expiry"),
     ),
 )
-END_UPLOAD = Query("end_upload", sa.delete(upload).where(*_seen))
+# An ended session has no state and belongs to no repository.
+END_UPLOAD = Query(
+    "end_upload",
+    sa.update(upload)
+    .where(*_seen)
+    .values(
+        repository_id=sa.literal_column("0"),
+        state=sa.literal_column("x''"),
+        expires_at=sa.bindparam("new_expiry"),
+    ),
+)
+FORGET_UPLOAD = Query("forget_upload", sa.delete(upload).where(*_seen))
 FIND_NTH = Query(
     "find_nth_upload",
     sa.select(sa.literal_column("1")).where(
@@ -88,24 +99,27 @@ def _upload(row: Row) -> Upload:
     return Upload(number, repository_id, algorithm, state, offset, known, epoch, expires_at)
 
 
-async def add_upload(tx: Tx, session: Upload, owner: str, now: int) -> None:
-    """Add a new, empty session."""
-    await tx.run(
+async def add_upload(tx: Tx, session: Upload, owner: str, now: int) -> bool:
+    """Add the session; False if its id is there already: begun or ended by somebody else."""
+    added = await tx.run(
         ADD_UPLOAD,
         upload_id=session.id,
         repository_id=session.repository_id,
         owner=owner,
         algorithm=session.algorithm,
         state=session.state,
+        offset=session.offset,
         prefix=session.prefix.key if session.prefix else b"",
+        epoch=session.epoch,
         now=now,
         expires_at=session.expires_at,
     )
+    return bool(added)
 
 
-async def find_upload(tx: Tx, repository_id: int, upload_id: str) -> Upload | None:
-    """Return the repository's session of that id."""
-    row = await tx.one(FIND_UPLOAD, upload_id=upload_id, repository_id=repository_id)
+async def find_upload(tx: Tx, upload_id: str) -> Upload | None:
+    """Return the session of that id, ended or not; its id is bound to its repository."""
+    row = await tx.one(FIND_UPLOAD, upload_id=upload_id)
     return _upload(row) if row else None
 
 
@@ -114,34 +128,39 @@ async def has_more_than(tx: Tx, repository_id: int, limit: int) -> bool:
     return await tx.one(FIND_NTH, repository_id=repository_id, most=limit) is not None
 
 
-async def advance_upload(
-    tx: Tx,
-    seen: Upload,
-    state: bytes,
-    offset: int,
-    prefix: Digest | None,
-    expires_at: int,
-) -> bool:
+async def advance_upload(tx: Tx, seen: Upload, now: Upload) -> bool:
     """Note what was appended; False if another writer came in between."""
     changed = await tx.run(
         ADVANCE_UPLOAD,
         upload_id=seen.id,
         seen_offset=seen.offset,
         seen_epoch=seen.epoch,
-        new_state=state,
-        new_offset=offset,
-        new_prefix=prefix.key if prefix else b"",
-        new_expiry=expires_at,
+        new_state=now.state,
+        new_offset=now.offset,
+        new_prefix=now.prefix.key if now.prefix else b"",
+        new_expiry=now.expires_at,
     )
     return bool(changed)
 
 
-async def end_upload(tx: Tx, seen: Upload) -> bool:
-    """Remove the session; False if another writer came in between."""
+async def end_upload(tx: Tx, seen: Upload, expires_at: int) -> bool:
+    """End the session, its id kept until then; False if another writer came in between."""
     ended = await tx.run(
-        END_UPLOAD, upload_id=seen.id, seen_offset=seen.offset, seen_epoch=seen.epoch
+        END_UPLOAD,
+        upload_id=seen.id,
+        seen_offset=seen.offset,
+        seen_epoch=seen.epoch,
+        new_expiry=expires_at,
     )
     return bool(ended)
+
+
+async def forget_upload(tx: Tx, seen: Upload) -> bool:
+    """Remove the session's row; False if another writer came in between."""
+    gone = await tx.run(
+        FORGET_UPLOAD, upload_id=seen.id, seen_offset=seen.offset, seen_epoch=seen.epoch
+    )
+    return bool(gone)
 
 
 async def list_expired(tx: Tx, now: int, limit: int) -> list[Upload]:

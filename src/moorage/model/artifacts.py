@@ -38,7 +38,8 @@ class Upload(msgspec.Struct, frozen=True):
     """An upload session; whoever changes it must name the offset and epoch that it saw.
 
     `prefix` is the sha256 of all `offset` bytes, or None after a hand-over in the middle.
-    `state` is the blob store's.
+    `state` is the blob store's, empty once the session has ended. Epoch 0 is a session that has
+    no row yet.
     """
 
     id: str

@@ -14,6 +14,7 @@ from moorage.events.outbox import Event
 from moorage.model.access import Actor
 from moorage.model.artifacts import TagChange
 from moorage.registry.hashing import Hashes
+from moorage.registry.sessions import SessionIds
 from moorage.telemetry import Telemetry
 from moorage.web.request import Request
 
@@ -36,6 +37,7 @@ class Services(msgspec.Struct, frozen=True):
     events: Events
     auth: Authenticator
     hashes: Hashes
+    session_ids: SessionIds
     telemetry: Telemetry
     # Where the processes of this server find each other's private sockets.
     run_directory: Path | None = None

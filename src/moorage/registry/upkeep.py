@@ -74,11 +74,13 @@ async def _expire_some(s: Services, running: Running) -> bool:
 
 
 async def _expire(s: Services, running: Running, upload: Upload) -> bool:
-    """End one session, unless somebody is writing to it or has since gone on with it."""
+    """Forget one session, unless somebody is writing to it or has since gone on with it."""
 
     async def end(tx: Tx) -> bool:
-        return await uploads.end_upload(tx, upload)
+        return await uploads.forget_upload(tx, upload)
 
+    if not upload.state:
+        return await running.write(end)
     try:
         async with s.blobs.session(upload.state) as session:
             ended = await running.write(end)

@@ -1,14 +1,16 @@
 """Uploads: open, append, finish, cancel, mount (distribution-spec, section "Pushing blobs").
 
 The order of a finish is that of docs/architecture.md, "Bytes that are never lost": bytes written,
-digest and size verified, file synced, renamed, directory synced, one transaction, then 201.
+digest and size verified, file and directory synced, one transaction, then 201.
 """
 
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from moorage.auth.policy import decide
 from moorage.blobs.store import SessionBusy, SessionLost, UploadSession
-from moorage.clock import HOUR, new_id
+from moorage.clock import HOUR
 from moorage.db import blobs, manifests, repositories, uploads
 from moorage.db.engine import Tx
 from moorage.errors import (
@@ -26,6 +28,7 @@ from moorage.oci.names import RepositoryName
 from moorage.registry.hashing import Hashed
 from moorage.registry.pull import LEASE, facts_of
 from moorage.registry.services import Services
+from moorage.registry.sessions import FRESH
 from moorage.web.ranges import Span
 
 # A location stays this long after its row went, for pulls that are still reading it.
@@ -33,144 +36,154 @@ KEEP_REPLACED = 24 * HOUR
 _MAX_HOLDERS = 100
 
 
+class Body(msgspec.Struct, frozen=True):
+    """Bytes on their way into a session: the chunks, and the span that they were declared to be."""
+
+    chunks: AsyncIterator[bytes]
+    span: Span | None = None
+
+
+class _Received(msgspec.Struct, frozen=True):
+    """What became of a body: the store's state, the offset behind it, and why it ended early."""
+
+    state: bytes
+    offset: int
+    hasher: Hasher | None
+    broken: Exception | None
+
+
 async def open_upload(s: Services, actor: Actor, name: RepositoryName, algorithm: str) -> Upload:
-    """Return a new session, its repository made if this is the first push to it.
+    """Return a new session; nothing is written, its id carries what there is to know.
 
     Raises:
         InsufficientStorage: the disk is below its watermark.
-        TooManyRequests: the repository has too many unfinished sessions.
     """
     await check_space(s)
     now = s.clock.now()
-    state = await s.blobs.begin(None)
-    limit = s.config.limits.uploads_per_repository
-
-    async def write(tx: Tx) -> Upload:
-        repository, _ = await repositories.put_repository(tx, name, s.config.visibility, now)
-        if await uploads.has_more_than(tx, repository.id, limit):
-            raise TooManyRequests(
-                f"{name} has more than {limit} unfinished uploads",
-                hint="Finish or cancel some; each ends by itself a day after its last byte",
-            )
-        session = Upload(new_id(), repository.id, algorithm, state, 0, None, 1, now + _lifetime(s))
-        await uploads.add_upload(tx, session, actor.name, now)
-        return session
-
-    return await s.db.write(write)
+    number = s.session_ids.issue(actor.name, name, algorithm, now)
+    return Upload(number, 0, algorithm, b"", 0, None, 0, now + FRESH)
 
 
-async def find_upload(s: Services, name: RepositoryName, upload_id: str) -> Upload:
-    """Return the session of that repository.
+async def find_upload(s: Services, actor: Actor, name: RepositoryName, upload_id: str) -> Upload:
+    """Return the caller's session of that repository.
 
     Raises:
         BlobUploadUnknown: there is none, or its time is over.
     """
+    claim = s.session_ids.read(actor.name, name, upload_id)
+    if claim is None:
+        raise BlobUploadUnknown
 
     async def read(tx: Tx) -> Upload | None:
-        repository = await repositories.find_repository(tx, name)
-        if repository is None:
-            return None
-        return await uploads.find_upload(tx, repository.id, upload_id)
+        return await uploads.find_upload(tx, upload_id)
 
     found = await s.db.read(read)
-    if found is None or found.expires_at <= s.clock.now():
+    if found is None:
+        found = Upload(upload_id, 0, claim.algorithm, b"", 0, None, 0, claim.expires_at)
+    elif not found.state:
+        raise BlobUploadUnknown
+    if found.expires_at <= s.clock.now():
         raise BlobUploadUnknown
     return found
 
 
 async def append(
-    s: Services,
-    name: RepositoryName,
-    upload_id: str,
-    chunks: AsyncIterator[bytes],
-    span: Span | None,
+    s: Services, actor: Actor, name: RepositoryName, upload_id: str, body: Body
 ) -> Upload:
-    """Append the chunks, of a declared span or wherever the session is, and return the session.
+    """Append a body at its declared span or wherever the session is, and return the session.
 
     Raises:
-        RangeInvalid: they do not follow what is there, or another writer is at work; nothing was
+        RangeInvalid: it does not follow what is there, or another writer is at work; nothing was
             appended.
+        SizeInvalid: it is not as long as its span; nothing was appended.
         Disconnected, BodyTimeout: the client stopped; what had arrived is kept.
     """
     await check_space(s)
-    seen = await find_upload(s, name, upload_id)
+    seen = await find_upload(s, actor, name, upload_id)
     try:
-        async with s.blobs.session(seen.state) as session:
-            upload = await find_upload(s, name, upload_id)
-            _check_start(upload, span)
-            hasher = s.hashes.take(upload)
-            state, offset, broken = await _receive(s, session, upload, chunks, hasher, span)
-            if offset > upload.offset:
-                await session.sync()
-            upload = await _advance(s, upload, state, offset, hasher)
-    except SessionBusy as error:
-        raise _busy(seen) from error
-    except SessionLost as error:
-        raise BlobUploadUnknown from error
-    if broken is not None:
-        raise broken
-    return upload
-
-
-async def finish(
-    s: Services,
-    name: RepositoryName,
-    upload_id: str,
-    chunks: AsyncIterator[bytes],
-    span: Span | None,
-    digest: Digest,
-) -> None:
-    """Append the last chunks, verify, and make the blob part of the repository, durably.
-
-    Raises:
-        DigestInvalid: the content has another digest; the session is gone.
-        RangeInvalid, Disconnected, BodyTimeout: as `append`; the session is kept.
-    """
-    seen = await find_upload(s, name, upload_id)
-    try:
-        async with s.blobs.session(seen.state) as session:
-            upload = await find_upload(s, name, upload_id)
-            _check_start(upload, span)
-            hasher = s.hashes.take(upload)
-            state, offset, broken = await _receive(s, session, upload, chunks, hasher, span)
-            if broken is not None:
-                await session.sync()
-                await _advance(s, upload, state, offset, hasher)
-                raise broken
-            found = await _digests(s, session, upload, offset, hasher, digest)
-            if found is None:
-                await session.abort()
-                await forget(s, upload)
-                raise DigestInvalid(
-                    f"the {offset} bytes received do not have the digest {digest}",
-                    detail={"digest": digest},
-                    hint="Start the upload again",
-                )
-            location = await session.finish()
-            try:
-                await _publish(s, name, upload, found, offset, location)
-            except BlobUploadUnknown:
-                await s.blobs.delete(location)  # another writer finished first; no row names it
-                raise
+        async with s.blobs.session(await _state(s, seen)) as session:
+            upload = await find_upload(s, actor, name, upload_id) if seen.epoch else seen
+            received = await _receive(s, session, upload, body)
+            if received.offset > upload.offset:
+                upload = await _keep(s, actor, name, session, upload, received)
     except SessionBusy as error:
         raise _busy(seen) from error
     except SessionLost as error:
         # Being finished by somebody else just now, or lost with the power; it expires by itself.
         raise BlobUploadUnknown from error
+    if received.broken is not None:
+        raise received.broken
+    return upload
 
 
-async def cancel(s: Services, name: RepositoryName, upload_id: str) -> None:
+async def finish(
+    s: Services, actor: Actor, name: RepositoryName, upload_id: str, body: Body, digest: Digest
+) -> None:
+    """Append the last bytes, verify, and make the blob part of the repository, durably.
+
+    Raises:
+        DigestInvalid: the content has another digest; the session is gone.
+        RangeInvalid, SizeInvalid, Disconnected, BodyTimeout: as `append`; the session is kept.
+    """
+    await check_space(s)
+    seen = await find_upload(s, actor, name, upload_id)
+    try:
+        async with s.blobs.session(await _state(s, seen)) as session:
+            upload = await find_upload(s, actor, name, upload_id) if seen.epoch else seen
+            received = await _receive(s, session, upload, body)
+            if received.broken is not None:
+                if received.offset > upload.offset:
+                    await _keep(s, actor, name, session, upload, received)
+                raise received.broken
+            found = await _digests(s, session, upload, received, digest)
+            if found is None:
+                await session.abort()
+                await _end(s, actor, upload)
+                raise _mismatch(received.offset, digest)
+            await _publish(s, actor, name, session, found, received.offset, ending=upload)
+    except SessionBusy as error:
+        raise _busy(seen) from error
+    except SessionLost as error:
+        raise BlobUploadUnknown from error
+
+
+async def push_whole(
+    s: Services, actor: Actor, name: RepositoryName, body: Body, digest: Digest
+) -> None:
+    """Take a blob that comes in one request (end-4b); no session is left, whatever happens.
+
+    Raises:
+        DigestInvalid: the content has another digest; nothing is stored.
+        Disconnected, BodyTimeout: the client stopped; nothing is stored.
+    """
+    upload = await open_upload(s, actor, name, digest.algorithm)
+    async with s.blobs.session(await _state(s, upload)) as session:
+        received = await _receive(s, session, upload, body)
+        if received.broken is not None:
+            await session.abort()
+            raise received.broken
+        found = await _digests(s, session, upload, received, digest)
+        if found is None:
+            await session.abort()
+            raise _mismatch(received.offset, digest)
+        await _publish(s, actor, name, session, found, received.offset, ending=None)
+
+
+async def cancel(s: Services, actor: Actor, name: RepositoryName, upload_id: str) -> None:
     """Give up the session and its bytes (distribution-spec, end-14)."""
-    seen = await find_upload(s, name, upload_id)
+    seen = await find_upload(s, actor, name, upload_id)
+    if not seen.epoch:
+        await _end(s, actor, seen)
+        return
     try:
         async with s.blobs.session(seen.state) as session:
-            upload = await find_upload(s, name, upload_id)
+            upload = await find_upload(s, actor, name, upload_id)
+            await _end(s, actor, upload)
             await session.abort()
-            await forget(s, upload)
     except SessionBusy as error:
         raise _busy(seen) from error
     except SessionLost:
-        await forget(s, seen)
+        await _end(s, actor, seen)
 
 
 async def mount(
@@ -206,15 +219,6 @@ async def mount(
     return bool(readable) and await s.db.write(write)
 
 
-async def forget(s: Services, upload: Upload) -> None:
-    """Remove the session's row."""
-
-    async def write(tx: Tx) -> None:
-        await uploads.end_upload(tx, upload)
-
-    await s.db.write(write)
-
-
 async def check_space(s: Services) -> None:
     """Refuse to take bytes when the disk is below its watermark; pulls and deletes go on.
 
@@ -228,58 +232,109 @@ async def check_space(s: Services) -> None:
         )
 
 
-async def _receive(
+async def _state(s: Services, upload: Upload) -> bytes:
+    return upload.state or await s.blobs.begin(upload.id, None)
+
+
+async def _receive(s: Services, session: UploadSession, upload: Upload, body: Body) -> _Received:
+    """Write the body; nothing of one that is not of its declared span is kept."""
+    span = body.span
+    if span is not None and span.start != upload.offset:
+        raise RangeInvalid(
+            f"the session has {upload.offset} bytes, the range begins at {span.start}",
+            detail={"offset": upload.offset},
+            hint="Go on from the Range of this answer",
+        )
+    hasher = s.hashes.take(upload)
+    most = span.length if span is not None else None
+    hashed = Hashed(body.chunks, hasher, s.hashes.pool, most=most)
+    state, offset = await session.append(upload.offset, aiter(hashed))
+    if span is not None and hashed.broken is None and offset != span.end:
+        raise SizeInvalid(f"the range has {span.length} bytes, the body {offset - span.start}")
+    return _Received(state, offset, hasher, hashed.broken)
+
+
+async def _keep(
     s: Services,
+    actor: Actor,
+    name: RepositoryName,
     session: UploadSession,
     upload: Upload,
-    chunks: AsyncIterator[bytes],
-    hasher: Hasher | None,
-    span: Span | None,
-) -> tuple[bytes, int, Exception | None]:
-    """Write the chunks; nothing of a body that is not of its declared span is kept."""
-    body = Hashed(chunks, hasher, s.hashes.pool, most=span.length if span is not None else None)
-    state, offset = await session.append(upload.offset, aiter(body))
-    if span is not None and body.broken is None and offset != span.end:
-        raise SizeInvalid(f"the range has {span.length} bytes, the body {offset - span.start}")
-    return state, offset, body.broken
-
-
-async def _advance(
-    s: Services, upload: Upload, state: bytes, offset: int, hasher: Hasher | None
+    received: _Received,
 ) -> Upload:
-    prefix = hasher.digest() if hasher is not None else None
-    expires_at = s.clock.now() + _lifetime(s)
+    """Make what was received durable and part of the session."""
+    await session.sync()
+    now = s.clock.now()
+    prefix = received.hasher.digest() if received.hasher is not None else None
+    expires_at = now + int(s.config.limits.upload_hours * HOUR)
 
-    async def write(tx: Tx) -> bool:
-        return await uploads.advance_upload(tx, upload, state, offset, prefix, expires_at)
+    async def write(tx: Tx) -> Upload | None:
+        repository_id = upload.repository_id
+        if not upload.epoch:
+            repository, _ = await repositories.put_repository(tx, name, s.config.visibility, now)
+            repository_id = repository.id
+            await _check_count(s, tx, repository)
+        kept = Upload(
+            upload.id,
+            repository_id,
+            upload.algorithm,
+            received.state,
+            received.offset,
+            prefix,
+            upload.epoch + 1,
+            expires_at,
+        )
+        if not upload.epoch:
+            return kept if await uploads.add_upload(tx, kept, actor.name, now) else None
+        return kept if await uploads.advance_upload(tx, upload, kept) else None
 
-    if not await s.db.write(write):
+    kept = await s.db.write(write)
+    if kept is None:
+        if not upload.epoch:
+            await session.abort()  # its bytes are another first writer's to have
         raise _busy(upload)
-    if hasher is not None:
-        s.hashes.keep(upload.id, offset, upload.epoch + 1, hasher)
-    return Upload(
-        upload.id,
-        upload.repository_id,
-        upload.algorithm,
-        state,
-        offset,
-        prefix,
-        upload.epoch + 1,
-        expires_at,
-    )
+    if received.hasher is not None:
+        s.hashes.keep(kept.id, kept.offset, kept.epoch, received.hasher)
+    return kept
+
+
+async def _check_count(s: Services, tx: Tx, repository: Repository) -> None:
+    limit = s.config.limits.uploads_per_repository
+    if await uploads.has_more_than(tx, repository.id, limit):
+        raise TooManyRequests(
+            f"{repository.name} has {limit} unfinished uploads",
+            hint="Finish or cancel some; each ends by itself a day after its last byte",
+        )
+
+
+async def _end(s: Services, actor: Actor, upload: Upload) -> None:
+    """End the session; its id stays known until it would have expired."""
+
+    async def write(tx: Tx) -> None:
+        await _end_in(s, tx, actor, upload)
+
+    await s.db.write(write)
+
+
+async def _end_in(s: Services, tx: Tx, actor: Actor, upload: Upload) -> None:
+    now = s.clock.now()
+    until = now + FRESH
+    if upload.epoch:
+        ended = await uploads.end_upload(tx, upload, until)
+    else:
+        mark = Upload(upload.id, 0, upload.algorithm, b"", 0, None, 0, until)
+        ended = await uploads.add_upload(tx, mark, actor.name, now)
+    if not ended:
+        raise BlobUploadUnknown
 
 
 async def _digests(
-    s: Services,
-    session: UploadSession,
-    upload: Upload,
-    size: int,
-    hasher: Hasher | None,
-    wanted: Digest,
+    s: Services, session: UploadSession, upload: Upload, received: _Received, wanted: Digest
 ) -> tuple[Digest, ...] | None:
     """Return the identity and, if it is another, the wanted digest; None if it does not hold."""
+    hasher = received.hasher
     identity = hasher.digest() if hasher is not None else None
-    if identity is None and size == upload.offset:
+    if identity is None and received.offset == upload.offset:
         identity = upload.prefix
     found = hasher.digest(wanted.algorithm) if hasher is not None else None
     if wanted.algorithm == "sha256":
@@ -287,8 +342,7 @@ async def _digests(
     if identity is None or found is None:
         # The bytes came through another process, or the algorithm was not told at the start.
         again = Hasher(wanted.algorithm)
-        body = Hashed(session.read(0, size), again, s.hashes.pool)
-        async for _ in body:
+        async for _ in Hashed(session.read(0, received.offset), again, s.hashes.pool):
             pass
         identity, found = again.digest(), again.digest(wanted.algorithm)
     if identity is None or found != wanted:
@@ -296,24 +350,32 @@ async def _digests(
     return (identity,) if identity == wanted else (identity, wanted)
 
 
-async def _publish(
+async def _publish(  # noqa: PLR0913 - whose blob, where it is, and which session it ends
     s: Services,
+    actor: Actor,
     name: RepositoryName,
-    upload: Upload,
+    session: UploadSession,
     digests: tuple[Digest, ...],
     size: int,
-    location: str,
+    *,
+    ending: Upload | None,
 ) -> None:
+    """Make the session's bytes an object, and the object the repository's blob."""
+    location = await session.finish()
     now = s.clock.now()
 
     async def write(tx: Tx) -> None:
-        if not await uploads.end_upload(tx, upload):
-            raise BlobUploadUnknown
+        if ending is not None:
+            await _end_in(s, tx, actor, ending)
         repository, _ = await repositories.put_repository(tx, name, s.config.visibility, now)
         number = await blobs.put_blob(tx, digests, size, location, now, now + KEEP_REPLACED)
         await _link(tx, repository, number, size, now)
 
-    await s.db.write(write)
+    try:
+        await s.db.write(write)
+    except BlobUploadUnknown:
+        await s.blobs.delete(location)  # another writer finished first, and no row names it
+        raise
 
 
 async def _link(tx: Tx, repository: Repository, blob_id: int, size: int, now: int) -> None:
@@ -322,13 +384,12 @@ async def _link(tx: Tx, repository: Repository, blob_id: int, size: int, now: in
         await manifests.resolve(tx, repository.id, digest, "blob", blob_id)
 
 
-def _check_start(upload: Upload, span: Span | None) -> None:
-    if span is not None and span.start != upload.offset:
-        raise RangeInvalid(
-            f"the session has {upload.offset} bytes, the range begins at {span.start}",
-            detail={"offset": upload.offset},
-            hint="Go on from the Range of this answer",
-        )
+def _mismatch(size: int, digest: Digest) -> DigestInvalid:
+    return DigestInvalid(
+        f"the {size} bytes received do not have the digest {digest}",
+        detail={"digest": digest},
+        hint="Start the upload again",
+    )
 
 
 def _busy(upload: Upload) -> RangeInvalid:
@@ -337,7 +398,3 @@ def _busy(upload: Upload) -> RangeInvalid:
         detail={"offset": upload.offset},
         hint="Ask for the session's Range and go on from there",
     )
-
-
-def _lifetime(s: Services) -> int:
-    return int(s.config.limits.upload_hours * HOUR)

@@ -37,8 +37,7 @@ async def post_upload(s: Services, request: Request, route: Route) -> Response:
     wanted = request.parameter("digest")
     if wanted is not None:
         digest = Digest.parse(wanted)
-        upload = await uploads.open_upload(s, actor, name, digest.algorithm)
-        await uploads.finish(s, name, upload.id, request.chunks(), None, digest)
+        await uploads.push_whole(s, actor, name, uploads.Body(request.chunks()), digest)
         return _created(name, digest)
     algorithm = parse_algorithm(request.parameter("digest-algorithm") or "sha256")
     upload = await uploads.open_upload(s, actor, name, algorithm)
@@ -52,7 +51,7 @@ async def get_upload(s: Services, request: Request, route: Route) -> Response:
     actor = await s.auth.authenticate(request)
     facts = pull.facts_of(await listing.find_repository(s, name))
     require(actor, Action.PUSH, UploadOf(name, route.reference), facts)
-    upload = await uploads.find_upload(s, name, route.reference)
+    upload = await uploads.find_upload(s, actor, name, route.reference)
     return Response(204, _where(name, upload))
 
 
@@ -63,8 +62,8 @@ async def patch_upload(s: Services, request: Request, route: Route) -> Response:
     facts = pull.facts_of(await listing.find_repository(s, name))
     require(actor, Action.PUSH, UploadOf(name, route.reference), facts)
     with _with_range(name, route.reference):
-        span = _span(request)
-        upload = await uploads.append(s, name, route.reference, request.chunks(), span)
+        body = uploads.Body(request.chunks(), _span(request))
+        upload = await uploads.append(s, actor, name, route.reference, body)
     return Response(202, _where(name, upload))
 
 
@@ -76,8 +75,8 @@ async def put_upload(s: Services, request: Request, route: Route) -> Response:
     require(actor, Action.PUSH, UploadOf(name, route.reference), facts)
     digest = _wanted_digest(request)
     with _with_range(name, route.reference):
-        span = _span(request)
-        await uploads.finish(s, name, route.reference, request.chunks(), span, digest)
+        body = uploads.Body(request.chunks(), _span(request))
+        await uploads.finish(s, actor, name, route.reference, body, digest)
     return _created(name, digest)
 
 
@@ -87,7 +86,7 @@ async def delete_upload(s: Services, request: Request, route: Route) -> Response
     actor = await s.auth.authenticate(request)
     facts = pull.facts_of(await listing.find_repository(s, name))
     require(actor, Action.PUSH, UploadOf(name, route.reference), facts)
-    await uploads.cancel(s, name, route.reference)
+    await uploads.cancel(s, actor, name, route.reference)
     return answer(204)
 
 

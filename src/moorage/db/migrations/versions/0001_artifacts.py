@@ -62,10 +62,7 @@ def _repository_alias() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(
-        "repository_alias_by_repository",
-        "repository_alias",
-        ["repository_id"],
-        unique=False,
+        "repository_alias_by_repository", "repository_alias", ["repository_id"], unique=False
     )
 
 
@@ -107,10 +104,7 @@ def _repository_blob() -> None:
     )
     op.create_index("repository_blob_by_blob", "repository_blob", ["blob_id"], unique=False)
     op.create_index(
-        "repository_blob_by_namespace",
-        "repository_blob",
-        ["namespace_id", "blob_id"],
-        unique=False,
+        "repository_blob_by_namespace", "repository_blob", ["namespace_id", "blob_id"], unique=False
     )
 
 
@@ -137,12 +131,16 @@ def _manifest() -> None:
         "manifest",
         ["repository_id", "subject", "trash_until", "id"],
         unique=False,
+        sqlite_where=sa.text("subject != x''"),
+        postgresql_where=sa.text("subject != x''"),
     )
     op.create_index(
         "manifest_by_subject_and_type",
         "manifest",
         ["repository_id", "subject", "artifact_type", "trash_until", "id"],
         unique=False,
+        sqlite_where=sa.text("subject != x''"),
+        postgresql_where=sa.text("subject != x''"),
     )
 
 
@@ -172,15 +170,17 @@ def _manifest_reference() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(
-        "manifest_reference_by_child",
-        "manifest_reference",
-        ["repository_id", "kind", "child_id"],
-        unique=False,
-    )
-    op.create_index(
-        "manifest_reference_by_digest",
+        "manifest_reference_absent",
         "manifest_reference",
         ["repository_id", "child_digest"],
+        unique=False,
+        sqlite_where=sa.text("kind = 'absent'"),
+        postgresql_where=sa.text("kind = 'absent'"),
+    )
+    op.create_index(
+        "manifest_reference_by_child",
+        "manifest_reference",
+        ["repository_id", "child_id", "kind"],
         unique=False,
     )
 

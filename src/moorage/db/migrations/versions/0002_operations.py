@@ -103,7 +103,6 @@ def _audit() -> None:
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )
-    op.create_index("audit_by_time", "audit", ["at"], unique=False)
 
 
 def _usage() -> None:
