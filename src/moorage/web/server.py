@@ -8,7 +8,6 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, cast
 
@@ -23,7 +22,7 @@ from moorage.telemetry import Telemetry, request_id
 from moorage.web.errors import render
 from moorage.web.request import Disconnected, Request
 from moorage.web.response import Response
-from moorage.web.send import send
+from moorage.web.send import Sending, send
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -52,11 +51,11 @@ class Front:
     """Answers every request of one process by a handler of `Request` to `Response`."""
 
     def __init__(self, handler: Handler, telemetry: Telemetry, limits: Limits) -> None:
-        """Serve the handler; threads for file work are started on first use."""
+        """Serve the handler."""
         self._handler = handler
         self._telemetry = telemetry
         self._limits = limits
-        self._pool = ThreadPoolExecutor(8, thread_name_prefix="send")
+        self._sending = Sending()
         self._draining = False
         self._in_flight = 0
         self._idle = asyncio.Event()
@@ -88,7 +87,7 @@ class Front:
             response = await self._respond(request)
             last = self._draining or "Connection" in response.headers
             last = (request.has_body and not await request.drain()) or last
-            prepared, sent = await send(request, response, self._pool, last=last)
+            prepared, sent = await send(request, response, self._sending, last=last)
         except ConnectionError as error:
             self._telemetry.log.info("connection lost", request=request.id, reason=str(error))
             response.status = 499  # as access logs write what no client saw
