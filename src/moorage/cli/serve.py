@@ -185,6 +185,12 @@ def _announce(
         click.echo(f"  {scheme}://{shown}:{port}/", err=True)
         click.echo(f"  docker push {shown}:{port}/NAME:TAG", err=True)
     if admin is not None:
+        if not config.tls.cert and not all(address.is_private for address in addresses):
+            click.echo(
+                "  WARNING: passwords cross the network unencrypted. Give --tls-cert and --tls-key,"
+                "\n  or listen on 127.0.0.1 behind a proxy that has a certificate.",
+                err=True,
+            )
         return
     if all(address.is_loopback for address in addresses) and not config.url:
         click.echo("  Local mode: only you, on this machine, may push, pull and delete.", err=True)

@@ -33,6 +33,11 @@ class Address(msgspec.Struct, frozen=True):
         except ValueError:
             return False
 
+    @property
+    def is_private(self) -> bool:
+        """Whether no other machine can reach it: the loopback address or a Unix socket."""
+        return bool(self.path) or self.is_loopback
+
     def __str__(self) -> str:
         """Return it as it is written in the settings."""
         if self.path:
