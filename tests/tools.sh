@@ -22,6 +22,8 @@ nginx           nginx-light
 haproxy         haproxy
 wrk             wrk
 strace          strace
+cc              gcc
+/usr/include/stdlib.h libc6-dev
 curl            curl
 openssl         openssl
 git             git

@@ -62,8 +62,11 @@ class LogSink:
                     break
                 lines.append(following)
             data = b"".join(lines)
-            while data:
-                data = data[os.write(self._descriptor, data) :]
+            try:
+                while data:
+                    data = data[os.write(self._descriptor, data) :]
+            except OSError:  # a full disk, a reader that went away: lines are lost, not the thread
+                self.dropped += len(lines)
 
 
 class Telemetry:

@@ -51,7 +51,7 @@ class FilesystemBlobs:
         try:
             for directory in (root / "uploads", *_fan_out(root / "objects")):
                 directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for directory in (root / "uploads", root / "objects", root):
+            for directory in (root / "uploads", root / "objects", root, root.parent):
                 _sync_directory(directory)
         except OSError as error:
             raise Refused(
@@ -128,7 +128,13 @@ class FileSession:
     """The open and locked file of one upload session."""
 
     def __init__(
-        self, path: Path, objects: Path, descriptor: int, pool: ThreadPoolExecutor
+        self,
+        path: Path,
+        objects: Path,
+        descriptor: int,
+        pool: ThreadPoolExecutor,
+        *,
+        fresh: bool,
     ) -> None:
         """Take over a locked descriptor; `open` makes one."""
         self._path = path
@@ -136,8 +142,8 @@ class FileSession:
         self._descriptor = descriptor
         self._pool = pool
         self._size = os.fstat(descriptor).st_size
-        # What is not empty was synced by the request that wrote it, with the directory's entry.
-        self._entered = self._size > 0
+        # A started session's entry in the directory was synced by the request that made it.
+        self._entered = not fresh
         self._settled = False
         # A small first chunk waits for the thread that syncs it: one hand-over less.
         self._unwritten: tuple[bytes, int] | None = None
@@ -153,10 +159,12 @@ class FileSession:
                 descriptor = os.open(path, flags, 0o600)
             except FileNotFoundError as error:
                 raise SessionLost from error
+            except OSError as error:
+                raise _disk_error(error) from error
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _is_at(descriptor, path):
-                    return cls(path, objects, descriptor, pool)
+                    return cls(path, objects, descriptor, pool, fresh=fresh)
             except BlockingIOError as error:
                 os.close(descriptor)
                 raise SessionBusy from error
@@ -170,8 +178,8 @@ class FileSession:
 
     def close(self) -> None:
         """Release the lock; a file in which nothing was written goes."""
-        if self._size == 0 and not self._settled:
-            with suppress(FileNotFoundError):
+        if not self._entered and not self._settled:
+            with suppress(OSError):  # a file that no row names: only its place is lost
                 self._path.unlink()
         os.close(self._descriptor)
 
@@ -180,13 +188,13 @@ class FileSession:
         if self._size < offset:
             raise SessionLost
         if self._size > offset:
-            os.ftruncate(self._descriptor, offset)
+            await self._run(self._cut, offset)
         position = started = offset
         async for chunk in chunks:
             if len(chunk) <= _SMALL and not self._unwritten:
                 self._unwritten = (chunk, position)
             else:
-                await self._run(self._write, chunk, position)
+                await self._run(self._write, chunk, position, offset)
             position += len(chunk)
             if position - started >= _WRITEBACK:
                 _start_writeback(self._descriptor, started, position - started)
@@ -201,7 +209,7 @@ class FileSession:
 
     async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
         """Yield what was written, by 1 MiB."""
-        await self._run(self._write_unwritten)
+        await self._run(self._write_out)
         async for chunk in _read(self._pool, self._descriptor, start, end):
             yield chunk
 
@@ -211,13 +219,28 @@ class FileSession:
 
     async def abort(self) -> None:
         """Unlink the file."""
-        await self._run(_unlink, self._path)
+        with _disk_errors():
+            await self._run(_unlink, self._path)
         self._settled = True
 
-    def _write(self, chunk: bytes, position: int) -> None:
+    def _cut(self, offset: int) -> None:
+        with _disk_errors():
+            os.ftruncate(self._descriptor, offset)
+
+    def _write(self, chunk: bytes, position: int, kept: int) -> None:
+        try:
+            with _disk_errors():
+                self._write_unwritten()
+                _write_all(self._descriptor, chunk, position)
+        except InsufficientStorage:
+            # What nobody was told of must not hold the last of the disk.
+            self._unwritten = None
+            self._cut(kept)
+            raise
+
+    def _write_out(self) -> None:
         with _disk_errors():
             self._write_unwritten()
-            _write_all(self._descriptor, chunk, position)
 
     def _write_unwritten(self) -> None:
         if self._unwritten is not None:
@@ -298,9 +321,13 @@ def _disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InsufficientStorage from error
-        raise Unavailable("the registry could not write to its disk") from error
+        raise _disk_error(error) from error
+
+
+def _disk_error(error: OSError) -> Unavailable:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return InsufficientStorage()
+    return Unavailable("the registry could not write to its disk")
 
 
 async def _read(

@@ -52,8 +52,8 @@ def migrate_sqlite(directory: Path) -> int:
         if version < SCHEMA_VERSION:
             connection.execute("PRAGMA journal_mode=WAL").fetchall()
             script = render("sqlite", version)
-            with gate:
-                connection.execute(f"BEGIN IMMEDIATE;\n{script}\n{_stamp()}COMMIT;").fetchall()
+            gate.acquire()
+            connection.execute(f"BEGIN IMMEDIATE;\n{script}\n{_stamp()}COMMIT;").fetchall()
         return version
     finally:
         gate.close()

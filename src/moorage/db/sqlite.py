@@ -8,12 +8,12 @@ import asyncio
 import fcntl
 import os
 import queue
+import signal
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
 import apsw
@@ -113,7 +113,7 @@ class WriteGate:
         self._lock = os.open(directory / "write.lock", flags, 0o600)
         self._turn = os.open(directory / "write.turn", flags, 0o600)
 
-    def __enter__(self) -> None:
+    def acquire(self) -> None:
         """Wait for the turn."""
         fcntl.flock(self._turn, fcntl.LOCK_EX)
         try:
@@ -121,13 +121,8 @@ class WriteGate:
         finally:
             fcntl.flock(self._turn, fcntl.LOCK_UN)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Let the next one write."""
+    def release(self) -> None:
+        """Let the next one write; does nothing when the turn was never had."""
         fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def close(self) -> None:
@@ -156,11 +151,16 @@ class SqliteDatabase:
         self._local = threading.local()
         self._reader: SqliteTx | None = None
         self._writer: threading.Thread | None = None
+        self._closing = self._ended = False
 
     def open(self) -> None:
         """Open the event loop's reading connection and start the writer thread."""
         self._reader = SqliteTx(connect(self._path, readonly=True))
-        self._writer = threading.Thread(target=self._write_loop, name="db-write", daemon=True)
+        # Opened here, so that what is wrong with them is wrong with the start.
+        tools = (WriteGate(self._directory), connect(self._path))
+        self._writer = threading.Thread(
+            target=self._write_loop, args=tools, name="db-write", daemon=True
+        )
         self._writer.start()
 
     async def read(self, body: Body[Value], *, pages: bool = False) -> Value:
@@ -177,6 +177,8 @@ class SqliteDatabase:
 
     async def write(self, body: Body[Value]) -> Value:
         """Hand the body to the writer thread and wait for the commit that it is part of."""
+        if self._ended:
+            raise StoreUnavailable("the database's writer has ended")
         future: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
         self._queue.put(_Request(body, future))
         return await future
@@ -199,26 +201,43 @@ class SqliteDatabase:
         except apsw.Error as error:
             raise _translated(error) from error
 
-    def _write_loop(self) -> None:
-        gate = WriteGate(self._directory)
-        connection = connect(self._path)
+    def _write_loop(self, gate: WriteGate, connection: apsw.Connection) -> None:
         try:
             while (first := self._queue.get()) is not None:
                 batch = [first]
                 began = time.perf_counter()
-                with gate, _Transaction(connection, batch):
-                    self._run_batch(connection, batch)
+                transaction = _Transaction(gate, connection, batch)
+                with transaction:
+                    self._run_batch(transaction, batch)
                 if self._observer is not None:
                     self._observer.committed(len(batch), time.perf_counter() - began)
                 _answer(batch)
+                if transaction.broken:
+                    connection.close(force=True)
+                    connection = connect(self._path)
+            self._closing = True
         finally:
-            connection.close()
+            connection.close(force=True)
             gate.close()
+            self._end()
 
-    def _run_batch(self, connection: apsw.Connection, batch: list[_Request]) -> None:
+    def _end(self) -> None:
+        """Answer whoever still waits; a thread that ended by a fault ends its process with it."""
+        ended_by_itself, self._ended = not self._closing, True
+        left: list[_Request] = []
+        while not self._queue.empty():
+            request = self._queue.get_nowait()
+            if request is not None:
+                request.error = StoreUnavailable("the database's writer has ended")
+                left.append(request)
+        _answer(left)
+        if ended_by_itself:
+            os.kill(os.getpid(), signal.SIGTERM)  # the supervisor starts another one
+
+    def _run_batch(self, transaction: "_Transaction", batch: list[_Request]) -> None:
         """Run what is queued, the first request is in the batch already, until it is enough."""
+        connection = transaction.begin()
         until = time.perf_counter() + BATCH_SECONDS
-        connection.execute("BEGIN IMMEDIATE")
         while True:
             request = batch[-1]
             with _Savepoint(connection, request):
@@ -236,31 +255,51 @@ class SqliteDatabase:
 
 
 class _Transaction:
-    """Commits at its end; whatever fails in it, or in the commit, is every request's failure.
+    """A turn at the gate that commits at its end.
 
-    A failed commit is never tried again: SQLite may have lost the pages already.
+    Whatever fails in it, the gate and the commit included, is every request's failure. A failed
+    commit is never tried again: SQLite may have lost the pages already. `broken` says that the
+    connection could not even undo, and must be replaced.
     """
 
-    def __init__(self, connection: apsw.Connection, batch: list[_Request]) -> None:
+    def __init__(
+        self, gate: "WriteGate", connection: apsw.Connection, batch: list[_Request]
+    ) -> None:
+        self._gate = gate
         self._connection = connection
         self._batch = batch
+        self.broken = False
+
+    def begin(self) -> apsw.Connection:
+        """Wait for the turn and begin; within the block, so that its failure is told as well."""
+        self._gate.acquire()
+        self._connection.execute("BEGIN IMMEDIATE")
+        return self._connection
 
     def __enter__(self) -> None:
-        """`BEGIN` is the first statement within, so that its failure is told as well."""
+        """Do nothing yet: see `begin`."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if error is None:
-            try:
+        try:
+            if error is None:
                 self._connection.execute("COMMIT")
-            except apsw.Error as failure:
-                error = failure
-        if error is None:
-            return False
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+                return False
+        except apsw.Error as failure:
+            error = failure
+        finally:
+            self._finish()
         for request in self._batch:
             request.error = request.error or _translated(error)
         return isinstance(error, Exception)
+
+    def _finish(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except apsw.Error:
+            self.broken = True
+        finally:
+            self._gate.release()
 
 
 class _Savepoint:
@@ -284,6 +323,8 @@ class _Savepoint:
 
 
 def _translated(error: BaseException) -> BaseException:
+    if isinstance(error, OSError):
+        return StoreUnavailable(f"the right to write could not be had: {error.strerror}")
     if not isinstance(error, apsw.Error):
         return error
     if isinstance(error, apsw.ConstraintError):

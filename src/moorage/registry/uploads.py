@@ -288,10 +288,13 @@ async def _keep(
             return kept if await uploads.add_upload(tx, kept, actor.name, now) else None
         return kept if await uploads.advance_upload(tx, upload, kept) else None
 
-    kept = await s.db.write(write)
+    kept = None
+    try:
+        kept = await s.db.write(write)
+    finally:
+        if kept is None and not upload.epoch:
+            await session.abort()  # no row names these bytes
     if kept is None:
-        if not upload.epoch:
-            await session.abort()  # its bytes are another first writer's to have
         raise _busy(upload)
     if received.hasher is not None:
         s.hashes.keep(kept.id, kept.offset, kept.epoch, received.hasher)

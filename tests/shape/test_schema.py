@@ -1,0 +1,174 @@
+"""The migrations make exactly the schema, the schema keeps its rules, the locks name no place."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from moorage.db import migrate
+from moorage.db.schema import SCHEMA_COMPATIBLE, SCHEMA_VERSION, metadata
+from moorage.db.sqlite import connect
+from moorage.errors import Refused
+
+ROOT = Path(__file__).parents[2]
+STEPS = ROOT / "src" / "moorage" / "db" / "migrations" / "versions"
+LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+PLAIN = (sa.Integer, sa.BigInteger, sa.Text, sa.LargeBinary)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Return the directory of a migrated database."""
+    migrate.migrate_sqlite(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def migrated(directory: Path) -> Iterator[apsw.Connection]:
+    """Return a connection to it."""
+    connection = connect(directory / "moorage.db")
+    yield connection
+    connection.close()
+
+
+def shape(connection: apsw.Connection) -> dict[tuple[str, str], str]:
+    """Return every table and index with its text, written in one way."""
+    rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+    return {
+        (kind, name): re.sub(r"[\s\"]+", " ", text.replace("(", " ( ").replace(")", " ) ")).strip()
+        for kind, name, text in rows
+        if not name.startswith("sqlite_")
+    }
+
+
+def drawn() -> apsw.Connection:
+    """Return a database in memory made from `db/schema.py` itself."""
+    connection = apsw.Connection(":memory:")
+    dialect = sqlite.dialect()
+    for table in metadata.sorted_tables:
+        connection.execute(str(CreateTable(table).compile(dialect=dialect)))
+        for index in table.indexes:
+            connection.execute(str(CreateIndex(index).compile(dialect=dialect)))
+    return connection
+
+
+def test_migrations_make_the_schema(migrated: apsw.Connection) -> None:
+    made, wanted = shape(migrated), shape(drawn())
+    assert made.keys() == wanted.keys()
+    assert {name: text for name, text in made.items() if text != wanted[name]} == {}
+
+
+def test_the_steps_are_numbered_without_gaps() -> None:
+    numbers = [int(path.name.partition("_")[0]) for path in sorted(STEPS.glob("*.py"))]
+    assert numbers == list(range(1, SCHEMA_VERSION + 1))
+
+
+def test_an_older_schema_is_brought_up_step_by_step(migrated: apsw.Connection) -> None:
+    stepwise = apsw.Connection(":memory:")
+    whole = migrate.render("sqlite", 0)
+    for version in range(SCHEMA_VERSION):
+        behind = migrate.render("sqlite", version)
+        first = behind.removesuffix(migrate.render("sqlite", version + 1))
+        assert whole.endswith(behind)
+        stepwise.execute(first).fetchall()
+    assert shape(stepwise) == shape(migrated)
+
+
+@pytest.mark.parametrize("table", metadata.sorted_tables, ids=lambda table: table.name)
+def test_columns_need_no_conversion(table: sa.Table) -> None:
+    """Raw execution converts nothing, and no NULL stands in a unique key."""
+    for column in table.columns:
+        assert isinstance(column.type, PLAIN), column
+        assert not column.nullable, column
+        assert not isinstance(column.type, sa.Boolean | sa.DateTime | sa.JSON | sa.Enum), column
+
+
+def test_migrating_again_does_nothing(directory: Path) -> None:
+    file = directory / "moorage.db"
+    before = file.read_bytes()
+    assert migrate.migrate_sqlite(directory) == SCHEMA_VERSION
+    assert file.read_bytes() == before
+
+
+def test_a_new_directory_was_at_version_0(tmp_path: Path) -> None:
+    assert migrate.migrate_sqlite(tmp_path) == 0
+    assert migrate.migrate_sqlite(tmp_path) == SCHEMA_VERSION
+
+
+def test_the_file_is_its_owners_alone(directory: Path) -> None:
+    assert (directory / "moorage.db").stat().st_mode & 0o077 == 0
+
+
+def stamp(connection: apsw.Connection, version: int, compatible: int) -> None:
+    """Pretend that another release has been here."""
+    for key, value in (("schema.version", version), ("schema.compatible", compatible)):
+        connection.execute("UPDATE setting SET value = ? WHERE key = ?", (str(value), key))
+
+
+def test_a_newer_schema_that_breaks_us_is_refused(
+    directory: Path, migrated: apsw.Connection
+) -> None:
+    stamp(migrated, SCHEMA_VERSION + 2, SCHEMA_VERSION + 1)
+    before = shape(migrated)
+    with pytest.raises(Refused) as refused:
+        migrate.migrate_sqlite(directory)
+    assert str(SCHEMA_VERSION + 2) in refused.value.what
+    assert refused.value.why
+    assert refused.value.do
+    assert shape(migrated) == before
+
+
+def test_a_newer_schema_that_we_can_read_is_used(
+    directory: Path, migrated: apsw.Connection
+) -> None:
+    """Two releases run side by side during an upgrade."""
+    stamp(migrated, SCHEMA_VERSION + 1, SCHEMA_VERSION)
+    assert migrate.migrate_sqlite(directory) == SCHEMA_VERSION + 1
+    version = migrated.execute("SELECT value FROM setting WHERE key = 'schema.version'").get
+    assert version == str(SCHEMA_VERSION + 1)
+
+
+def test_the_compatible_version_is_not_of_the_future() -> None:
+    assert 1 <= SCHEMA_COMPATIBLE <= SCHEMA_VERSION
+
+
+def test_the_file_is_in_wal_mode(migrated: apsw.Connection) -> None:
+    assert migrated.execute("PRAGMA journal_mode").get == "wal"
+    assert migrated.execute("PRAGMA synchronous").get == 2
+    assert migrated.execute("PRAGMA foreign_keys").get == 1
+
+
+def requirements(lock: Path) -> list[str]:
+    """Return the requirements of a lock file, each as one line with its hashes."""
+    joined = lock.read_text().replace("\\\n", " ")
+    return [line for line in joined.splitlines() if line.strip() and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_locked_requirements_have_hashes(lock: Path) -> None:
+    assert len(requirements(lock)) > 10
+    loose = [
+        line
+        for line in requirements(lock)
+        if not re.fullmatch(
+            r"[A-Za-z0-9._-]+==[^\s;]+(\s*;[^#]+?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*", line
+        )
+    ]
+    assert loose == []
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_locks_name_no_address(lock: Path) -> None:
+    """Where packages come from is the business of whoever installs."""
+    text = lock.read_text()
+    for forbidden in ("://", "--index-url", "--extra-index-url", "--find-links", "--trusted-host"):
+        assert forbidden not in text
+
+
+def test_there_are_locks() -> None:
+    assert [lock.name for lock in LOCKS] == ["serve.txt", "test.txt"]

@@ -1,0 +1,131 @@
+"""Every statement of the program on a filled database: named parameters, no full scan, no sort."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+import sqlalchemy as sa
+
+import moorage.db
+from moorage.db.engine import Query
+from moorage.db.migrate import migrate_sqlite
+from moorage.db.schema import metadata
+from moorage.db.sqlite import connect
+
+ROWS = 300
+
+# Statements that read a whole table or index in its own order and stop at a limit.
+ALLOWED = {
+    "list_outbox": ("SCAN event_outbox", "the outbox is read from its lowest id, with a limit"),
+    "last_feed_place": ("SCAN event_feed", "the highest place is the last row, limit 1"),
+    "find_next_due": (
+        "SCAN job_schedule USING COVERING INDEX job_schedule_due",
+        "the earliest time is the first entry of the index, limit 1",
+    ),
+}
+
+
+def all_queries() -> dict[str, Query]:
+    """Return every `Query` that a module of `moorage.db` holds, by its title."""
+    found: dict[str, Query] = {}
+    for module in pkgutil.iter_modules(moorage.db.__path__, "moorage.db."):
+        if not module.ispkg:
+            for value in vars(importlib.import_module(module.name)).values():
+                if isinstance(value, Query):
+                    assert found.setdefault(value.title, value) is value, value.title
+    return found
+
+
+QUERIES = all_queries()
+EVERY = [pytest.param(query, id=title) for title, query in sorted(QUERIES.items())]
+
+
+def cell(column: sa.Column[Any], number: int) -> int | str | bytes:
+    """Return a value of the column's kind, another one for each row."""
+    if isinstance(column.type, sa.Integer):
+        return number
+    text = f"{column.name}-{number}"
+    return text.encode() if isinstance(column.type, sa.LargeBinary) else text
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apsw.Connection]:
+    """Return a connection to a database with rows in every table."""
+    directory: Path = tmp_path_factory.mktemp("statements")
+    migrate_sqlite(directory)
+    connection = connect(directory / "moorage.db")
+    with connection:
+        for table in metadata.sorted_tables:
+            columns = list(table.columns)
+            marks = ", ".join("?" for _ in columns)
+            rows = [[cell(column, number) for column in columns] for number in range(1, ROWS)]
+            connection.executemany(f"INSERT OR REPLACE INTO {table.name} VALUES ({marks})", rows)
+    yield connection
+    connection.close()
+
+
+def plan(connection: apsw.Connection, query: Query) -> list[str]:
+    """Return the steps that SQLite will take."""
+    values = dict.fromkeys(query.names, 1)
+    text = f"EXPLAIN QUERY PLAN {query.text('sqlite')}"
+    return [row[3] for row in connection.execute(text, values).fetchall()]
+
+
+def is_slow(step: str) -> bool:
+    """Tell whether a step grows with the table: a scan of it, or a sort of what was found."""
+    if step.startswith("SCAN "):
+        # `anon_1` is what SQLAlchemy calls a subquery, whose own steps are listed as well.
+        return re.match(r"SCAN (CONSTANT ROW|\(subquery|anon_\d)", step) is None
+    return "TEMP B-TREE" in step
+
+
+def test_there_are_statements() -> None:
+    assert len(QUERIES) > 50
+
+
+@pytest.mark.parametrize("query", EVERY)
+def test_no_statement_grows_with_its_table(filled: apsw.Connection, query: Query) -> None:
+    slow = [step for step in plan(filled, query) if is_slow(step)]
+    expected = [ALLOWED[query.title][0]] if query.title in ALLOWED else []
+    assert slow == expected
+    if expected:
+        assert "LIMIT" in query.text("sqlite")
+
+
+def test_every_exception_is_still_one() -> None:
+    assert ALLOWED.keys() <= QUERIES.keys()
+
+
+def test_scans_and_sorts_are_noticed(filled: apsw.Connection) -> None:
+    """The check itself, on statements that must never be."""
+    for text in (
+        "SELECT name FROM tag WHERE digest = :digest",
+        "SELECT name FROM tag WHERE repository_id = :id ORDER BY updated_at",
+        "SELECT name FROM repository ORDER BY visibility LIMIT 1",
+    ):
+        rows = filled.execute(f"EXPLAIN QUERY PLAN {text}", {"digest": b"", "id": 1}).fetchall()
+        assert any(is_slow(row[3]) for row in rows), text
+
+
+@pytest.mark.parametrize("query", EVERY)
+def test_every_parameter_is_named(query: Query) -> None:
+    text = query.text("sqlite")
+    assert "?" not in text
+    assert set(re.findall(r"(?<!:):(\w+)", text)) == query.names
+
+
+@pytest.mark.parametrize("query", EVERY)
+def test_no_page_is_counted_or_skipped(query: Query) -> None:
+    """Pages are found by key: `OFFSET` reads what it skips, `COUNT(*)` reads everything."""
+    text = query.text("sqlite")
+    assert " OFFSET " not in text
+    for counted in re.finditer(r"count\(\*\)", text, re.IGNORECASE):
+        bounded = re.match(
+            r"count\(\*\) AS \w+\s+FROM \(SELECT .*?LIMIT", text[counted.start() :], re.DOTALL
+        )
+        assert bounded is not None, text
