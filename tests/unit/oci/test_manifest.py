@@ -1,5 +1,6 @@
 """The manifest parser: tables of documents, anything at all, and bombs."""
 
+import contextlib
 import json
 import time
 from typing import Any
@@ -19,10 +20,11 @@ DESCRIPTOR = f'{{"mediaType":"application/octet-stream","digest":"{EMPTY}","size
 LIMIT = 4 << 20
 LONGEST_SECONDS = 0.2
 
-KEYS = st.sampled_from(
+NAMES = (
     "schemaVersion mediaType artifactType config layers manifests blobs subject annotations "
-    "digest size urls data platform Layers".split()
+    "digest size urls data platform Layers"
 )
+KEYS = st.sampled_from(NAMES.split())
 LEAVES = (
     st.none()
     | st.booleans()
@@ -196,10 +198,8 @@ def test_bombs(raw: bytes) -> None:
     best = LONGEST_SECONDS
     for _ in range(3):
         began = time.process_time()
-        try:
+        with contextlib.suppress(ManifestInvalid):
             parse_manifest(raw, "")
-        except ManifestInvalid:
-            pass
         best = min(best, time.process_time() - began)
         if best < LONGEST_SECONDS:
             break

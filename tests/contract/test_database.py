@@ -1,0 +1,244 @@
+"""What every `Database` promises."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from contract.conftest import OpenDatabase
+from moorage.db.engine import Conflict, Query, Tx
+from moorage.db.schema import namespace, setting
+from moorage.db.sqlite import SqliteDatabase
+
+PUT = Query(
+    "test_put",
+    sa.insert(setting).values(key=sa.bindparam("key"), value=sa.bindparam("value")),
+)
+GET = Query("test_get", sa.select(setting.c.value).where(setting.c.key == sa.bindparam("key")))
+CHANGE = Query(
+    "test_change",
+    sa.update(setting)
+    .where(setting.c.key == sa.bindparam("name"))
+    .values(value=sa.bindparam("new")),
+)
+
+
+async def put(db: SqliteDatabase, key: str, value: str = "x") -> None:
+    """Write one row."""
+
+    async def body(tx: Tx) -> None:
+        await tx.run(PUT, key=key, value=value)
+
+    await db.write(body)
+
+
+async def get(db: SqliteDatabase, key: str, *, pages: bool = False) -> str | None:
+    """Read one row."""
+
+    async def body(tx: Tx) -> str | None:
+        row = await tx.one(GET, key=key)
+        return row[0] if row else None
+
+    return await db.read(body, pages=pages)
+
+
+def test_what_is_written_is_read(database: OpenDatabase) -> None:
+    """A write is seen by every read behind it, and after the database was closed."""
+
+    async def use(db: SqliteDatabase) -> None:
+        await put(db, "a", "1")
+        assert await get(db, "a") == "1"
+        assert await get(db, "a", pages=True) == "1"
+        assert await get(db, "b") is None
+
+    database.run(use)
+
+    async def again(db: SqliteDatabase) -> None:
+        assert await get(db, "a") == "1"
+
+    database.run(again)
+
+
+def test_one_of_fifty_raises(database: OpenDatabase) -> None:
+    """Of a batch of 50 in one commit, 49 are there, and only the one that raised is told."""
+    commits: list[int] = []
+
+    class Observer:
+        def committed(self, requests: int, seconds: float) -> None:
+            assert seconds >= 0
+            commits.append(requests)
+
+    async def body() -> None:
+        db = SqliteDatabase(database.directory, Observer())
+        db.open()
+
+        async def hold(tx: Tx) -> None:
+            await tx.run(PUT, key="hold", value="x")
+            time.sleep(0.05)
+
+        async def write(tx: Tx, number: int) -> int:
+            await tx.run(PUT, key=f"k{number}", value="x")
+            if number == 17:
+                raise ValueError("number 17")
+            return number
+
+        def request(number: int) -> asyncio.Future[int]:
+            return asyncio.ensure_future(db.write(lambda tx: write(tx, number)))
+
+        first = asyncio.ensure_future(db.write(hold))
+        await asyncio.sleep(0.01)
+        results = await asyncio.gather(*map(request, range(50)), return_exceptions=True)
+        await first
+        assert [n for n, value in enumerate(results) if value != n] == [17]
+        assert isinstance(results[17], ValueError)
+        found = [number for number in range(50) if await get(db, f"k{number}") is not None]
+        assert found == [number for number in range(50) if number != 17]
+        await db.close()
+
+    asyncio.run(body())
+    assert 50 in commits or sum(commits) == 51, commits
+
+
+def test_a_conflict_is_its_callers_alone(database: OpenDatabase) -> None:
+    """A broken uniqueness rule undoes one request, not its neighbours."""
+
+    async def use(db: SqliteDatabase) -> None:
+        await put(db, "taken")
+        results = await asyncio.gather(
+            put(db, "one"), put(db, "taken"), put(db, "two"), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [type(None), Conflict, type(None)]
+        assert await get(db, "one") == await get(db, "two") == "x"
+
+    database.run(use)
+
+
+def test_a_body_is_all_or_nothing(database: OpenDatabase) -> None:
+    """What a body wrote before it raised is undone."""
+
+    async def use(db: SqliteDatabase) -> None:
+        async def body(tx: Tx) -> None:
+            await tx.run(PUT, key="half", value="x")
+            raise RuntimeError("stopped")
+
+        with pytest.raises(RuntimeError, match="stopped"):
+            await db.write(body)
+        assert await get(db, "half") is None
+
+    database.run(use)
+
+
+class Waiting:
+    """Something that is not there yet."""
+
+    def __await__(self) -> Iterator[None]:
+        yield None
+
+
+def test_a_body_may_await_nothing_else(database: OpenDatabase) -> None:
+    """A body that waits for something would hold everybody up; it is refused."""
+
+    async def use(db: SqliteDatabase) -> None:
+        async def body(tx: Tx) -> None:
+            await tx.run(PUT, key="slow", value="x")
+            await Waiting()
+
+        with pytest.raises(RuntimeError, match="nothing but its transaction"):
+            await db.write(body)
+        assert await get(db, "slow") is None
+
+    database.run(use)
+
+
+def test_rows_that_changed_are_counted(database: OpenDatabase) -> None:
+    """`run` tells how many rows a statement changed, so that a condition can be part of it."""
+
+    async def use(db: SqliteDatabase) -> None:
+        await put(db, "a")
+
+        async def body(tx: Tx) -> list[int]:
+            return [await tx.run(CHANGE, name=name, new="y") for name in ("a", "b")]
+
+        assert await db.write(body) == [1, 0]
+
+    database.run(use)
+
+
+def test_names_of_parameters_are_checked(database: OpenDatabase) -> None:
+    """A forgotten or misspelt parameter is an error, never a NULL."""
+
+    async def use(db: SqliteDatabase) -> None:
+        async def forgotten(tx: Tx) -> None:
+            await tx.run(PUT, key="a")
+
+        async def misspelt(tx: Tx) -> None:
+            await tx.run(PUT, key="a", value="x", valeu="y")
+
+        for body in (forgotten, misspelt):
+            with pytest.raises(TypeError, match="test_put"):
+                await db.write(body)
+
+    database.run(use)
+
+
+def test_a_list_parameter_is_refused() -> None:
+    """`IN` over a list has a text that depends on its values; raw execution can't carry it."""
+    statement = sa.select(namespace.c.id).where(namespace.c.name.in_(sa.bindparam("names")))
+    with pytest.raises(ValueError, match="list parameter"):
+        Query("test_list", statement)
+
+
+FLAT_OUT = """
+import asyncio, sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from contract.test_database import put
+from moorage.db.sqlite import SqliteDatabase
+commits = 0
+class Observer:
+    def committed(self, requests, seconds):
+        global commits
+        commits += 1
+async def body():
+    db = SqliteDatabase(Path(sys.argv[1]), Observer())
+    db.open()
+    async def writer(n):
+        count = 0
+        while time.time() < until:
+            count += 1
+            await put(db, f"{sys.argv[2]}-{n}-{count}")
+    until = float(sys.stdin.readline())
+    global commits
+    await asyncio.sleep(max(0, until - 2 - time.time()))
+    commits = 0
+    await asyncio.gather(*(writer(n) for n in range(4)))
+    print(commits)
+    await db.close()
+asyncio.run(body())
+"""
+
+
+def test_two_processes_share_fairly(database: OpenDatabase) -> None:
+    """Two processes writing flat out get at least 40 % of the commits each."""
+    tests = str(Path(__file__).parents[1])
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", FLAT_OUT, str(database.directory), name, tests],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("a", "b")
+    ]
+    until = time.time() + 4
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write(f"{until}\n")
+        process.stdin.flush()
+    counts = [int(process.communicate(timeout=30)[0]) for process in running]
+    assert min(counts) >= 0.4 * sum(counts), counts
