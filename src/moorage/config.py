@@ -5,6 +5,7 @@ into a default that nobody asked for.
 """
 
 import difflib
+import math
 import os
 import re
 import tomllib
@@ -18,6 +19,8 @@ from moorage.errors import Refused
 
 PREFIX = "MOORAGE_"
 GIB = 1 << 30
+# What the command line reads by itself, and what Kubernetes adds for a Service called `moorage`.
+_NOT_OURS = re.compile(r"MOORAGE_(CONFIG|TRACE|SERVICE_(HOST|PORT\w*)|PORT(_\d+_\w+)?)")
 
 
 class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,7 +170,7 @@ def _from_environment(
     environment: Mapping[str, str], known: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any, str]]:
     for name, value in environment.items():
-        if name.startswith(PREFIX) and name != f"{PREFIX}CONFIG":
+        if name.startswith(PREFIX) and not _NOT_OURS.fullmatch(name):
             key = name.removeprefix(PREFIX).lower().replace("__", ".")
             if key not in known:
                 raise _unknown("the environment", name, known, key)
@@ -215,6 +218,10 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
     return document
 
 
+def _is_endless(value: Any) -> bool:
+    return isinstance(value, float) and not 0 <= value < math.inf
+
+
 def _check(config: Config, origins: Mapping[str, str]) -> None:
     problem = ""
     key = ""
@@ -226,7 +233,11 @@ def _check(config: Config, origins: Mapping[str, str]) -> None:
         key, problem = "trusted_proxies", "trusting every proxy would let anybody be anybody"
     elif config.url and not re.fullmatch(r"https?://[^/\s?#]+", config.url):
         key, problem = "url", "it is the address that clients use, as https://registry.example"
-    elif not config.listen or not 0 <= config.workers <= 256:
+    elif not config.listen:
+        key, problem = "listen", "the server needs an address to listen on"
+    elif endless := [name for name, value in flatten(config) if _is_endless(value)]:
+        key, problem = endless[0], "it must be a number from 0 that ends"
+    elif not 0 <= config.workers <= 256:
         key, problem = "workers", "from 0 (one for each core, at most 4) to 256"
     if problem:
         raise Refused(

@@ -102,15 +102,27 @@ class Telemetry:
             )
             self._pending.append(told.encode())
         else:
-            self._pending.append(self._encode(line) + b"\n")
+            self._pending.append(self._encoded(line) + b"\n")
         if len(self._pending) == 1:
             asyncio.get_running_loop().call_later(_GATHER_SECONDS, self.flush)
+
+    def _encoded(self, line: dict[str, Any]) -> bytes:
+        try:
+            return self._encode(line)
+        except UnicodeEncodeError:  # a header that is not UTF-8
+            return self._encode({key: _printable(value) for key, value in line.items()})
 
     def flush(self) -> None:
         """Hand the gathered lines of the access log to the writing thread."""
         lines, self._pending = self._pending, []
         if lines:
             self.sink.write(b"".join(lines))
+
+
+def _printable(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "backslashreplace").decode()
 
 
 def _logger(sink: LogSink, *, text: bool) -> Any:

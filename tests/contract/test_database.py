@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,44 +65,65 @@ def test_what_is_written_is_read(database: OpenDatabase) -> None:
     database.run(again)
 
 
-def test_one_of_fifty_raises(database: OpenDatabase) -> None:
-    """Of a batch of 50 in one commit, 49 are there, and only the one that raised is told."""
-    commits: list[int] = []
+class Commits:
+    """Takes note of how many requests each commit carried."""
 
-    class Observer:
-        def committed(self, requests: int, seconds: float) -> None:
-            assert seconds >= 0
-            commits.append(requests)
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def committed(self, requests: int, seconds: float) -> None:
+        assert seconds >= 0
+        self.sizes.append(requests)
+
+
+async def put_fifty(db: SqliteDatabase, prefix: str) -> None:
+    """Write 50 rows at once, of which number 17 raises; check what became of each."""
+    begun, may_end = threading.Event(), threading.Event()
+
+    async def hold(tx: Tx) -> None:
+        begun.set()
+        may_end.wait(10)
+
+    async def write(tx: Tx, number: int) -> int:
+        await tx.run(PUT, key=f"{prefix}{number}", value="x")
+        if number == 17:
+            raise ValueError("number 17")
+        return number
+
+    first = asyncio.ensure_future(db.write(hold))
+    await asyncio.to_thread(begun.wait, 10)
+    waiting = [
+        asyncio.ensure_future(db.write(lambda tx, number=number: write(tx, number)))
+        for number in range(50)
+    ]
+    await asyncio.sleep(0)  # now all of them are queued behind the one that holds the writer
+    may_end.set()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    await first
+    assert [number for number, value in enumerate(results) if value != number] == [17]
+    assert isinstance(results[17], ValueError)
+    found = [number for number in range(50) if await get(db, f"{prefix}{number}") is not None]
+    assert found == [number for number in range(50) if number != 17]
+
+
+def test_one_of_fifty_raises(database: OpenDatabase) -> None:
+    """Of a batch of 50 in one commit, 49 are there, and only the one that raised is told.
+
+    A batch ends after 5 ms, so a busy machine may need another try to get all 50 into one.
+    """
+    commits = Commits()
 
     async def body() -> None:
-        db = SqliteDatabase(database.directory, Observer())
+        db = SqliteDatabase(database.directory, commits)
         db.open()
-
-        async def hold(tx: Tx) -> None:
-            await tx.run(PUT, key="hold", value="x")
-            time.sleep(0.05)
-
-        async def write(tx: Tx, number: int) -> int:
-            await tx.run(PUT, key=f"k{number}", value="x")
-            if number == 17:
-                raise ValueError("number 17")
-            return number
-
-        def request(number: int) -> asyncio.Future[int]:
-            return asyncio.ensure_future(db.write(lambda tx: write(tx, number)))
-
-        first = asyncio.ensure_future(db.write(hold))
-        await asyncio.sleep(0.01)
-        results = await asyncio.gather(*map(request, range(50)), return_exceptions=True)
-        await first
-        assert [n for n, value in enumerate(results) if value != n] == [17]
-        assert isinstance(results[17], ValueError)
-        found = [number for number in range(50) if await get(db, f"k{number}") is not None]
-        assert found == [number for number in range(50) if number != 17]
+        for attempt in range(20):
+            await put_fifty(db, f"{attempt}-")
+            if max(commits.sizes) >= 50:
+                break
         await db.close()
 
     asyncio.run(body())
-    assert 50 in commits or sum(commits) == 51, commits
+    assert max(commits.sizes) >= 50, commits.sizes  # perhaps with the one that held the writer
 
 
 def test_a_conflict_is_its_callers_alone(database: OpenDatabase) -> None:

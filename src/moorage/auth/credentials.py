@@ -1,7 +1,6 @@
 """Who asks: the one place that looks at `Authorization`."""
 
 import base64
-import binascii
 import hmac
 from typing import Protocol
 
@@ -86,7 +85,7 @@ def _basic(header: str) -> tuple[str, str]:
         raise unauthorized("only a user name and password are accepted")
     try:
         text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, not ASCII, not UTF-8
         raise unauthorized("the credentials are malformed") from None
     user, colon, password = text.partition(":")
     if not colon or not user or not password or "\0" in text:

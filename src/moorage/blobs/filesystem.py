@@ -135,6 +135,7 @@ class FileSession:
         pool: ThreadPoolExecutor,
         *,
         fresh: bool,
+        made: bool,
     ) -> None:
         """Take over a locked descriptor; `open` makes one."""
         self._path = path
@@ -144,6 +145,8 @@ class FileSession:
         self._size = os.fstat(descriptor).st_size
         # A started session's entry in the directory was synced by the request that made it.
         self._entered = not fresh
+        # Whoever made the file takes it away again; one that was there may be another writer's.
+        self._made = made
         self._settled = False
         # A small first chunk waits for the thread that syncs it: one hand-over less.
         self._unwritten: tuple[bytes, int] | None = None
@@ -153,10 +156,9 @@ class FileSession:
         cls, path: Path, objects: Path, pool: ThreadPoolExecutor, fresh: bool
     ) -> "FileSession":
         """Open and lock the file; it is made only for a session that nothing was written to."""
-        flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if fresh else 0)
         for _ in range(3):
             try:
-                descriptor = os.open(path, flags, 0o600)
+                descriptor, made = _open(path, fresh=fresh)
             except FileNotFoundError as error:
                 raise SessionLost from error
             except OSError as error:
@@ -164,7 +166,7 @@ class FileSession:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _is_at(descriptor, path):
-                    return cls(path, objects, descriptor, pool, fresh=fresh)
+                    return cls(path, objects, descriptor, pool, fresh=fresh, made=made)
             except BlockingIOError as error:
                 os.close(descriptor)
                 raise SessionBusy from error
@@ -178,7 +180,7 @@ class FileSession:
 
     def close(self) -> None:
         """Release the lock; a file in which nothing was written goes."""
-        if not self._entered and not self._settled:
+        if self._made and not self._entered and not self._settled:
             with suppress(OSError):  # a file that no row names: only its place is lost
                 self._path.unlink()
         os.close(self._descriptor)
@@ -282,6 +284,14 @@ def _key_of(state: bytes) -> str:
     if not state.startswith((_FRESH, _STARTED)):
         raise SessionLost
     return state[2:].decode()
+
+
+def _open(path: Path, *, fresh: bool) -> tuple[int, bool]:
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    if fresh:
+        with suppress(FileExistsError):
+            return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600), True
+    return os.open(path, flags, 0o600), False
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -49,6 +49,8 @@ class Query:
         idle = {name: f" OFFSET :{name}" for name in compiled.params if name.startswith("param_")}
         for clause in idle.values():
             text = text.replace(clause, "")
+        if any(f":{name}" in text for name in idle):
+            raise ValueError(f"{title}: a number in a limit must be a named parameter")
         values = {name: value for name, value in compiled.params.items() if name not in idle}
         self._texts["sqlite"] = text
         self._defaults = {name: value for name, value in values.items() if value is not None}

@@ -180,7 +180,7 @@ FIND_NEXT = Query(
     sa.select(
         sa.select(job.c.run_at)
         .where(job.c.state == _WAITING)
-        .order_by(job.c.priority, job.c.run_at)
+        .order_by(job.c.run_at)
         .limit(sa.literal_column("1"))
         .scalar_subquery(),
         sa.select(job_schedule.c.next_at)

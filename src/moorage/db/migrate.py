@@ -39,8 +39,20 @@ def migrate_sqlite(directory: Path) -> int:
     """Bring `moorage.db` in the directory to `SCHEMA_VERSION`; return the version it was at.
 
     Raises:
-        Refused: a newer release changed the schema so that this one can't read it.
+        Refused: a newer release changed the schema so that this one can't read it, or the file is
+            no database.
     """
+    try:
+        return _migrate(directory)
+    except apsw.Error as error:
+        raise Refused(
+            f"The database in {directory} can't be used.",
+            why=str(error),
+            do="Give --data another directory, or restore moorage.db from a backup.",
+        ) from error
+
+
+def _migrate(directory: Path) -> int:
     path = directory / "moorage.db"
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     apsw.Connection(str(path), flags=flags).close()

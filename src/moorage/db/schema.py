@@ -368,6 +368,7 @@ job = sa.Table(
     _number("created_at"),
     _number("finished_at"),
     sa.Index("job_due", "state", "priority", "run_at", "id"),
+    sa.Index("job_by_time", "state", "run_at"),
     sa.Index("job_lease", "state", "lease_until"),
     sa.Index("job_by_key", "name", "key", "state"),
     sa.Index("job_finished", "state", "finished_at"),

@@ -171,7 +171,7 @@ class SqliteDatabase:
         if self._reader is None:
             raise RuntimeError("the database is not open")
         try:
-            return await body(self._reader)
+            return drive(body(self._reader))
         except apsw.Error as error:
             raise _translated(error) from error
 

@@ -186,7 +186,7 @@ async def delete_tag(
 ) -> Outcome:
     """Delete the tag if the condition holds, and write its history.
 
-    A tag that is not there is unchanged, or refused where the condition asks for one.
+    A tag that is not there is unchanged, whatever the condition says.
     """
     place = {"repository_key": repository_id, "tag_name": name}
     version = None

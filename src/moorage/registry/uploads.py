@@ -102,7 +102,7 @@ async def append(
     seen = await find_upload(s, actor, name, upload_id)
     try:
         async with s.blobs.session(await _state(s, seen)) as session:
-            upload = await find_upload(s, actor, name, upload_id) if seen.epoch else seen
+            upload = await _held(s, actor, name, seen)
             received = await _receive(s, session, upload, body)
             if received.offset > upload.offset:
                 upload = await _keep(s, actor, name, session, upload, received)
@@ -129,7 +129,7 @@ async def finish(
     seen = await find_upload(s, actor, name, upload_id)
     try:
         async with s.blobs.session(await _state(s, seen)) as session:
-            upload = await find_upload(s, actor, name, upload_id) if seen.epoch else seen
+            upload = await _held(s, actor, name, seen)
             received = await _receive(s, session, upload, body)
             if received.broken is not None:
                 if received.offset > upload.offset:
@@ -234,6 +234,14 @@ async def check_space(s: Services) -> None:
 
 async def _state(s: Services, upload: Upload) -> bytes:
     return upload.state or await s.blobs.begin(upload.id, None)
+
+
+async def _held(s: Services, actor: Actor, name: RepositoryName, seen: Upload) -> Upload:
+    """Return the session as it is now that nobody else can write to it."""
+    upload = await find_upload(s, actor, name, seen.id)
+    if upload.epoch and not seen.epoch:
+        raise _busy(upload)  # it was begun by somebody else since we saw it empty
+    return upload
 
 
 async def _receive(s: Services, session: UploadSession, upload: Upload, body: Body) -> _Received:

@@ -22,7 +22,7 @@ from moorage.telemetry import Telemetry, request_id
 from moorage.web.errors import render
 from moorage.web.request import Disconnected, Request
 from moorage.web.response import Response
-from moorage.web.send import Sending, send
+from moorage.web.send import Damaged, Sending, send
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -89,7 +89,9 @@ class Front:
             last = (request.has_body and not await request.drain()) or last
             prepared, sent = await send(request, response, self._sending, last=last)
         except ConnectionError as error:
-            self._telemetry.log.info("connection lost", request=request.id, reason=str(error))
+            tell = self._telemetry.log
+            tell = tell.error if isinstance(error, Damaged) else tell.info
+            tell("connection lost", request=request.id, path=request.path, reason=str(error))
             response.status = 499  # as access logs write what no client saw
             if raw.transport is not None:
                 raw.transport.abort()

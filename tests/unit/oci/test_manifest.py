@@ -122,7 +122,7 @@ def test_any_bytes(raw: bytes, content_type: str) -> None:
         return
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(DOCUMENTS, TYPES)
 @example({"schemaVersion": 2, "layers": [{"digest": EMPTY, "size": 2, "data": "é"}]}, "")
 @example({"schemaVersion": 2, "manifests": [], "annotations": {"\ud800": "\udfff"}}, "")
@@ -135,7 +135,7 @@ def test_any_document(value: object, content_type: str) -> None:
         return
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.dictionaries(KEYS, DOCUMENTS), st.sampled_from(["layers", "manifests"]))
 def test_nearly_a_manifest(fields: dict[str, Any], kind: str) -> None:
     body = {"schemaVersion": 2, kind: [{"digest": EMPTY, "size": 2, **fields}], **fields}

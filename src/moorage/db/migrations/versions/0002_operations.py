@@ -177,6 +177,7 @@ def _job() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("job_by_key", "job", ["name", "key", "state"], unique=False)
+    op.create_index("job_by_time", "job", ["state", "run_at"], unique=False)
     op.create_index("job_due", "job", ["state", "priority", "run_at", "id"], unique=False)
     op.create_index("job_finished", "job", ["state", "finished_at"], unique=False)
     op.create_index("job_lease", "job", ["state", "lease_until"], unique=False)

@@ -1,0 +1,57 @@
+"""`Query`: the names of a statement's parameters, and what it refuses."""
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from moorage.db.engine import Query
+from moorage.db.schema import setting
+
+KEY = setting.c.key == sa.bindparam("key")
+
+
+def test_names_and_text() -> None:
+    query = Query("q", sa.select(setting.c.value).where(KEY).limit(sa.bindparam("limit")))
+    assert query.names == {"key", "limit"}
+    assert ":key" in query.text("sqlite")
+    assert "OFFSET" not in query.text("sqlite")
+    assert query.bind({"key": "a", "limit": 1}) == {"key": "a", "limit": 1}
+
+
+def test_values_in_the_statement_are_defaults() -> None:
+    query = Query("q", sa.select(setting.c.value).where(KEY).where(setting.c.value == "x"))
+    (default,) = query.names - {"key"}
+    assert query.bind({"key": "a"}) == {"key": "a", default: "x"}
+
+
+@pytest.mark.parametrize("values", [{}, {"kye": "a"}, {"key": "a", "other": 1}])
+def test_names_must_be_right(values: dict[str, object]) -> None:
+    with pytest.raises(TypeError, match="the_title"):
+        Query("the_title", sa.select(setting.c.value).where(KEY)).bind(values)
+
+
+@pytest.mark.parametrize("names", [sa.bindparam("names", expanding=True), ["a", "b"]])
+def test_lists_are_refused(names: object) -> None:
+    with pytest.raises(ValueError, match="the_title"):
+        Query("the_title", sa.select(setting.c.value).where(setting.c.key.in_(names)))
+
+
+def test_a_number_in_a_limit_is_bound_or_refused() -> None:
+    """Never a parameter in the text that no value is bound to."""
+    try:
+        query = Query("q", sa.select(setting.c.value).limit(5))
+    except ValueError:
+        return
+    bound = query.bind({})
+    assert all(f":{name}" in query.text("sqlite") for name in bound)
+    assert query.text("sqlite").count(":") == len(bound)
+
+
+def test_inserts_too() -> None:
+    statement = sqlite.insert(setting).values(key=sa.bindparam("key"), value=sa.bindparam("value"))
+    assert Query("q", statement.on_conflict_do_nothing()).names == {"key", "value"}
+
+
+def test_another_dialect_is_not_made_up() -> None:
+    with pytest.raises(KeyError):
+        Query("q", sa.select(setting.c.value)).text("another")
