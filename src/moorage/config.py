@@ -219,7 +219,7 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_endless(value: Any) -> bool:
-    return isinstance(value, float) and not 0 <= value < math.inf
+    return isinstance(value, float | int) and not 0 <= value < math.inf
 
 
 def _check(config: Config, origins: Mapping[str, str]) -> None:

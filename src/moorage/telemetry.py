@@ -15,7 +15,13 @@ from typing import Any, Literal
 
 import msgspec
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
 
 from moorage.clock import new_mark
 
@@ -84,6 +90,7 @@ class Telemetry:
         self._pending: list[bytes] = []
         self._encode = msgspec.json.Encoder().encode
         self.log = _logger(self.sink, text=text).bind(worker=worker)
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=False)
         self.metrics = Metrics(self.registry, worker)
 

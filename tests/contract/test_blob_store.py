@@ -203,6 +203,31 @@ def test_a_failing_body_leaves_nothing(store: BlobStore, tmp_path: Path) -> None
     assert not list((tmp_path / "uploads").iterdir())
 
 
+def test_a_cancelled_writer_is_waited_for(store: BlobStore) -> None:
+    """What a thread is still writing when its request ends goes into this session's file only."""
+
+    async def body() -> None:
+        raw = os.urandom(8_000_000)
+        state = await store.begin(new_id(), None)
+
+        async def write() -> None:
+            async with store.session(state) as session:
+                await session.append(0, chunks(raw))
+                await session.sync()
+
+        for delay in (0.0, 0.0005, 0.001, 0.002, 0.004):
+            writing = asyncio.ensure_future(write())
+            await asyncio.sleep(delay)
+            writing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await writing
+            async with store.session(state) as session:
+                await session.append(0, chunks(b"next"))
+                assert b"".join([part async for part in session.read(0, 4)]) == b"next"
+
+    asyncio.run(body())
+
+
 def test_listing(store: BlobStore) -> None:
     """Locations come in order, behind the one that was named."""
 

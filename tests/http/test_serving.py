@@ -106,8 +106,39 @@ def test_damage_is_never_served_whole_over_tls(encrypted: tuple[Server, Path]) -
         with pytest.raises((http.client.IncompleteRead, ConnectionError, ssl.SSLError)):
             answer(client, "GET", blob)
     with connect(running.port, directory) as client:
+        # Clients ask first: only a blob that is absent is sent again.
+        assert answer(client, "HEAD", blob)[0] == 404
         assert answer(client, "POST", path, CONTENT)[0] == 201
         assert answer(client, "GET", blob) == (200, CONTENT)
+
+
+def test_a_blob_that_is_gone_is_asked_for_again(server: Start) -> None:
+    """Bytes that are missing from the disk are answered as absent everywhere, until a push."""
+    running = server()
+    path = f"/v2/app/blobs/uploads/?digest={DIGEST}"
+    blob = f"/v2/app/blobs/{DIGEST}"
+    with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)) as client:
+        assert answer(client, "POST", path, CONTENT)[0] == 201
+        (place,) = (running.data / "objects").glob("*/*")
+        place.unlink()
+        assert answer(client, "GET", blob)[0] == 404
+        assert answer(client, "HEAD", blob)[0] == 404
+        assert answer(client, "POST", path, CONTENT)[0] == 201
+        assert answer(client, "GET", blob) == (200, CONTENT)
+
+
+def test_nobody_may_say_so(tmp_path: Path, server: Start) -> None:
+    """An empty name with an empty password is nobody, and is asked to sign in, not called wrong."""
+    (tmp_path / "password").write_text("a-long-enough-password")
+    env = {
+        "MOORAGE_ADMIN_USER": "admin",
+        "MOORAGE_ADMIN_PASSWORD_FILE": str(tmp_path / "password"),
+    }
+    running = server(env=env)
+    with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=20)) as client:
+        status, told = answer(client, "GET", "/v2/", Authorization="Basic Og==")
+        assert status == 401
+        assert b"signed-in user" in told
 
 
 def test_certificate_is_followed(encrypted: tuple[Server, Path]) -> None:

@@ -15,6 +15,10 @@ from moorage.web.request import Request
 CHALLENGE = 'Basic realm="Moorage", charset="UTF-8"'
 
 
+# What containers/image sends for nobody at all: an empty name and an empty password.
+_NOBODY = "basic og=="
+
+
 class Authenticator(Protocol):
     """Tells who a request is from."""
 
@@ -60,7 +64,7 @@ class Credentials:
 
     async def _account(self, request: Request, administrator: Administrator) -> Actor:
         header = request.headers.get("Authorization")
-        if header is None:
+        if header is None or header.lower() == _NOBODY:
             return Actor("anonymous", "anonymous", "none")
         user, password = _basic(header)
         right = await self._passwords.verify(user, password, administrator.password_hash)

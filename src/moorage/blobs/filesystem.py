@@ -1,4 +1,4 @@
-"""Blobs in a directory: append to `uploads/<key>`, fsync, rename to `objects/xx/<key>`, fsync.
+"""Blobs in a directory: append to `uploads/<key>`, rename to `objects/xx/<new>`, sync both.
 
 The order is that of docs/architecture.md, "Bytes that are never lost"; a test replays power losses
 against it. No name in here comes from a user: keys are random.
@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from moorage.blobs.store import LocalFile, SessionBusy, SessionLost
 from moorage.clock import new_id
@@ -76,6 +76,7 @@ class FilesystemBlobs:
         try:
             yield session
         finally:
+            await session.settle()
             session.close()
 
     async def size(self, location: str) -> int | None:
@@ -148,6 +149,7 @@ class FileSession:
         # Whoever made the file takes it away again; one that was there may be another writer's.
         self._made = made
         self._settled = False
+        self._pending: asyncio.Future[Any] | None = None
         # A small first chunk waits for the thread that syncs it: one hand-over less.
         self._unwritten: tuple[bytes, int] | None = None
 
@@ -178,6 +180,14 @@ class FileSession:
             os.close(descriptor)
         raise SessionLost
 
+    async def settle(self) -> None:
+        """Wait for the thread that still works on the file, when its request was cancelled.
+
+        Its descriptor's number could be another file's by the time that it writes.
+        """
+        if self._pending is not None and not self._pending.done():
+            await asyncio.wait([self._pending])
+
     def close(self) -> None:
         """Release the lock; a file in which nothing was written goes."""
         if self._made and not self._entered and not self._settled:
@@ -186,7 +196,7 @@ class FileSession:
         os.close(self._descriptor)
 
     async def append(self, offset: int, chunks: AsyncIterator[bytes]) -> tuple[bytes, int]:
-        """Write from `offset` on and make it durable, the directory entry too."""
+        """Write from `offset` on; `sync` or `finish` makes it durable."""
         if self._size < offset:
             raise SessionLost
         if self._size > offset:
@@ -273,7 +283,9 @@ class FileSession:
         return location
 
     async def _run(self, work: Callable[..., _Value], *arguments: object) -> _Value:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+        loop = asyncio.get_running_loop()
+        running = self._pending = loop.run_in_executor(self._pool, work, *arguments)
+        return await asyncio.shield(running)
 
 
 def _fan_out(objects: Path) -> list[Path]:

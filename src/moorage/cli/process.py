@@ -40,15 +40,14 @@ class Shared(msgspec.Struct, frozen=True):
     run_directory: Path
 
 
-def begin() -> None:
-    """Become a child: own signals, and an end when the supervisor ends."""
+def begin(supervisor: int) -> None:
+    """Become a child of that process: own signals, and an end when it ends."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's reaches the supervisor as well
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if sys.platform == "linux":
-        parent = os.getppid()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
+        if os.getppid() != supervisor:  # it ended before we could ask to be told
             os._exit(1)
     sys.setswitchinterval(_SWITCH_SECONDS)
 

@@ -104,6 +104,7 @@ class Supervisor:
     def _fork(self, child: _Child) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
+        supervisor = os.getpid()
         pid = os.fork()
         if pid:
             return pid
@@ -111,7 +112,7 @@ class Supervisor:
         try:
             for descriptor in self._inherited:
                 os.close(descriptor)
-            process.begin()
+            process.begin(supervisor)
             child.run()
             code = 0
         finally:

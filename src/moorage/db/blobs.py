@@ -101,6 +101,13 @@ ADD_BLOB = Query(
     )
     .returning(blob.c.id),
 )
+LOSE_BLOB = Query(
+    "lose_blob",
+    sa.update(blob)
+    .where(blob.c.id == sa.bindparam("blob_id"))
+    .where(blob.c.location == sa.bindparam("seen_location"))
+    .values(state=sa.literal_column("'lost'")),
+)
 HEAL_BLOB = Query(
     "heal_blob",
     sa.update(blob)
@@ -229,6 +236,11 @@ async def put_blob(
     for digest in digests:
         await tx.run(ADD_DIGEST, digest=digest.key, blob_id=number)
     return number
+
+
+async def lose_blob(tx: Tx, blob: Blob) -> None:
+    """Note that the blob's bytes are damaged or gone: absent from now on, until a push heals."""
+    await tx.run(LOSE_BLOB, blob_id=blob.id, seen_location=blob.location)
 
 
 async def link_blob(

@@ -124,7 +124,7 @@ async def find_upload(tx: Tx, upload_id: str) -> Upload | None:
 
 
 async def has_more_than(tx: Tx, repository_id: int, limit: int) -> bool:
-    """Tell whether the repository has at least that many sessions; counts no further."""
+    """Tell whether the repository has that many sessions or more; counts no further."""
     return await tx.one(FIND_NTH, repository_id=repository_id, most=limit) is not None
 
 

@@ -111,7 +111,7 @@ class Runner:
         """Fire what is due, claim a job and run it; False if there was none."""
         now = self._clock.now()
         due = await self._db.read(rows.find_next)
-        # Looked at first, so that an idle registry writes nothing.
+        # Looked at first, so that a queue in which nothing is due writes nothing.
         expired = await self._db.read(_find_expired(now))
         if (due is None or due > now) and not expired:
             return False

@@ -58,6 +58,16 @@ async def extend_lease(s: Services, repository: Repository, blob: Blob, leased_u
     await s.db.write(write)
 
 
+async def note_damage(s: Services, blob: Blob) -> None:
+    """Answer the blob as absent from now on, so that clients send it again, which heals it."""
+
+    async def write(tx: Tx) -> None:
+        await blobs.lose_blob(tx, blob)
+
+    s.telemetry.log.error("blob lost", blob=blob.id, location=blob.location)
+    await s.db.write(write)
+
+
 async def locate(s: Services, blob: Blob) -> Located:
     """Return how the client's connection gets the bytes."""
     return await s.blobs.locate(blob.location)

@@ -249,7 +249,7 @@ async def _receive(s: Services, session: UploadSession, upload: Upload, body: Bo
     span = body.span
     if span is not None and span.start != upload.offset:
         raise RangeInvalid(
-            f"the session has {upload.offset} bytes, the range begins at {span.start}",
+            f"the session has {upload.offset} bytes, and the range does not begin there",
             detail={"offset": upload.offset},
             hint="Go on from the Range of this answer",
         )
@@ -314,7 +314,7 @@ async def _check_count(s: Services, tx: Tx, repository: Repository) -> None:
     if await uploads.has_more_than(tx, repository.id, limit):
         raise TooManyRequests(
             f"{repository.name} has {limit} unfinished uploads",
-            hint="Finish or cancel some; each ends by itself a day after its last byte",
+            hint="Finish or cancel some; each ends by itself some time after its last byte",
         )
 
 

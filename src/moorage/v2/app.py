@@ -29,7 +29,7 @@ async def get_base(s: Services, request: Request, route: Route) -> Response:  # 
 
 
 async def get_discover(s: Services, request: Request, route: Route) -> Response:
-    """Answer with the extensions of the registry or of a repository: none yet."""
+    """Answer with the extensions of the registry or of a repository: this very one."""
     actor = await s.auth.authenticate(request)
     if route.name:
         name = RepositoryName.parse(route.name)

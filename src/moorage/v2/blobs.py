@@ -1,5 +1,7 @@
 """`/v2/<name>/blobs/<digest>`: end-2 and end-10."""
 
+from functools import partial
+
 from moorage.auth.policy import decide, require
 from moorage.blobs.store import LocalFile
 from moorage.clock import new_id
@@ -74,17 +76,19 @@ async def _content(
     whole = (Span(0, blob.size),)
     body = open_body(located.path, blob.size, digest, spans or whole, boundary)
     if body is None:
+        await pull.note_damage(s, blob)
         raise BlobUnknown(
             f"the bytes of {digest} are damaged or gone",
             hint="Push the image again: that puts them back",
         )
+    damaged = partial(pull.note_damage, s, blob)
     if spans is None:
-        return Response(200, headers, body)
+        return Response(200, headers, body, damaged)
     if several:
         headers["Content-Type"] = f"multipart/byteranges; boundary={boundary}"
     else:
         headers["Content-Range"] = f"bytes {spans[0].start}-{spans[0].end - 1}/{blob.size}"
-    return Response(206, headers, body)
+    return Response(206, headers, body, damaged)
 
 
 def _spans(request: Request, blob: Blob, digest: Digest) -> tuple[Span, ...] | None:

@@ -77,8 +77,12 @@ def bind(address: Address) -> socket.socket:
         raise Refused(
             f"Can't listen on {address}.",
             why=error.strerror or str(error),
-            do=f"Stop what uses it, or choose another: --listen 127.0.0.1:{address.port + 50}.",
+            do=f"Stop what uses it, or choose another: --listen {_another(address)}.",
         ) from error
+
+
+def _another(address: Address) -> str:
+    return f"{address}2" if address.path else f"127.0.0.1:{address.port + 50}"
 
 
 def _bind_tcp(address: Address) -> socket.socket:

@@ -1,7 +1,7 @@
 """Answers as the handlers give them: a status, headers, and one kind of body."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -46,6 +46,8 @@ class Response(msgspec.Struct):
     status: int
     headers: dict[str, str]
     body: bytes | FileBody = b""
+    # Called when the body turns out to be damaged while it is sent.
+    on_damage: Callable[[], Awaitable[None]] | None = None
 
     def close(self) -> None:
         """Close the file of the body, if it has one."""

@@ -89,18 +89,23 @@ class Front:
             last = (request.has_body and not await request.drain()) or last
             prepared, sent = await send(request, response, self._sending, last=last)
         except ConnectionError as error:
-            tell = self._telemetry.log
-            tell = tell.error if isinstance(error, Damaged) else tell.info
-            tell("connection lost", request=request.id, path=request.path, reason=str(error))
             response.status = 499  # as access logs write what no client saw
             if raw.transport is not None:
                 raw.transport.abort()
+            await self._lost(request, response, error)
             raise
         finally:
             response.close()
             self._leave()
             self._record(request, response.status, sent, time.perf_counter() - began)
         return prepared
+
+    async def _lost(self, request: Request, response: Response, error: ConnectionError) -> None:
+        tell = self._telemetry.log
+        tell = tell.error if isinstance(error, Damaged) else tell.info
+        tell("connection lost", request=request.id, path=request.path, reason=str(error))
+        if isinstance(error, Damaged) and response.on_damage is not None:
+            await response.on_damage()
 
     async def drain(self, server: web.Server, seconds: float) -> None:
         """Let what is under way come to its end, for at most so long; nothing new is begun.
@@ -174,6 +179,8 @@ class Front:
                 "request": request.id,
                 "worker": self._telemetry.worker,
                 "actor": request.actor,
+                "action": request.action,
+                "repository": request.repository,
                 "peer": peer[0] if isinstance(peer, tuple) else "",
                 "method": request.method,
                 "path": request.path,
@@ -267,7 +274,9 @@ class _Connection(RequestHandler):
             self.logger.error("fault in the server library", exc_info=exc)
         body = rendered.body if isinstance(rendered.body, bytes) else b""
         response = web.Response(status=status, body=body, headers=rendered.headers)
+        response.headers["Docker-Distribution-API-Version"] = "registry/2.0"
         response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["X-Request-Id"] = request_id(None)
         response.headers["Server"] = "Moorage"
         response.force_close()
         return response
