@@ -62,8 +62,6 @@ def parse_manifest(raw: bytes, content_type: str) -> Manifest:
     listed = _descriptors(document, "manifests") if index else ()
     content = "blobs" if media_type == media_types.OCI_ARTIFACT else "layers"
     layers = () if index else _descriptors(document, content)
-    if len(listed) + len(layers) > MAX_DESCRIPTORS:
-        raise ManifestInvalid(f"a manifest names at most {MAX_DESCRIPTORS} descriptors")
     config = None if index else _optional_descriptor(document, "config")
     artifact_type = _text(document, "artifactType")
     if not artifact_type and config is not None:
@@ -215,6 +213,8 @@ def _descriptors(document: dict[str, Any], key: str) -> tuple[Descriptor, ...]:
         return ()
     if not isinstance(value, list):
         raise ManifestInvalid(f"{key} must be a list")
+    if len(value) > MAX_DESCRIPTORS:
+        raise ManifestInvalid(f"a manifest names at most {MAX_DESCRIPTORS} descriptors")
     return tuple(_descriptor(entry, f"{key}[{place}]") for place, entry in enumerate(value))
 
 
