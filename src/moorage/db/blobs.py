@@ -275,11 +275,6 @@ async def trash_link(tx: Tx, repository_id: int, blob_id: int, until: int) -> bo
     return bool(changed)
 
 
-async def queue_delete(tx: Tx, location: str, not_before: int, reason: str) -> None:
-    """Have the location, which no row names any more, deleted after that time."""
-    await tx.run(QUEUE_DELETE, location=location, not_before=not_before, reason=reason)
-
-
 async def list_due_deletes(tx: Tx, now: int, limit: int) -> list[str]:
     """Return up to `limit` locations whose time has come."""
     return [row[0] for row in await tx.many(LIST_DELETES, now=now, limit=limit)]
