@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from io import FileIO
 
 from aiohttp import web
@@ -11,11 +11,10 @@ from moorage.oci.digest import Digest, Hasher, digest_of
 from moorage.web.ranges import Span
 from moorage.web.request import Request
 from moorage.web.response import FileBody, Response
+from moorage.web.sendfile import Outlet
 
 # What a thread reads ahead, so that the disk never stops the event loop.
 WINDOW = 8 << 20
-# What one call of sendfile is asked for when several pulls are under way.
-PIECE = 1 << 20
 READ_BYTES = 256 << 10
 WRITE_BYTES = 64 << 10
 # Up to here a span is read on the event loop and sent with its headers.
@@ -27,30 +26,12 @@ class Damaged(ConnectionError):
     """The bytes read do not have their digest: the connection is broken, never ended cleanly."""
 
 
-class Sending:
-    """The file work of one process: threads that read ahead, and how many pulls share the loop."""
-
-    def __init__(self) -> None:
-        """Start with nothing under way; threads are started on first use."""
-        self.pool = ThreadPoolExecutor(8, thread_name_prefix="send")
-        self.under_way = 0
-
-    @property
-    def piece(self) -> int:
-        """How much one call of sendfile may take.
-
-        The kernel copies up to 4 MiB at once, which takes 1 to 2.5 ms of the event loop: nothing
-        for one pull, but everybody would wait for eight of them (p99 of the loop's lag was 44 ms).
-        """
-        return WINDOW if self.under_way == 1 else PIECE
-
-
 async def send(
-    request: Request, response: Response, sending: Sending, *, last: bool
+    request: Request, response: Response, readers: Executor, *, last: bool
 ) -> tuple[web.StreamResponse, int]:
     """Send the answer; return the server library's response and how many bytes the body had.
 
-    `last` says that the connection ends with it.
+    `last` says that the connection ends with it; `readers` are threads that fetch from the disk.
 
     Raises:
         ConnectionError: the client went away, or the content is damaged.
@@ -68,20 +49,16 @@ async def send(
     if request.method == "HEAD":
         await prepared.write_eof()
         return prepared, 0
-    sending.under_way += 1
-    try:
-        await _send_file(request, prepared, body, sending)
-    finally:
-        sending.under_way -= 1
+    await _send_file(request, prepared, body, readers)
     await prepared.write_eof()
     return prepared, _length(body)
 
 
 async def _send_file(
-    request: Request, prepared: web.StreamResponse, body: FileBody, sending: Sending
+    request: Request, prepared: web.StreamResponse, body: FileBody, readers: Executor
 ) -> None:
     with FileIO(body.descriptor, closefd=False) as file:
-        parts = (_Reading if request.is_tls else _Sendfile)(request, prepared, file, sending)
+        parts = (_Reading if request.is_tls else _Sendfile)(request, prepared, file, readers)
         if body.boundary:
             await _send_multipart(parts, prepared, body)
         else:
@@ -152,35 +129,38 @@ class _Sendfile:
         request: Request,
         prepared: web.StreamResponse,
         file: FileIO,
-        sending: Sending,
+        readers: Executor,
     ) -> None:
         self._request = request
         self._prepared = prepared
         self._file = file
-        self._sending = sending
+        self._readers = readers
 
     async def send(self, span: Span, body: FileBody) -> None:  # noqa: ARG002 - _Reading needs it
         """Send the span; the kernel reads the file, so nothing can be verified here."""
-        loop = asyncio.get_running_loop()
-        place = fetched = span.start
-        while place < span.end:
-            if place == fetched:
-                fetched = min(place + WINDOW, span.end)
-                await self._fetch(place, fetched - place)
-            length = min(self._sending.piece, fetched - place)
-            transport = self._request.transport
-            if transport is None or transport.is_closing():
-                raise ConnectionResetError("the client went away")
-            sent = await loop.sendfile(transport, self._file, place, length, fallback=False)
-            if sent != length:
-                raise Damaged("the file is shorter than its record says")
-            place += length
+        transport = self._request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client went away")
+        place = span.start
+        await self._fetch(place, min(WINDOW, span.length))
+        if transport.get_write_buffer_size():
+            # The headers have not left yet. The event loop's own sendfile waits for that.
+            count = min(SMALL, span.length)
+            loop = asyncio.get_running_loop()
+            place += await loop.sendfile(transport, self._file, place, count, fallback=False)
+        with Outlet(transport) as outlet:
+            end = min(span.start + WINDOW, span.end)
+            while place < span.end:
+                if await outlet.send(self._file.fileno(), place, end) != end:
+                    raise Damaged("the file is shorter than its record says")
+                place, end = end, min(end + WINDOW, span.end)
+                await self._fetch(place, end - place)
 
     async def _fetch(self, place: int, length: int) -> None:
         # A page that is not in memory would stop the event loop until the disk has brought it.
         if not _is_cached(self._file.fileno(), place, length):
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._sending.pool, _read_ahead, self._file, place, length)
+            await loop.run_in_executor(self._readers, _read_ahead, self._file, place, length)
 
 
 class _Reading(_Sendfile):

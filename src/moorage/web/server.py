@@ -8,6 +8,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ from moorage.telemetry import Telemetry, request_id
 from moorage.web.errors import render
 from moorage.web.request import Disconnected, Request
 from moorage.web.response import Response
-from moorage.web.send import Damaged, Sending, send
+from moorage.web.send import Damaged, send
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -31,6 +32,7 @@ _MAX_FIELD = 65_536
 _READ_BUFFER = 1 << 20
 _LINGER_SECONDS = 3.0
 _TLS_BUFFER = 64 << 10
+_READERS = 8
 
 
 def require_c_parser() -> None:
@@ -55,7 +57,7 @@ class Front:
         self._handler = handler
         self._telemetry = telemetry
         self._limits = limits
-        self._sending = Sending()
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="send")
         self._draining = False
         self._in_flight = 0
         self._idle = asyncio.Event()
@@ -87,7 +89,7 @@ class Front:
             response = await self._respond(request)
             last = self._draining or "Connection" in response.headers
             last = (request.has_body and not await request.drain()) or last
-            prepared, sent = await send(request, response, self._sending, last=last)
+            prepared, sent = await send(request, response, self._readers, last=last)
         except ConnectionError as error:
             response.status = 499  # as access logs write what no client saw
             if raw.transport is not None:
