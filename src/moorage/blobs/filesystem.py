@@ -5,19 +5,20 @@ against it. No name in here comes from a user: keys are random.
 """
 
 import asyncio
-import ctypes
 import errno
 import fcntl
 import hashlib
 import os
-import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-from moorage.blobs.store import LocalFile, SessionBusy, SessionLost
+from moorage.blobs.store import Finished, LocalFile, SessionBusy, SessionLost
+from moorage.blobs.writeback import start_writeback
 from moorage.clock import new_id
 from moorage.errors import InsufficientStorage, Refused, Unavailable
 
@@ -29,7 +30,6 @@ _SMALL = 64 << 10
 _FRESH, _STARTED = b"1f", b"1s"
 # Begin writing dirty pages back after this many bytes, so that the last fsync is short.
 _WRITEBACK = 4 << 20
-_SYNC_FILE_RANGE_WRITE = 2
 
 
 class FilesystemBlobs:
@@ -149,6 +149,9 @@ class FileSession:
         # Whoever made the file takes it away again; one that was there may be another writer's.
         self._made = made
         self._settled = False
+        # Held while a thread that is not ours finishes the file; `close` waits for it.
+        self._finishing = threading.Lock()
+        self._closed = False
         self._pending: asyncio.Future[Any] | None = None
         # A small first chunk waits for the thread that syncs it: one hand-over less.
         self._unwritten: tuple[bytes, int] | None = None
@@ -187,13 +190,22 @@ class FileSession:
         """
         if self._pending is not None and not self._pending.done():
             await asyncio.wait([self._pending])
+        if self._finishing.locked():
+            await self._run(self._wait)
 
     def close(self) -> None:
         """Release the lock; a file in which nothing was written goes."""
-        if self._made and not self._entered and not self._settled:
-            with suppress(OSError):  # a file that no row names: only its place is lost
-                self._path.unlink()
-        os.close(self._descriptor)
+        with self._finishing:
+            self._closed = True
+            if self._made and not self._entered and not self._settled:
+                with suppress(OSError):  # a file that no row names: only its place is lost
+                    self._path.unlink()
+            os.close(self._descriptor)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this session made the file."""
+        return self._made
 
     async def append(self, offset: int, chunks: AsyncIterator[bytes]) -> tuple[bytes, int]:
         """Write from `offset` on; `sync` or `finish` makes it durable."""
@@ -209,7 +221,7 @@ class FileSession:
                 await self._run(self._write, chunk, position, offset)
             position += len(chunk)
             if position - started >= _WRITEBACK:
-                _start_writeback(self._descriptor, started, position - started)
+                start_writeback(self._descriptor, started, position - started)
                 started = position
         self._size = position
         kind = _STARTED if position else _FRESH
@@ -225,9 +237,14 @@ class FileSession:
         async for chunk in _read(self._pool, self._descriptor, start, end):
             yield chunk
 
-    async def finish(self) -> str:
-        """Sync, rename to a location of its own, sync the directory."""
-        return await self._run(self._finish)
+    async def finish(self) -> Finished:
+        """Rename to a location of its own, sync file and directory; a short file's is left over."""
+        # A name of its own: two finishes of one session must never share a place.
+        location = new_id()
+        if self._size <= _SMALL:
+            return Finished(location, partial(self._finish, location))
+        await self._run(self._finish, location)
+        return Finished(location)
 
     async def abort(self) -> None:
         """Unlink the file."""
@@ -268,11 +285,11 @@ class FileSession:
                 _sync_directory(self._path.parent)
                 self._entered = True
 
-    def _finish(self) -> str:
-        # A name of its own: two finishes of one session must never share a place.
-        location = new_id()
+    def _finish(self, location: str) -> None:
         directory = self._objects / location[:2]
-        with _disk_errors():
+        with self._finishing, _disk_errors():
+            if self._closed:
+                raise SessionLost
             self._write_unwritten()
             # Renamed before it is synced, so that one journal commit of the file system carries
             # bytes and name. Nothing names the location before both syncs have returned.
@@ -280,7 +297,10 @@ class FileSession:
             self._settled = True
             os.fsync(self._descriptor)
             _sync_directory(directory)
-        return location
+
+    def _wait(self) -> None:
+        with self._finishing:
+            return
 
     async def _run(self, work: Callable[..., _Value], *arguments: object) -> _Value:
         loop = asyncio.get_running_loop()
@@ -363,20 +383,3 @@ async def _read(
             raise EOFError(f"the file ends at {start}, {end} expected")
         yield chunk
         start += len(chunk)
-
-
-def _load_sync_file_range() -> Callable[[int, int, int, int], int] | None:
-    if sys.platform != "linux":
-        return None
-    function = ctypes.CDLL(None, use_errno=True).sync_file_range
-    function.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint]
-    return cast("Callable[[int, int, int, int], int]", function)
-
-
-_SYNC_FILE_RANGE = _load_sync_file_range()
-
-
-def _start_writeback(descriptor: int, offset: int, length: int) -> None:
-    # Only a hint, so its failure changes nothing: the fsync at the end is what counts.
-    if _SYNC_FILE_RANGE is not None:
-        _SYNC_FILE_RANGE(descriptor, offset, length, _SYNC_FILE_RANGE_WRITE)

@@ -5,7 +5,7 @@ given out; the database says which location is whose content. A *state* is a sma
 string that the use case keeps with the upload session; the driver keeps nothing.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -39,8 +39,23 @@ class Redirect(msgspec.Struct, frozen=True):
 Located = LocalFile | Redirect | None
 
 
+class Finished(msgspec.Struct, frozen=True):
+    """Where an object is or will be, and what is left to do for it before anybody is told.
+
+    `rest` blocks, shortly, and may run in any thread, once; nothing is durable before it returned.
+    """
+
+    location: str
+    rest: Callable[[], None] | None = None
+
+
 class UploadSession(Protocol):
     """The exclusive right to write one upload, from the offset check to the commit."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it is certain that nobody has held the session before."""
+        ...
 
     async def append(self, offset: int, chunks: AsyncIterator[bytes]) -> tuple[bytes, int]:
         """Write the chunks from `offset` on and return the new state and offset.
@@ -61,8 +76,11 @@ class UploadSession(Protocol):
         """Yield the bytes from `start` up to `end` of what was written."""
         ...
 
-    async def finish(self) -> str:
-        """Make the bytes an object of its own, durably, and return its location."""
+    async def finish(self) -> Finished:
+        """Make the bytes an object of its own, durably once the `rest` of it is done as well.
+
+        What `rest` raises says that there is no such object. It is over before the session is.
+        """
         ...
 
     async def abort(self) -> None:

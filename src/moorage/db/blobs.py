@@ -218,8 +218,10 @@ async def put_blob(
     location: str,
     now: int,
     keep_until: int,
-) -> int:
-    """Return the id of the blob that the location holds; the first digest is its identity.
+) -> tuple[int, tuple[Digest, ...]]:
+    """Return the id and all digests of the blob that the location holds.
+
+    The first of `digests` is its identity.
 
     A blob that was there already gets the new location: these bytes have just been verified, the
     old ones have not, so a push heals a damaged blob. The old location is deleted later.
@@ -235,7 +237,7 @@ async def put_blob(
         await tx.run(QUEUE_DELETE, location=known[2], not_before=keep_until, reason="replaced")
     for digest in digests:
         await tx.run(ADD_DIGEST, digest=digest.key, blob_id=number)
-    return number
+    return number, digests if known is None else await list_digests(tx, number)
 
 
 async def lose_blob(tx: Tx, blob: Blob) -> None:
@@ -259,9 +261,9 @@ async def link_blob(
     )
 
 
-async def list_digests(tx: Tx, blob_id: int) -> list[Digest]:
+async def list_digests(tx: Tx, blob_id: int) -> tuple[Digest, ...]:
     """Return every digest that the blob is known by."""
-    return [Digest.from_key(row[0]) for row in await tx.many(LIST_DIGESTS, blob_id=blob_id)]
+    return tuple(Digest.from_key(row[0]) for row in await tx.many(LIST_DIGESTS, blob_id=blob_id))
 
 
 async def extend_lease(tx: Tx, repository_id: int, blob_id: int, lease_until: int) -> None:

@@ -94,6 +94,7 @@ class Tx(Protocol):
 
 
 Body = Callable[[Tx], Awaitable[Value]]
+First = Callable[[], None]
 
 
 class Database(Protocol):
@@ -106,8 +107,12 @@ class Database(Protocol):
         """Run a body that only reads; `pages` says that it reads more than 100 rows."""
         ...
 
-    async def write(self, body: Body[Value]) -> Value:
+    async def write(self, body: Body[Value], *, first: First | None = None) -> Value:
         """Run a body and return its value once what it wrote is durable.
+
+        `first` is what must have happened before, such as the syncs of a short file: it blocks, and
+        the driver runs it in a thread of its choice. What it raises is raised, and the body is not
+        run. It is run at most once; not at all when the caller was cancelled before.
 
         Raises:
             StoreUnavailable: it is not durable, and was not acknowledged.

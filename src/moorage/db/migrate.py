@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from moorage.db.engine import Query
+from moorage.db.gate import WriteGate
 from moorage.db.schema import SCHEMA_COMPATIBLE, SCHEMA_VERSION, setting
-from moorage.db.sqlite import WriteGate, connect
+from moorage.db.sqlite import connect
 from moorage.errors import Refused
 
 _SCRIPTS = Path(__file__).parent / "migrations"

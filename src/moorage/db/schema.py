@@ -228,7 +228,8 @@ upload = sa.Table(
     _number("created_at"),
     _number("expires_at"),
     sa.Index("upload_by_expiry", "expires_at"),
-    sa.Index("upload_by_repository", "repository_id"),
+    # Ended sessions belong to repository 0.
+    _partial("upload_by_repository", "repository_id != 0", "repository_id"),
     **_CLUSTERED,
 )
 

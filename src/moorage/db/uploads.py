@@ -77,6 +77,7 @@ FIND_NTH = Query(
         .select_from(
             sa.select(upload.c.id)
             .where(upload.c.repository_id == sa.bindparam("repository_id"))
+            .where(upload.c.repository_id != sa.literal_column("0"))
             .limit(sa.bindparam("most"))
             .subquery()
         )

@@ -1,4 +1,4 @@
-"""Uploads: open, append, finish, cancel, mount (distribution-spec, section "Pushing blobs").
+"""Uploads: open, append, finish, cancel (distribution-spec, section "Pushing blobs").
 
 The order of a finish is that of docs/architecture.md, "Bytes that are never lost": bytes written,
 digest and size verified, file and directory synced, one transaction, then 201.
@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from moorage.auth.policy import decide
 from moorage.blobs.store import SessionBusy, SessionLost, UploadSession
 from moorage.clock import HOUR
-from moorage.db import blobs, manifests, repositories, uploads
+from moorage.db import blobs, repositories, uploads
 from moorage.db.engine import Tx
 from moorage.errors import (
     BlobUploadUnknown,
@@ -21,19 +20,18 @@ from moorage.errors import (
     SizeInvalid,
     TooManyRequests,
 )
-from moorage.model.access import Action, Actor, RepositoryTarget
+from moorage.model.access import Actor
 from moorage.model.artifacts import Repository, Upload
 from moorage.oci.digest import Digest, Hasher
 from moorage.oci.names import RepositoryName
 from moorage.registry.hashing import Hashed
-from moorage.registry.pull import LEASE, facts_of
+from moorage.registry.mounts import link
 from moorage.registry.services import Services
 from moorage.registry.sessions import FRESH
 from moorage.web.ranges import Span
 
 # A location stays this long after its row went, for pulls that are still reading it.
 KEEP_REPLACED = 24 * HOUR
-_MAX_HOLDERS = 100
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -102,7 +100,7 @@ async def append(
     seen = await find_upload(s, actor, name, upload_id)
     try:
         async with s.blobs.session(await _state(s, seen)) as session:
-            upload = await _held(s, actor, name, seen)
+            upload = await _held(s, actor, name, seen, session)
             received = await _receive(s, session, upload, body)
             if received.offset > upload.offset:
                 upload = await _keep(s, actor, name, session, upload, received)
@@ -129,7 +127,7 @@ async def finish(
     seen = await find_upload(s, actor, name, upload_id)
     try:
         async with s.blobs.session(await _state(s, seen)) as session:
-            upload = await _held(s, actor, name, seen)
+            upload = await _held(s, actor, name, seen, session)
             received = await _receive(s, session, upload, body)
             if received.broken is not None:
                 if received.offset > upload.offset:
@@ -186,39 +184,6 @@ async def cancel(s: Services, actor: Actor, name: RepositoryName, upload_id: str
         await _end(s, actor, seen)
 
 
-async def mount(
-    s: Services, actor: Actor, name: RepositoryName, digest: Digest, source: RepositoryName | None
-) -> bool:
-    """Link a blob of another repository that the caller may read; False when there is none.
-
-    Never tells a caller that content exists where it may not read (security: no oracle).
-    """
-
-    async def read(tx: Tx) -> list[Repository]:
-        if source is None:
-            return await blobs.list_holders(tx, digest, _MAX_HOLDERS)
-        named = await repositories.find_repository(tx, source)
-        return [named] if named is not None else []
-
-    readable = [
-        holder
-        for holder in await s.db.read(read)
-        if decide(actor, Action.PULL, RepositoryTarget(holder.name), facts_of(holder)).allowed
-    ]
-    now = s.clock.now()
-
-    async def write(tx: Tx) -> bool:
-        for holder in readable:
-            blob = await blobs.find_linked(tx, holder.id, digest)
-            if blob is not None:
-                target, _ = await repositories.put_repository(tx, name, s.config.visibility, now)
-                await _link(tx, target, blob.id, blob.size, now)
-                return True
-        return False
-
-    return bool(readable) and await s.db.write(write)
-
-
 async def check_space(s: Services) -> None:
     """Refuse to take bytes when the disk is below its watermark; pulls and deletes go on.
 
@@ -236,8 +201,12 @@ async def _state(s: Services, upload: Upload) -> bytes:
     return upload.state or await s.blobs.begin(upload.id, None)
 
 
-async def _held(s: Services, actor: Actor, name: RepositoryName, seen: Upload) -> Upload:
+async def _held(
+    s: Services, actor: Actor, name: RepositoryName, seen: Upload, session: UploadSession
+) -> Upload:
     """Return the session as it is now that nobody else can write to it."""
+    if session.is_new and not seen.epoch:
+        return seen  # who ended it meanwhile, unused, is found out by the transaction
     upload = await find_upload(s, actor, name, seen.id)
     if upload.epoch and not seen.epoch:
         raise _busy(upload)  # it was begun by somebody else since we saw it empty
@@ -372,27 +341,23 @@ async def _publish(  # noqa: PLR0913 - whose blob, where it is, and which sessio
     ending: Upload | None,
 ) -> None:
     """Make the session's bytes an object, and the object the repository's blob."""
-    location = await session.finish()
+    finished = await session.finish()
+    location = finished.location
     now = s.clock.now()
 
     async def write(tx: Tx) -> None:
         if ending is not None:
             await _end_in(s, tx, actor, ending)
         repository, _ = await repositories.put_repository(tx, name, s.config.visibility, now)
-        number = await blobs.put_blob(tx, digests, size, location, now, now + KEEP_REPLACED)
-        await _link(tx, repository, number, size, now)
+        until = now + KEEP_REPLACED
+        number, known = await blobs.put_blob(tx, digests, size, location, now, until)
+        await link(tx, repository, number, known, size, now)
 
     try:
-        await s.db.write(write)
+        await s.db.write(write, first=finished.rest)
     except BlobUploadUnknown:
         await s.blobs.delete(location)  # another writer finished first, and no row names it
         raise
-
-
-async def _link(tx: Tx, repository: Repository, blob_id: int, size: int, now: int) -> None:
-    await blobs.link_blob(tx, repository, blob_id, size, now, now + LEASE)
-    for digest in await blobs.list_digests(tx, blob_id):
-        await manifests.resolve(tx, repository.id, digest, "blob", blob_id)
 
 
 def _mismatch(size: int, digest: Digest) -> DigestInvalid:

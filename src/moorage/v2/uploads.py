@@ -15,6 +15,7 @@ from moorage.model.artifacts import Upload
 from moorage.oci.digest import Digest, parse_algorithm
 from moorage.oci.names import RepositoryName
 from moorage.registry import listing, pull, uploads
+from moorage.registry.mounts import mount
 from moorage.registry.services import Services
 from moorage.v2.paths import Route
 from moorage.web.ranges import Span, parse_content_range
@@ -32,7 +33,7 @@ async def post_upload(s: Services, request: Request, route: Route) -> Response:
     if mounted is not None:
         digest = _mountable(mounted)
         source, named = _source(request)
-        if digest and named and await uploads.mount(s, actor, name, digest, source):
+        if digest and named and await mount(s, actor, name, digest, source):
             return _created(name, digest)
     wanted = request.parameter("digest")
     if wanted is not None:

@@ -235,7 +235,14 @@ def _upload() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("upload_by_expiry", "upload", ["expires_at"], unique=False)
-    op.create_index("upload_by_repository", "upload", ["repository_id"], unique=False)
+    op.create_index(
+        "upload_by_repository",
+        "upload",
+        ["repository_id"],
+        unique=False,
+        sqlite_where=sa.text("repository_id != 0"),
+        postgresql_where=sa.text("repository_id != 0"),
+    )
 
 
 def upgrade() -> None:

@@ -1,0 +1,56 @@
+"""Mounts: a blob of one repository becomes another's as well (distribution-spec, end-11)."""
+
+from moorage.auth.policy import decide
+from moorage.db import blobs, manifests, repositories
+from moorage.db.engine import Tx
+from moorage.model.access import Action, Actor, RepositoryTarget
+from moorage.model.artifacts import Repository
+from moorage.oci.digest import Digest
+from moorage.oci.names import RepositoryName
+from moorage.registry.pull import LEASE, facts_of
+from moorage.registry.services import Services
+
+_MAX_HOLDERS = 100
+
+
+async def mount(
+    s: Services, actor: Actor, name: RepositoryName, digest: Digest, source: RepositoryName | None
+) -> bool:
+    """Link a blob of another repository that the caller may read; False when there is none.
+
+    Never tells a caller that content exists where it may not read (security: no oracle).
+    """
+
+    async def read(tx: Tx) -> list[Repository]:
+        if source is None:
+            return await blobs.list_holders(tx, digest, _MAX_HOLDERS)
+        named = await repositories.find_repository(tx, source)
+        return [named] if named is not None else []
+
+    readable = [
+        holder
+        for holder in await s.db.read(read)
+        if decide(actor, Action.PULL, RepositoryTarget(holder.name), facts_of(holder)).allowed
+    ]
+    now = s.clock.now()
+
+    async def write(tx: Tx) -> bool:
+        for holder in readable:
+            blob = await blobs.find_linked(tx, holder.id, digest)
+            if blob is not None:
+                target, _ = await repositories.put_repository(tx, name, s.config.visibility, now)
+                known = await blobs.list_digests(tx, blob.id)
+                await link(tx, target, blob.id, known, blob.size, now)
+                return True
+        return False
+
+    return bool(readable) and await s.db.write(write)
+
+
+async def link(
+    tx: Tx, repository: Repository, blob_id: int, known: tuple[Digest, ...], size: int, now: int
+) -> None:
+    """Make the blob the repository's, and tell the manifests that waited for it."""
+    await blobs.link_blob(tx, repository, blob_id, size, now, now + LEASE)
+    for digest in known:
+        await manifests.resolve(tx, repository.id, digest, "blob", blob_id)
