@@ -188,8 +188,9 @@ class _Reading(_Sendfile):
                 raise Damaged("the blob is damaged on the disk")
             # The event loop encrypts at once what it is given, and keeps what the socket does not
             # take both as it was and encrypted: small slices keep that small for a slow client.
+            view = memoryview(chunk)
             for start in range(0, len(chunk), WRITE_BYTES):
-                await self._prepared.write(chunk[start : start + WRITE_BYTES])
+                await self._prepared.write(view[start : start + WRITE_BYTES])
 
 
 def _is_cached(descriptor: int, place: int, length: int) -> bool:
