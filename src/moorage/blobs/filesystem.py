@@ -286,14 +286,14 @@ class FileSession:
                 self._entered = True
 
     def _finish(self, location: str) -> None:
-        directory = self._objects / location[:2]
+        directory = f"{self._objects}/{location[:2]}"
         with self._finishing, _disk_errors():
             if self._closed:
                 raise SessionLost
             self._write_unwritten()
             # Renamed before it is synced, so that one journal commit of the file system carries
             # bytes and name. Nothing names the location before both syncs have returned.
-            self._path.rename(directory / location)
+            os.rename(self._path, f"{directory}/{location}")  # noqa: PTH104 - 15 µs less
             self._settled = True
             os.fsync(self._descriptor)
             _sync_directory(directory)
@@ -349,7 +349,7 @@ def _write_all(descriptor: int, chunk: bytes, position: int) -> None:
         position += written
 
 
-def _sync_directory(directory: Path) -> None:
+def _sync_directory(directory: Path | str) -> None:
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

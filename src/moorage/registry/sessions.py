@@ -57,4 +57,4 @@ class SessionIds:
     def _seal(self, owner: str, name: RepositoryName, said: str) -> str:
         # Neither owner nor name can contain NUL, and `said` has a fixed length.
         text = f"{owner}\0{name}\0{said}".encode()
-        return hmac.digest(self._key, text, hashlib.sha256).hex()[:_SEAL]
+        return hashlib.blake2b(text, key=self._key, digest_size=_SEAL // 2).hexdigest()
