@@ -23,10 +23,18 @@ class Outlet:
     """A connection as `sendfile` sees it; a context manager around the sending of one body."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        """Take a second descriptor of the connection: the event loop guards its own."""
+        """Take a second descriptor of the connection: the event loop guards its own.
+
+        Raises:
+            ConnectionResetError: the connection is closed.
+        """
+        if transport.is_closing():
+            raise ConnectionResetError("the client went away")
         self._transport = transport
         sock: socket.socket = transport.get_extra_info("socket")
-        self._call = _prepare(sock)
+        self._call = _TURN
+        if _is_within_this_machine(transport):
+            self._call = _whole_segments(sock)
         self._descriptor = os.dup(sock.fileno())
         self._file = self._place = self._end = 0
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -45,7 +53,7 @@ class Outlet:
         Whatever the transport has been given before must have left it, or it would come after.
 
         Raises:
-            ConnectionError: the client went away.
+            ConnectionError, TimeoutError: the client went away.
             OSError: the file can't be read.
         """
         self._file, self._place, self._end = file, place, end
@@ -85,12 +93,13 @@ class Outlet:
         return self._place == self._end
 
 
-def _prepare(sock: socket.socket) -> int:
-    """Return how much one call is to send; set up a connection that stays on this machine."""
-    if sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return _TURN
-    if sock.getpeername()[0] != sock.getsockname()[0]:
-        return _TURN
+def _is_within_this_machine(transport: asyncio.Transport) -> bool:
+    ours, theirs = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+    return isinstance(ours, tuple) and isinstance(theirs, tuple) and ours[0] == theirs[0]
+
+
+def _whole_segments(sock: socket.socket) -> int:
+    """Return how much one call is to send, and bound what waits behind it."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
-    segment = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+    segment = max(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG), 1)
     return max(_SEGMENTS // segment, 1) * segment

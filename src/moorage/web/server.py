@@ -90,21 +90,23 @@ class Front:
             last = self._draining or "Connection" in response.headers
             last = (request.has_body and not await request.drain()) or last
             prepared, sent = await send(request, response, self._readers, last=last)
-        except ConnectionError as error:
+        except OSError as error:
+            # Of the connection, or of a file that is being sent: the answer has been begun.
             response.status = 499  # as access logs write what no client saw
             if raw.transport is not None:
                 raw.transport.abort()
             await self._lost(request, response, error)
-            raise
+            raise ConnectionResetError(str(error)) from error
         finally:
             response.close()
             self._leave()
             self._record(request, response.status, sent, time.perf_counter() - began)
         return prepared
 
-    async def _lost(self, request: Request, response: Response, error: ConnectionError) -> None:
+    async def _lost(self, request: Request, response: Response, error: OSError) -> None:
         tell = self._telemetry.log
-        tell = tell.error if isinstance(error, Damaged) else tell.info
+        is_theirs = isinstance(error, ConnectionError | TimeoutError)
+        tell = tell.info if is_theirs and not isinstance(error, Damaged) else tell.error
         tell("connection lost", request=request.id, path=request.path, reason=str(error))
         if isinstance(error, Damaged) and response.on_damage is not None:
             await response.on_damage()
