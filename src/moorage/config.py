@@ -5,6 +5,7 @@ into a default that nobody asked for.
 """
 
 import difflib
+import ipaddress
 import math
 import os
 import re
@@ -19,6 +20,7 @@ from moorage.errors import Refused
 
 PREFIX = "MOORAGE_"
 GIB = 1 << 30
+_STORAGE = re.compile(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9][A-Za-z0-9._/-]*)?", re.ASCII)
 # What the command line reads by itself, and what Kubernetes adds for a Service called `moorage`.
 _NOT_OURS = re.compile(r"MOORAGE_(CONFIG|TRACE|SERVICE_(HOST|PORT\w*)|PORT(_\d+_\w+)?)")
 
@@ -50,11 +52,37 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     free_bytes: int = GIB
 
 
+class S3(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How an object store is spoken to; its credentials come by the usual chain of AWS clients."""
+
+    endpoint: str = ""
+    region: str = ""
+    addressing: Literal["auto", "path", "virtual"] = "auto"
+    part_bytes: int = 16 << 20
+    encryption: Literal["", "AES256", "aws:kms"] = ""
+    encryption_key: str = ""
+    ca_file: str = ""
+
+
+class Redirects(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether clients fetch a blob from the object store themselves, and for whom it is reversed.
+
+    `except_repositories` has names of namespaces and repositories, `except_clients` networks.
+    """
+
+    blobs: bool = True
+    except_repositories: tuple[str, ...] = ()
+    except_clients: tuple[str, ...] = ()
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every setting of the server, typed; made by `load`."""
 
     listen: tuple[str, ...] = ("127.0.0.1:5000",)
     data: str = "~/.local/share/moorage"
+    database: str = ""
+    database_connections: int = 8
+    storage: str = ""
     url: str = ""
     trusted_proxies: tuple[str, ...] = ()
     workers: int = 0
@@ -62,6 +90,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     visibility: Literal["private", "internal", "public"] = "private"
     admin_user: str = ""
     admin_password_file: str = ""
+    s3: S3 = S3()
+    redirect: Redirects = Redirects()
     tls: Tls = Tls()
     log: Log = Log()
     limits: Limits = Limits()
@@ -70,6 +100,16 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def directory(self) -> Path:
         """The data directory."""
         return Path(self.data).expanduser().absolute()
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether metadata is kept by SQLite in the data directory."""
+        return not self.database
+
+    @property
+    def uses_directory(self) -> bool:
+        """Whether anything is kept in the data directory."""
+        return not (self.database and self.storage)
 
     @property
     def worker_count(self) -> int:
@@ -222,27 +262,81 @@ def _is_endless(value: Any) -> bool:
     return isinstance(value, float | int) and not 0 <= value < math.inf
 
 
+def _is_network(text: str) -> bool:
+    try:
+        return bool(ipaddress.ip_network(text))
+    except ValueError:
+        return False
+
+
 def _check(config: Config, origins: Mapping[str, str]) -> None:
-    problem = ""
-    key = ""
-    if bool(config.tls.cert) != bool(config.tls.key):
-        key, problem = "tls.cert", "a certificate needs its key, and a key its certificate"
-    elif bool(config.admin_user) != bool(config.admin_password_file):
-        key, problem = "admin_user", "admin_user and admin_password_file go together"
-    elif "*" in config.trusted_proxies:
-        key, problem = "trusted_proxies", "trusting every proxy would let anybody be anybody"
-    elif config.url and not re.fullmatch(r"https?://[^/\s?#]+", config.url):
-        key, problem = "url", "it is the address that clients use, as https://registry.example"
-    elif not config.listen:
-        key, problem = "listen", "the server needs an address to listen on"
-    elif endless := [name for name, value in flatten(config) if _is_endless(value)]:
-        key, problem = endless[0], "it must be a number from 0 that ends"
-    elif not 0 <= config.workers <= 256:
-        key, problem = "workers", "from 0 (one for each core, at most 4) to 256"
-    if problem:
-        raise Refused(
-            f"{origins[key]}: {key} is not usable.",
-            why=problem[0].upper() + problem[1:] + ".",
-            do="Correct it, or leave it out.",
-            exit_code=2,
-        )
+    for key, is_wrong, problem in (*_misfits(config), *_store_misfits(config)):
+        if is_wrong:
+            raise Refused(
+                f"{origins[key]}: {key} is not usable.",
+                why=problem[0].upper() + problem[1:] + ".",
+                do="Correct it, or leave it out.",
+                exit_code=2,
+            )
+
+
+def _misfits(config: Config) -> Iterator[tuple[str, bool, str]]:
+    """Yield keys with whether their value can't be used, and why it then can't."""
+    yield (
+        "tls.cert",
+        bool(config.tls.cert) != bool(config.tls.key),
+        "a certificate needs its key, and a key its certificate",
+    )
+    yield (
+        "admin_user",
+        bool(config.admin_user) != bool(config.admin_password_file),
+        "admin_user and admin_password_file go together",
+    )
+    yield (
+        "trusted_proxies",
+        "*" in config.trusted_proxies,
+        "trusting every proxy would let anybody be anybody",
+    )
+    yield (
+        "url",
+        bool(config.url) and not re.fullmatch(r"https?://[^/\s?#]+", config.url),
+        "it is the address that clients use, as https://registry.example",
+    )
+    yield "listen", not config.listen, "the server needs an address to listen on"
+    for name, value in flatten(config):
+        yield name, _is_endless(value), "it must be a number from 0 that ends"
+    yield (
+        "workers",
+        not 0 <= config.workers <= 256,
+        "from 0 (one for each core, at most 4) to 256",
+    )
+
+
+def _store_misfits(config: Config) -> Iterator[tuple[str, bool, str]]:
+    yield (
+        "database",
+        bool(config.database) and not re.match(r"postgres(ql)?://", config.database),
+        "it is an address as postgresql://user@host/name, or empty",
+    )
+    yield (
+        "database_connections",
+        config.database_connections < 1,
+        "each process needs a connection",
+    )
+    yield (
+        "storage",
+        bool(config.storage) and not _STORAGE.fullmatch(config.storage),
+        "it is a bucket and a prefix as s3://bucket/prefix, or empty",
+    )
+    yield (
+        "s3.part_bytes",
+        not (5 << 20) <= config.s3.part_bytes <= (1 << 30),
+        "parts have from 5 MiB to 1 GiB",
+    )
+    yield (
+        "s3.encryption_key",
+        bool(config.s3.encryption_key) and config.s3.encryption != "aws:kms",
+        'a key is for encryption = "aws:kms"',
+    )
+    for text in config.redirect.except_clients:
+        yield "redirect.except_clients", not _is_network(text), f"{text!r} is no network"

@@ -171,4 +171,5 @@ def test_locks_name_no_address(lock: Path) -> None:
 
 
 def test_there_are_locks() -> None:
-    assert [lock.name for lock in LOCKS] == ["serve.txt", "test.txt"]
+    names = [lock.name for lock in LOCKS]
+    assert names == ["fleet.txt", "s3-server.txt", "serve.txt", "test.txt"]

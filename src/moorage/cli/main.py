@@ -55,6 +55,8 @@ def _settings(command: Command) -> Command:
     for option in (
         click.option("--config", "file", type=click.Path(path_type=Path), help="A TOML file."),
         click.option("--data", help="The data directory."),
+        click.option("--database", help="PostgreSQL, as postgresql://user@host/name."),
+        click.option("--storage", help="An object store, as s3://bucket/prefix."),
         click.option(
             "--listen", multiple=True, help="host:port, [v6]:port, :port or unix:path; repeatable."
         ),

@@ -1,7 +1,9 @@
 """`moorage config` and `moorage version`."""
 
 import platform
+import re
 from importlib.metadata import version
+from typing import Any
 
 import apsw
 import click
@@ -24,11 +26,17 @@ def check(loaded: Loaded) -> None:
 
 def show(loaded: Loaded, *, origin: bool) -> None:
     """Print each key with its value, as TOML would write it, and where it came from."""
-    rows = [(key, msgspec.json.encode(value).decode()) for key, value in flatten(loaded.config)]
+    rows = [(key, _written(value)) for key, value in flatten(loaded.config)]
     width = max(len(f"{key} = {value}") for key, value in rows)
     for key, value in rows:
         line = f"{key} = {value}"
         click.echo(f"{line:<{width}}  # {loaded.origins[key]}" if origin else line)
+
+
+def _written(value: Any) -> str:
+    text = msgspec.json.encode(value).decode()
+    # An address may carry a password, and what is printed is pasted into bug reports.
+    return re.sub(r"(://[^:/@\s]*):[^@/\s]*@", r"\1:***@", text)
 
 
 def versions() -> None:
