@@ -3,7 +3,6 @@
 It opens no connection and starts no thread, so that a fork copies nothing that is under way.
 """
 
-import fcntl
 import gc
 import os
 import shutil
@@ -24,8 +23,8 @@ from moorage import __version__
 from moorage.app import administrator, prepare
 from moorage.auth.credentials import Administrator
 from moorage.cli import process
+from moorage.cli.lock import BEAT_SECONDS, DataLock
 from moorage.config import Config
-from moorage.errors import Refused
 from moorage.web.listen import Address, ReloadingTls, bind, parse_address
 from moorage.web.server import require_c_parser
 
@@ -44,7 +43,7 @@ def serve(config: Config) -> None:
     require_c_parser()
     addresses = [parse_address(text) for text in config.listen]
     listeners = [bind(address) for address in addresses]
-    lock = _lock(config.directory)
+    lock = DataLock.acquire(config.directory) if config.uses_directory else None
     key = prepare(config)
     admin = administrator(config)
     tls = ReloadingTls(config.tls.cert, config.tls.key) if config.tls.cert else None
@@ -54,8 +53,10 @@ def serve(config: Config) -> None:
         gc.collect()
         gc.freeze()
         shared = process.Shared(config, key, admin, listeners, tls, run_directory)
-        sys.exit(Supervisor(shared, inherited=[lock]).run())
+        sys.exit(Supervisor(shared, lock).run())
     finally:
+        if lock is not None:
+            lock.release()
         shutil.rmtree(run_directory, ignore_errors=True)
 
 
@@ -73,10 +74,11 @@ class _Child(msgspec.Struct):
 class Supervisor:
     """Keeps one process per worker and one for jobs running."""
 
-    def __init__(self, shared: process.Shared, inherited: list[int]) -> None:
-        """Plan the processes; `inherited` are descriptors that they must not keep."""
+    def __init__(self, shared: process.Shared, lock: DataLock | None) -> None:
+        """Plan the processes; the lock is this process's alone, and kept alive by it."""
         self._drain = shared.config.limits.drain_seconds
-        self._inherited = inherited
+        self._lock = lock
+        self._beat_failed = False
         names = [str(number) for number in range(shared.config.worker_count)]
         self._children = [
             *(_Child(name, partial(process.serve, shared, name)) for name in names),
@@ -88,11 +90,24 @@ class Supervisor:
         """Start all, restart what ends by itself, and return the exit code."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         while True:
+            self._beat()
             self._start_due()
             caught = signal.sigtimedwait(_SIGNALS, self._until_next_start())
             self._reap()
             if caught is not None and caught.si_signo in (signal.SIGTERM, signal.SIGINT):
                 return self._stop()
+
+    def _beat(self) -> None:
+        if self._lock is None:
+            return
+        try:
+            self._lock.beat()
+        except OSError as error:  # a disk in trouble: what can be served still is
+            if not self._beat_failed:
+                click.echo(f"moorage: {error}: other hosts may take the data directory", err=True)
+            self._beat_failed = True
+        else:
+            self._beat_failed = False
 
     def _start_due(self) -> None:
         now = time.monotonic()
@@ -110,8 +125,8 @@ class Supervisor:
             return pid
         code = 1
         try:
-            for descriptor in self._inherited:
-                os.close(descriptor)
+            if self._lock is not None:
+                os.close(self._lock.descriptor)
             process.begin(supervisor)
             child.run()
             code = 0
@@ -124,7 +139,7 @@ class Supervisor:
     def _until_next_start(self) -> float:
         now = time.monotonic()
         waits = [child.start_at - now for child in self._children if not child.pid]
-        return max(0.0, min([*waits, 60.0]))
+        return max(0.0, min([*waits, BEAT_SECONDS]))
 
     def _reap(self) -> None:
         for child in self._children:
@@ -153,27 +168,6 @@ class Supervisor:
                 if child.pid and os.waitpid(child.pid, os.WNOHANG)[0]:
                     child.pid = 0
         return 0
-
-
-def _lock(directory: Path) -> int:
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(directory / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise Refused(
-            f"The data directory {directory} can't be used.",
-            why=str(error),
-            do="Give --data a directory that this user may write.",
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise Refused(
-            f"Another server is using the data directory {directory}.",
-            why="Two servers on one directory would each take the other's jobs and sessions.",
-            do="Stop the other one, or give this one another --data.",
-        ) from error
-    return lock
 
 
 def _announce(
