@@ -1,0 +1,230 @@
+"""Rows from one database to another, page by page in the order of their keys.
+
+Only a move uses this. The statements for whole tables are made from the tables and read every row
+once, so they are not among those that a request may run.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from moorage.db import schema
+from moorage.db.engine import Database, Query, Row, Tx
+from moorage.db.schema import blob, blob_digest
+from moorage.oci.digest import Digest
+
+PAGE = 500
+_LONG_PAGE = 50  # manifests carry up to 4 MiB each
+_BEFORE_ALL: dict[type, Any] = {int: -(2**62), str: "", bytes: b""}
+# Blobs are copied with their bytes. What is queued, leased or under way belongs to the place that
+# it was begun in and ends there.
+_LEFT = {"blob", "upload", "job", "job_schedule", "delete_queue"}
+# Of the settings, the schema's own marks and those of the move stay where they are.
+_OWN_SETTINGS = ("schema.", "move.")
+
+
+class BlobRow(msgspec.Struct, frozen=True):
+    """A blob as the table holds it, with its identity; `state` is live or lost."""
+
+    id: int
+    identity: Digest
+    size: int
+    location: str
+    state: str
+    created_at: int
+
+
+# The identity among a blob's digests is its sha256, whose keys begin with 1 and sort first.
+_identity = (
+    sa.select(blob_digest.c.digest)
+    .where(blob_digest.c.blob_id == blob.c.id)
+    .order_by(blob_digest.c.digest)
+    .limit(sa.literal_column("1"))
+    .correlate(blob)
+    .scalar_subquery()
+)
+_blobs = sa.select(
+    blob.c.id, _identity, blob.c.size, blob.c.location, blob.c.state, blob.c.created_at
+)
+LIST_BLOBS = Query(
+    "list_blobs",
+    _blobs.where(blob.c.id > sa.bindparam("after"))
+    .order_by(blob.c.id)
+    .limit(sa.bindparam("limit")),
+)
+FIND_STATE = Query(
+    "find_blob_state", sa.select(blob.c.state).where(blob.c.id == sa.bindparam("blob_id"))
+)
+_put = sqlite.insert(blob).values(
+    id=sa.bindparam("id"),
+    size=sa.bindparam("size"),
+    location=sa.bindparam("location"),
+    state=sa.bindparam("state"),
+    created_at=sa.bindparam("created_at"),
+)
+PUT_BLOB = Query(
+    "put_blob_row",
+    _put.on_conflict_do_update(
+        index_elements=[blob.c.id],
+        set_={"location": _put.excluded.location, "state": _put.excluded.state},
+    ),
+)
+PUT_IDENTITY = Query(
+    "put_blob_identity",
+    sqlite.insert(blob_digest)
+    .values(digest=sa.bindparam("digest"), blob_id=sa.bindparam("blob_id"))
+    .on_conflict_do_nothing(),
+)
+DROP_BLOB = Query("drop_blob", sa.delete(blob).where(blob.c.id == sa.bindparam("blob_id")))
+LAST_BLOB = Query("last_blob", sa.select(sa.func.max(blob.c.id)))
+
+
+class TableCopy(msgspec.Struct, frozen=True):
+    """The statements that read a table in pages, write its rows elsewhere and empty it there."""
+
+    name: str
+    columns: tuple[str, ...]
+    keys: tuple[str, ...]
+    first: Mapping[str, Any]
+    page: int
+    read: Query
+    write: Query
+    clear: Query
+    has_numbers: bool
+
+    def after(self, row: Row) -> dict[str, Any]:
+        """Return the parameters of the page behind the row."""
+        values = dict(zip(self.columns, row, strict=True))
+        return {f"after_{name}": values[name] for name in self.keys}
+
+
+def table_copies() -> list[TableCopy]:
+    """Return how each table that a move copies is copied, in an order that needs no other one."""
+    tables = [table for table in schema.metadata.sorted_tables if table.name not in _LEFT]
+    return [_copy_of(table) for table in tables]
+
+
+async def pages(db: Database, copy: TableCopy) -> AsyncIterator[list[Row]]:
+    """Yield the table's rows, a page at a time."""
+    place = dict(copy.first)
+    while True:
+
+        async def read(tx: Tx, place: Mapping[str, Any] = place) -> list[Row]:
+            return await tx.many(copy.read, **place, page_limit=copy.page)
+
+        found = await db.read(read, pages=True)
+        kept = [row for row in found if not _is_own(copy, row)]
+        if kept:
+            yield kept
+        if len(found) < copy.page:
+            return
+        place = copy.after(found[-1])
+
+
+async def clear(db: Database, copy: TableCopy) -> None:
+    """Remove every row of the table, but the settings that belong to the place."""
+
+    async def remove(tx: Tx) -> None:
+        await tx.run(copy.clear)
+
+    await db.write(remove)
+
+
+async def add(db: Database, copy: TableCopy, rows: list[Row]) -> None:
+    """Write a page of rows as they were."""
+    values = [dict(zip(copy.columns, row, strict=True)) for row in rows]
+
+    async def write(tx: Tx) -> None:
+        await tx.run_many(copy.write, values)
+
+    await db.write(write)
+
+
+async def blob_pages(db: Database) -> AsyncIterator[list[BlobRow]]:
+    """Yield the rows of all blobs, a page at a time."""
+    after = 0
+    while True:
+
+        async def read(tx: Tx, after: int = after) -> list[Row]:
+            return await tx.many(LIST_BLOBS, after=after, limit=PAGE)
+
+        rows = [
+            BlobRow(number, Digest.from_key(identity), *others)
+            for number, identity, *others in await db.read(read, pages=True)
+        ]
+        if not rows:
+            return
+        yield rows
+        after = rows[-1].id
+
+
+async def last_blob(db: Database) -> int:
+    """Return the highest id of a blob, 0 if there is none."""
+
+    async def read(tx: Tx) -> int:
+        row = await tx.one(LAST_BLOB)
+        return row[0] or 0 if row else 0
+
+    return await db.read(read)
+
+
+async def find_blob_state(db: Database, number: int) -> str | None:
+    """Return the state of the blob of that id, None if there is none."""
+
+    async def read(tx: Tx) -> str | None:
+        row = await tx.one(FIND_STATE, blob_id=number)
+        return row[0] if row else None
+
+    return await db.read(read)
+
+
+async def put_blob_row(db: Database, row: BlobRow) -> None:
+    """Write the blob's row, with its identity, under the id that it has."""
+
+    async def write(tx: Tx) -> None:
+        values = msgspec.structs.asdict(row)
+        del values["identity"]
+        await tx.run(PUT_BLOB, **values)
+        await tx.run(PUT_IDENTITY, digest=row.identity.key, blob_id=row.id)
+
+    await db.write(write)
+
+
+async def drop_blob_row(db: Database, number: int) -> None:
+    """Remove the blob's row."""
+
+    async def write(tx: Tx) -> None:
+        await tx.run(DROP_BLOB, blob_id=number)
+
+    await db.write(write)
+
+
+def _copy_of(table: sa.Table) -> TableCopy:
+    keys = tuple(table.primary_key.columns)
+    beyond = sa.tuple_(*keys) > sa.tuple_(
+        *(sa.bindparam(f"after_{column.name}", type_=column.type) for column in keys)
+    )
+    read = sa.select(*table.columns).where(beyond).order_by(*keys).limit(sa.bindparam("page_limit"))
+    write = sa.insert(table).values({c.name: sa.bindparam(c.name) for c in table.columns})
+    clear_all = sa.delete(table)
+    if table is schema.setting:
+        for prefix in _OWN_SETTINGS:
+            clear_all = clear_all.where(~table.c.key.startswith(sa.literal_column(f"'{prefix}'")))
+    return TableCopy(
+        name=table.name,
+        columns=tuple(column.name for column in table.columns),
+        keys=tuple(column.name for column in keys),
+        first={f"after_{c.name}": _BEFORE_ALL[c.type.python_type] for c in keys},
+        page=_LONG_PAGE if table is schema.manifest else PAGE,
+        read=Query(f"copy_{table.name}", read),
+        write=Query(f"paste_{table.name}", write),
+        clear=Query(f"clear_{table.name}", clear_all),
+        has_numbers="id" in table.columns,
+    )
+
+
+def _is_own(copy: TableCopy, row: Row) -> bool:
+    return copy.name == schema.setting.name and str(row[0]).startswith(_OWN_SETTINGS)

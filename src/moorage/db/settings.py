@@ -1,0 +1,35 @@
+"""What a registry notes of itself: its secrets, its schema, a move under way."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from moorage.db.engine import Database, Query, Tx
+from moorage.db.schema import setting
+
+GET_SETTING = Query(
+    "get_setting", sa.select(setting.c.value).where(setting.c.key == sa.bindparam("key"))
+)
+_put = sqlite.insert(setting).values(key=sa.bindparam("key"), value=sa.bindparam("value"))
+PUT_SETTING = Query(
+    "put_setting",
+    _put.on_conflict_do_update(index_elements=["key"], set_={"value": _put.excluded.value}),
+)
+
+
+async def get(db: Database, key: str) -> str | None:
+    """Return the setting's value, None if it is not set."""
+
+    async def read(tx: Tx) -> str | None:
+        row = await tx.one(GET_SETTING, key=key)
+        return row[0] if row else None
+
+    return await db.read(read)
+
+
+async def put(db: Database, key: str, value: str) -> None:
+    """Set the setting, whatever it was."""
+
+    async def write(tx: Tx) -> None:
+        await tx.run(PUT_SETTING, key=key, value=value)
+
+    await db.write(write)
