@@ -37,7 +37,7 @@ class OpenDatabase:
 
         async def body() -> Value:
             db = SqliteDatabase(self.directory)
-            db.open()
+            await db.open()
             try:
                 return await use(db)
             finally:
@@ -66,7 +66,7 @@ class Registries:
         """Run the coroutine function with so many processes' services."""
 
         async def body() -> Any:
-            built = [build(self.config, self.key, None, str(n)) for n in range(count)]
+            built = [await build(self.config, self.key, None, str(n)) for n in range(count)]
             try:
                 return await use(*built)
             finally:

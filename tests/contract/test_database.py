@@ -115,7 +115,7 @@ def test_one_of_fifty_raises(database: OpenDatabase) -> None:
 
     async def body() -> None:
         db = SqliteDatabase(database.directory, commits)
-        db.open()
+        await db.open()
         for attempt in range(20):
             await put_fifty(db, f"{attempt}-")
             if max(commits.sizes) >= 50:
@@ -228,7 +228,7 @@ class Observer:
         commits += 1
 async def body():
     db = SqliteDatabase(Path(sys.argv[1]), Observer())
-    db.open()
+    await db.open()
     async def writer(n):
         count = 0
         while time.time() < until:

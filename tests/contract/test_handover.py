@@ -37,7 +37,7 @@ async def chunks():
 
 async def body():
     config = load(None, {}, {"data": sys.argv[1], "limits.free_bytes": 1}).config
-    s = build(config, prepare(config), None, "other")
+    s = await build(config, prepare(config), None, "other")
     actor = Actor("administrator", "alice", "password")
     name = RepositoryName.parse("web/shop")
     upload = await uploads.open_upload(s, actor, name, "sha256")

@@ -98,7 +98,7 @@ def test_an_idle_queue_writes_nothing(database: OpenDatabase) -> None:
 
     async def use(_: SqliteDatabase) -> None:
         db = SqliteDatabase(database.directory, Observer())
-        db.open()
+        await db.open()
         clock = Clock()
         each = runner(db, clock, "a")
         await each.schedule({"work": HOUR})

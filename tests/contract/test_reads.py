@@ -68,7 +68,7 @@ def test_a_caller_that_went_away_takes_nobody_along(database: OpenDatabase) -> N
 def test_what_another_process_wrote_is_read(database: OpenDatabase) -> None:
     async def use(db: SqliteDatabase) -> None:
         other = SqliteDatabase(database.directory)
-        other.open()
+        await other.open()
         for number in range(3):
             await put(other, f"k{number}")
             assert await get(db, f"k{number}") == "x"
@@ -81,7 +81,7 @@ def test_what_another_process_wrote_is_read(database: OpenDatabase) -> None:
 def test_nothing_is_written_behind_the_end(database: OpenDatabase) -> None:
     async def use(db: SqliteDatabase) -> None:
         other = SqliteDatabase(database.directory)
-        other.open()
+        await other.open()
         await put(other, "a")
         await other.close()
         with pytest.raises((Unavailable, RuntimeError)):

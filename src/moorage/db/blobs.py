@@ -1,9 +1,8 @@
 """Blobs, their digests, and which repository has which."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import Query, Tx, insert
 from moorage.db.repositories import LIVE, repository_of
 from moorage.db.schema import (
     blob,
@@ -92,7 +91,7 @@ LIST_DIGESTS = Query(
 )
 ADD_BLOB = Query(
     "add_blob",
-    sqlite.insert(blob)
+    insert(blob)
     .values(
         size=sa.bindparam("size"),
         location=sa.bindparam("location"),
@@ -116,7 +115,7 @@ HEAL_BLOB = Query(
 )
 ADD_DIGEST = Query(
     "add_blob_digest",
-    sqlite.insert(blob_digest)
+    insert(blob_digest)
     .values(digest=sa.bindparam("digest"), blob_id=sa.bindparam("blob_id"))
     .on_conflict_do_nothing(),
 )
@@ -135,7 +134,7 @@ ADD_USAGE = Query(
         at=sa.bindparam("now"),
     ),
 )
-_link = sqlite.insert(repository_blob).values(
+_link = insert(repository_blob).values(
     repository_id=sa.bindparam("repository_id"),
     blob_id=sa.bindparam("blob_id"),
     namespace_id=sa.bindparam("namespace_id"),
@@ -167,7 +166,7 @@ TRASH_LINK = Query(
 )
 QUEUE_DELETE = Query(
     "queue_delete",
-    sqlite.insert(delete_queue)
+    insert(delete_queue)
     .values(
         location=sa.bindparam("location"),
         not_before=sa.bindparam("not_before"),

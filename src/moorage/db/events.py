@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import EMPTY, Query, Tx
 from moorage.db.schema import audit, event_feed, event_outbox
 
 ADD_EVENT = Query(
@@ -24,7 +24,7 @@ ADD_AUDIT = Query(
         action=sa.bindparam("action"),
         repository_id=sa.bindparam("repository_id"),
         detail=sa.bindparam("detail"),
-        seal=sa.literal_column("x''"),
+        seal=EMPTY,
     ),
 )
 LIST_OUTBOX = Query(

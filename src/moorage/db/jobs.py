@@ -2,9 +2,8 @@
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-from moorage.db.engine import Query, Row, Tx
+from moorage.db.engine import Query, Row, Tx, insert
 from moorage.db.schema import job, job_schedule
 
 _WAITING: sa.ColumnClause[str] = sa.literal_column("'waiting'")
@@ -152,7 +151,7 @@ FORGET_JOBS = Query(
 )
 ADD_SCHEDULE = Query(
     "add_schedule",
-    sqlite.insert(job_schedule)
+    insert(job_schedule)
     .values(
         name=sa.bindparam("name"),
         every=sa.bindparam("every"),

@@ -5,9 +5,8 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-from moorage.db.engine import Query, Row, Tx
+from moorage.db.engine import EMPTY, Query, Row, Tx, insert
 from moorage.db.repositories import LIVE, repository_of
 from moorage.db.schema import (
     manifest,
@@ -21,7 +20,7 @@ from moorage.oci.digest import Digest
 from moorage.oci.names import Reference, RepositoryName
 
 # The rules of the partial indexes, word for word: without them SQLite does not use these.
-_HAS_SUBJECT = sa.text("manifest.subject != x''")
+_HAS_SUBJECT = manifest.c.subject != EMPTY
 
 
 class Child(msgspec.Struct, frozen=True):
@@ -41,7 +40,7 @@ def _for_pull(title: str, by: sa.Table, *, raw: bool) -> Query:
         by.c.digest,
         manifest.c.media_type,
     ]
-    columns += [manifest.c.size, manifest.c.raw if raw else sa.literal_column("x''")]
+    columns += [manifest.c.size, manifest.c.raw if raw else EMPTY]
     facts = (
         repository.c.id,
         repository.c.namespace_id,
@@ -89,7 +88,7 @@ FIND_ANY = Query(
 )
 ADD_MANIFEST = Query(
     "add_manifest",
-    sqlite.insert(manifest)
+    insert(manifest)
     .values(
         repository_id=sa.bindparam("repository_id"),
         identity=sa.bindparam("identity"),
@@ -113,7 +112,7 @@ REVIVE = Query(
 )
 ADD_DIGEST = Query(
     "add_manifest_digest",
-    sqlite.insert(manifest_digest)
+    insert(manifest_digest)
     .values(
         repository_id=sa.bindparam("repository_id"),
         digest=sa.bindparam("digest"),

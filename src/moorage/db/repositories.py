@@ -1,9 +1,8 @@
 """Namespaces and repositories."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import Query, Tx, insert
 from moorage.db.schema import namespace, repository
 from moorage.model.artifacts import Repository
 from moorage.oci.names import RepositoryName
@@ -27,7 +26,7 @@ FIND_NAMESPACE = Query(
 )
 ADD_NAMESPACE = Query(
     "add_namespace",
-    sqlite.insert(namespace)
+    insert(namespace)
     .values(
         name=sa.bindparam("name"),
         kind=sa.bindparam("kind"),
@@ -37,7 +36,7 @@ ADD_NAMESPACE = Query(
 )
 ADD_REPOSITORY = Query(
     "add_repository",
-    sqlite.insert(repository)
+    insert(repository)
     .values(
         namespace_id=sa.bindparam("namespace_id"),
         name=sa.bindparam("name"),

@@ -4,9 +4,8 @@ import enum
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import Query, Tx, insert
 from moorage.db.schema import manifest_digest, tag, tag_change
 from moorage.model.artifacts import TagChange
 from moorage.oci.digest import Digest
@@ -87,7 +86,7 @@ _last_version = (
 )
 CREATE_TAG = Query(
     "create_tag",
-    sqlite.insert(tag)
+    insert(tag)
     .values(
         repository_id=sa.bindparam("repository_id"),
         name=sa.bindparam("name"),
