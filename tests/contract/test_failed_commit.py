@@ -42,10 +42,10 @@ asyncio.run(body())
 """
 
 
-def test_a_failed_commit_is_everybodys(database: OpenDatabase) -> None:
+def test_a_failed_commit_is_everybodys(embedded: OpenDatabase) -> None:
     tests = str(Path(__file__).parents[1])
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(database.directory), tests],
+        [sys.executable, "-c", SCRIPT, str(embedded.directory), tests],
         capture_output=True,
         text=True,
         timeout=30,

@@ -51,4 +51,3 @@ class Address:
     def __str__(self) -> str:
         host = self.options.get("host") or self.options.get("hostaddr") or "the local socket"
         return f"{self.options.get('dbname', 'its default')} at {host}"
-

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from moorage.db.engine import Query, Tx, insert
+from moorage.db.engine import Query, Raced, Tx, insert
 from moorage.db.schema import namespace, repository
 from moorage.model.artifacts import Repository
 from moorage.oci.names import RepositoryName
@@ -82,7 +82,11 @@ async def find_repository(tx: Tx, name: RepositoryName) -> Repository | None:
 async def put_repository(
     tx: Tx, name: RepositoryName, visibility: str, now: int
 ) -> tuple[Repository, bool]:
-    """Return the repository of that name and whether this call made it, its namespace too."""
+    """Return the repository of that name and whether this call made it, its namespace too.
+
+    Raises:
+        Raced: another transaction has just made and removed it.
+    """
     found = await find_repository(tx, name)
     if found is not None:
         return found, False
@@ -93,7 +97,8 @@ async def put_repository(
         ADD_REPOSITORY, namespace_id=owner[0], name=name, visibility=visibility, now=now
     )
     found = await find_repository(tx, name)
-    assert found is not None  # noqa: S101
+    if found is None:
+        raise Raced
     return found, bool(made)
 
 
