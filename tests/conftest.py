@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from postgres import Postgres
+from postgres import running as postgres_running
 from process import Server, find_tool
 from registry import Answer, Registry, Repository
 
@@ -115,6 +117,12 @@ def check_refusal(answer: Answer) -> None:
         assert error["message"], error
     assert b"Traceback" not in answer.body
     assert b".py" not in answer.body
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Run the PostgreSQL server that all tests share unless they stop one."""
+    yield from postgres_running()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The composition root: settings in, one process's services and its handler out."""
 
+import importlib.util
 from pathlib import Path
 
 from moorage.api import app as api
@@ -7,8 +8,9 @@ from moorage.auth.credentials import Administrator, Credentials
 from moorage.auth.local import LocalMode
 from moorage.auth.passwords import hash_password
 from moorage.blobs.filesystem import FilesystemBlobs
-from moorage.clock import SystemClock
+from moorage.clock import Clock, SystemClock
 from moorage.config import Config
+from moorage.db.engine import Database, WriteObserver
 from moorage.db.migrate import migrate_sqlite, secret
 from moorage.db.sqlite import SqliteDatabase
 from moorage.errors import Refused
@@ -26,7 +28,7 @@ _SHORTEST_PASSWORD = 12
 
 
 def prepare(config: Config) -> bytes:
-    """Make the data directory, bring its schema up to date, and return the registry's secret.
+    """Make the data directory, bring the schema up to date, and return the registry's secret.
 
     To be done before any process is forked.
 
@@ -34,8 +36,45 @@ def prepare(config: Config) -> bytes:
         Refused: the directory or the database can't be used.
     """
     FilesystemBlobs.prepare(config.directory)
-    migrate_sqlite(config.directory)
-    return secret(config.directory, "upload")
+    if config.is_embedded:
+        migrate_sqlite(config.directory)
+        return secret(config.directory, "upload")
+    require_postgres()
+    from moorage.db import server  # noqa: PLC0415 - its driver is an extra
+
+    server.check_postgres(config.database)
+    server.migrate_postgres(config.database)
+    return server.secret_postgres(config.database, "upload")
+
+
+def database(config: Config, observer: WriteObserver | None = None) -> tuple[Database, Clock]:
+    """Return the database that the settings name, not yet open, and the clock that it goes by.
+
+    Raises:
+        Refused: what speaks to it is not installed.
+    """
+    if config.is_embedded:
+        return SqliteDatabase(config.directory, observer), SystemClock()
+    require_postgres()
+    from moorage.db.postgres import PostgresDatabase  # noqa: PLC0415 - its driver is an extra
+
+    db = PostgresDatabase(config.database, config.database_connections, observer)
+    return db, db.clock
+
+
+def require_postgres() -> None:
+    """Do nothing where PostgreSQL's driver is installed.
+
+    Raises:
+        Refused: it is not.
+    """
+    for name in ("psycopg", "psycopg_pool"):
+        if importlib.util.find_spec(name) is None:
+            raise Refused(
+                "The database is PostgreSQL, but what speaks to it is not installed.",
+                why=f"There is no Python package {name}.",
+                do="Install it: pip install 'moorage[postgres]'.",
+            )
 
 
 def administrator(config: Config) -> Administrator | None:
@@ -65,7 +104,7 @@ def administrator(config: Config) -> Administrator | None:
     return Administrator(config.admin_user, hash_password(text))
 
 
-def build(
+async def build(
     config: Config,
     key: bytes,
     admin: Administrator | None,
@@ -77,11 +116,11 @@ def build(
     `key` is what `prepare` returned, `worker` the process's name in logs and metrics.
     """
     telemetry = Telemetry(worker, config.log.format, access=config.log.access)
-    db = SqliteDatabase(config.directory, telemetry.metrics)
-    db.open()
+    db, clock = database(config, telemetry.metrics)
+    await db.open()
     return Services(
         config=config,
-        clock=SystemClock(),
+        clock=clock,
         db=db,
         blobs=FilesystemBlobs(config.directory),
         events=Outbox(),

@@ -12,9 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from contract.conftest import OpenDatabase
-from moorage.db.engine import Conflict, Query, Tx
+from moorage.db.engine import Conflict, Database, Query, Tx
 from moorage.db.schema import namespace, setting
-from moorage.db.sqlite import SqliteDatabase
 
 PUT = Query(
     "test_put",
@@ -29,7 +28,7 @@ CHANGE = Query(
 )
 
 
-async def put(db: SqliteDatabase, key: str, value: str = "x") -> None:
+async def put(db: Database, key: str, value: str = "x") -> None:
     """Write one row."""
 
     async def body(tx: Tx) -> None:
@@ -38,7 +37,7 @@ async def put(db: SqliteDatabase, key: str, value: str = "x") -> None:
     await db.write(body)
 
 
-async def get(db: SqliteDatabase, key: str, *, pages: bool = False) -> str | None:
+async def get(db: Database, key: str, *, pages: bool = False) -> str | None:
     """Read one row."""
 
     async def body(tx: Tx) -> str | None:
@@ -51,7 +50,7 @@ async def get(db: SqliteDatabase, key: str, *, pages: bool = False) -> str | Non
 def test_what_is_written_is_read(database: OpenDatabase) -> None:
     """A write is seen by every read behind it, and after the database was closed."""
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         await put(db, "a", "1")
         assert await get(db, "a") == "1"
         assert await get(db, "a", pages=True) == "1"
@@ -59,7 +58,7 @@ def test_what_is_written_is_read(database: OpenDatabase) -> None:
 
     database.run(use)
 
-    async def again(db: SqliteDatabase) -> None:
+    async def again(db: Database) -> None:
         assert await get(db, "a") == "1"
 
     database.run(again)
@@ -76,7 +75,7 @@ class Commits:
         self.sizes.append(requests)
 
 
-async def put_fifty(db: SqliteDatabase, prefix: str) -> None:
+async def put_fifty(db: Database, prefix: str) -> None:
     """Write 50 rows at once, of which number 17 raises; check what became of each."""
     begun, may_end = threading.Event(), threading.Event()
 
@@ -106,7 +105,7 @@ async def put_fifty(db: SqliteDatabase, prefix: str) -> None:
     assert found == [number for number in range(50) if number != 17]
 
 
-def test_one_of_fifty_raises(database: OpenDatabase) -> None:
+def test_one_of_fifty_raises(embedded: OpenDatabase) -> None:
     """Of a batch of 50 in one commit, 49 are there, and only the one that raised is told.
 
     A batch ends after 5 ms, so a busy machine may need another try to get all 50 into one.
@@ -114,8 +113,8 @@ def test_one_of_fifty_raises(database: OpenDatabase) -> None:
     commits = Commits()
 
     async def body() -> None:
-        db = SqliteDatabase(database.directory, commits)
-        db.open()
+        db = embedded.make(commits)
+        await db.open()
         for attempt in range(20):
             await put_fifty(db, f"{attempt}-")
             if max(commits.sizes) >= 50:
@@ -129,7 +128,7 @@ def test_one_of_fifty_raises(database: OpenDatabase) -> None:
 def test_a_conflict_is_its_callers_alone(database: OpenDatabase) -> None:
     """A broken uniqueness rule undoes one request, not its neighbours."""
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         await put(db, "taken")
         results = await asyncio.gather(
             put(db, "one"), put(db, "taken"), put(db, "two"), return_exceptions=True
@@ -143,7 +142,7 @@ def test_a_conflict_is_its_callers_alone(database: OpenDatabase) -> None:
 def test_a_body_is_all_or_nothing(database: OpenDatabase) -> None:
     """What a body wrote before it raised is undone."""
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         async def body(tx: Tx) -> None:
             await tx.run(PUT, key="half", value="x")
             raise RuntimeError("stopped")
@@ -165,7 +164,7 @@ class Waiting:
 def test_a_body_may_await_nothing_else(database: OpenDatabase) -> None:
     """A body that waits for something would hold everybody up; it is refused."""
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         async def body(tx: Tx) -> None:
             await tx.run(PUT, key="slow", value="x")
             await Waiting()
@@ -180,7 +179,7 @@ def test_a_body_may_await_nothing_else(database: OpenDatabase) -> None:
 def test_rows_that_changed_are_counted(database: OpenDatabase) -> None:
     """`run` tells how many rows a statement changed, so that a condition can be part of it."""
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         await put(db, "a")
 
         async def body(tx: Tx) -> list[int]:
@@ -194,7 +193,7 @@ def test_rows_that_changed_are_counted(database: OpenDatabase) -> None:
 def test_names_of_parameters_are_checked(database: OpenDatabase) -> None:
     """A forgotten or misspelt parameter is an error, never a NULL."""
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         async def forgotten(tx: Tx) -> None:
             await tx.run(PUT, key="a")
 
@@ -228,7 +227,7 @@ class Observer:
         commits += 1
 async def body():
     db = SqliteDatabase(Path(sys.argv[1]), Observer())
-    db.open()
+    await db.open()
     async def writer(n):
         count = 0
         while time.time() < until:
@@ -245,12 +244,12 @@ asyncio.run(body())
 """
 
 
-def test_two_processes_share_fairly(database: OpenDatabase) -> None:
+def test_two_processes_share_fairly(embedded: OpenDatabase) -> None:
     """Two processes writing flat out get at least 40 % of the commits each."""
     tests = str(Path(__file__).parents[1])
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", FLAT_OUT, str(database.directory), name, tests],
+            [sys.executable, "-c", FLAT_OUT, str(embedded.directory), name, tests],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -19,7 +19,7 @@ from moorage.errors import Unavailable
 async def body():
     directory = Path(sys.argv[1])
     db = SqliteDatabase(directory)
-    db.open()
+    await db.open()
     await put(db, "before")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     size = (directory / "moorage.db-wal").stat().st_size  # the next commit makes it grow
@@ -31,7 +31,7 @@ async def body():
     await put(db, "after")
     await db.close()
     again = SqliteDatabase(directory)
-    again.open()
+    await again.open()
     names = ["before", "after", *(f"k{n}" for n in range(5))]
     there = [name for name in names if await get(again, name) is not None]
     await again.close()
@@ -42,10 +42,10 @@ asyncio.run(body())
 """
 
 
-def test_a_failed_commit_is_everybodys(database: OpenDatabase) -> None:
+def test_a_failed_commit_is_everybodys(embedded: OpenDatabase) -> None:
     tests = str(Path(__file__).parents[1])
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(database.directory), tests],
+        [sys.executable, "-c", SCRIPT, str(embedded.directory), tests],
         capture_output=True,
         text=True,
         timeout=30,

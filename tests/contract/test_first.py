@@ -12,9 +12,8 @@ import sqlalchemy as sa
 from contract.conftest import OpenDatabase
 from moorage.blobs.store import BlobStore, SessionLost
 from moorage.clock import new_id
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import Database, Query, Tx
 from moorage.db.schema import setting
-from moorage.db.sqlite import SqliteDatabase
 
 PUT = Query(
     "test_put_first",
@@ -25,14 +24,14 @@ GET = Query(
 )
 
 
-async def put(db: SqliteDatabase, key: str, first: Callable[[], None] | None = None) -> None:
+async def put(db: Database, key: str, first: Callable[[], None] | None = None) -> None:
     async def body(tx: Tx) -> None:
         await tx.run(PUT, key=key, value="x")
 
     await db.write(body, first=first)
 
 
-async def is_there(db: SqliteDatabase, key: str) -> bool:
+async def is_there(db: Database, key: str) -> bool:
     async def body(tx: Tx) -> bool:
         return await tx.one(GET, key=key) is not None
 
@@ -44,7 +43,7 @@ def test_it_is_done_before_the_body(database: OpenDatabase) -> None:
     done: list[str] = []
     threads: set[int] = set()
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         async def one(key: str) -> None:
             def first() -> None:
                 threads.add(threading.get_ident())
@@ -73,7 +72,7 @@ def test_what_it_raises_is_its_callers_alone(database: OpenDatabase) -> None:
     def fail() -> None:
         raise OSError("the disk is gone")
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         for name in ("idle", "busy"):
             keys = [f"{name} {number}" for number in range(20)]
             bad = [fail if number % 5 == 0 else None for number in range(20)]
@@ -94,7 +93,7 @@ def test_a_busy_writer_does_not_wait_for_it(database: OpenDatabase) -> None:
     """Others commit while something slow comes first elsewhere."""
     gone_on = threading.Event()
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         # Taken by the idle writer; the slow one comes while it is at work.
         quick = asyncio.create_task(put(db, "quick", lambda: time.sleep(0.05)))
         await asyncio.sleep(0.01)
@@ -113,7 +112,7 @@ def test_a_busy_writer_does_not_wait_for_it(database: OpenDatabase) -> None:
 def test_closing_waits_for_it(database: OpenDatabase) -> None:
     """A database that is closed has written what it took on."""
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         waiting = [
             asyncio.create_task(put(db, f"late {number}", lambda: time.sleep(0.05)))
             for number in range(4)
@@ -124,7 +123,7 @@ def test_closing_waits_for_it(database: OpenDatabase) -> None:
 
     database.run(use)
 
-    async def again(db: SqliteDatabase) -> None:
+    async def again(db: Database) -> None:
         for number in range(4):
             assert await is_there(db, f"late {number}")
 

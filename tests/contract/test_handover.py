@@ -36,8 +36,9 @@ async def chunks():
     yield sys.stdin.buffer.read(int(sys.argv[2]))
 
 async def body():
-    config = load(None, {}, {"data": sys.argv[1], "limits.free_bytes": 1}).config
-    s = build(config, prepare(config), None, "other")
+    flags = {"data": sys.argv[1], "database": sys.argv[3], "limits.free_bytes": 1}
+    config = load(None, {}, flags).config
+    s = await build(config, prepare(config), None, "other")
     actor = Actor("administrator", "alice", "password")
     name = RepositoryName.parse("web/shop")
     upload = await uploads.open_upload(s, actor, name, "sha256")
@@ -70,7 +71,8 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_a_killed_processs_session_goes_on(registries: Registries) -> None:
-    command = [sys.executable, "-c", APPENDING, str(registries.config.directory), str(HALF)]
+    config = registries.config
+    command = [sys.executable, "-c", APPENDING, str(config.directory), str(HALF), config.database]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdin is not None
         assert other.stdout is not None

@@ -4,12 +4,11 @@ from contract.conftest import OpenDatabase
 from contract.test_jobs import Clock, enqueue, listed, runner
 from moorage.clock import HOUR
 from moorage.db import jobs as rows
-from moorage.db.engine import Tx
-from moorage.db.sqlite import SqliteDatabase
+from moorage.db.engine import Database, Tx
 from moorage.jobs.queue import LEASE, Running
 
 
-async def add(db: SqliteDatabase, clock: Clock, name: str, *, priority: int, delay: int) -> None:
+async def add(db: Database, clock: Clock, name: str, *, priority: int, delay: int) -> None:
     """Add a job with a priority: a lower number is more urgent."""
 
     async def body(tx: Tx) -> None:
@@ -26,7 +25,7 @@ def order(database: OpenDatabase, added: list[tuple[str, int, int]], after: int)
     async def work(running: Running) -> None:
         ran.append(running.job.name)
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         clock = Clock()
         for name, priority, delay in added:
             await add(db, clock, name, priority=priority, delay=delay)
@@ -51,7 +50,7 @@ def test_an_urgent_job_of_later_hides_none_that_is_due(database: OpenDatabase) -
 def test_a_job_that_ends_its_worker_each_time_dies(database: OpenDatabase) -> None:
     """Not tried for ever: what kills a process would kill every one of them."""
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         clock = Clock()
         await enqueue(db, clock, "fatal")
         claims = 0
@@ -73,7 +72,7 @@ def test_a_job_that_ends_its_worker_each_time_dies(database: OpenDatabase) -> No
 
 
 def test_a_job_is_not_there_before_its_transaction_is(database: OpenDatabase) -> None:
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         clock = Clock()
 
         async def body(tx: Tx) -> None:
@@ -96,9 +95,9 @@ def test_an_idle_queue_writes_nothing(database: OpenDatabase) -> None:
         def committed(self, requests: int, seconds: float) -> None:
             commits.append(requests)
 
-    async def use(_: SqliteDatabase) -> None:
-        db = SqliteDatabase(database.directory, Observer())
-        db.open()
+    async def use(_: Database) -> None:
+        db = database.make(Observer())
+        await db.open()
         clock = Clock()
         each = runner(db, clock, "a")
         await each.schedule({"work": HOUR})

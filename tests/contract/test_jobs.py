@@ -9,9 +9,8 @@ import pytest
 from contract.conftest import OpenDatabase
 from moorage.clock import HOUR, MINUTE, SECOND
 from moorage.db import jobs as rows
-from moorage.db.engine import Tx
+from moorage.db.engine import Database, Tx
 from moorage.db.migrate import ADD_SETTING, READ_SETTING
-from moorage.db.sqlite import SqliteDatabase
 from moorage.jobs.queue import LEASE, LeaseLost, Queue, Runner, Running
 
 NEWEST = 2**62
@@ -30,7 +29,7 @@ class Clock:
         return self.time / 1000
 
 
-async def listed(db: SqliteDatabase) -> list[rows.Job]:
+async def listed(db: Database) -> list[rows.Job]:
     """Return all jobs, the oldest first."""
 
     async def read(tx: Tx) -> list[rows.Job]:
@@ -39,13 +38,13 @@ async def listed(db: SqliteDatabase) -> list[rows.Job]:
     return sorted(await db.read(read), key=lambda job: job.id)
 
 
-async def enqueue(db: SqliteDatabase, clock: Clock, name: str, **options: Any) -> int:
+async def enqueue(db: Database, clock: Clock, name: str, **options: Any) -> int:
     """Add a job."""
     queue = Queue(clock)
     return await db.write(lambda tx: queue.enqueue(tx, name, **options))
 
 
-def runner(db: SqliteDatabase, clock: Clock, worker: str, **work: Any) -> Runner:
+def runner(db: Database, clock: Clock, worker: str, **work: Any) -> Runner:
     """Return a runner of the work."""
     return Runner(db, clock, worker, work, lambda name, outcome, error: None)
 
@@ -54,7 +53,7 @@ def test_a_job_is_run_once(database: OpenDatabase) -> None:
     """Two runners on one queue: each job is run by one of them, in the order of their times."""
     ran: list[int] = []
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         clock = Clock()
         for delay in (30, 10, 20):
             await enqueue(db, clock, "work", payload=delay, delay=delay)
@@ -77,7 +76,7 @@ def test_a_job_is_run_once(database: OpenDatabase) -> None:
 def test_a_key_keeps_one_waiting(database: OpenDatabase) -> None:
     """A job whose name and key still wait is not added again; once it runs, it may be."""
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         clock = Clock()
         first = await enqueue(db, clock, "work", key="same")
         assert await enqueue(db, clock, "work", key="same") == first
@@ -98,7 +97,7 @@ def test_a_key_keeps_one_waiting(database: OpenDatabase) -> None:
 def test_failures_are_tried_again_then_dead(database: OpenDatabase) -> None:
     """Each failure waits longer; after the last the job is dead and keeps its error."""
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         clock = Clock()
         await enqueue(db, clock, "work")
 
@@ -126,7 +125,7 @@ def test_failures_are_tried_again_then_dead(database: OpenDatabase) -> None:
 def test_a_stopped_worker_is_fenced(database: OpenDatabase) -> None:
     """When the lease has run out another worker has the job, and the first can't write any more."""
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         clock = Clock()
         await enqueue(db, clock, "work")
         told: list[str] = []
@@ -162,7 +161,7 @@ def test_a_stopped_worker_is_fenced(database: OpenDatabase) -> None:
 def test_writing_extends_the_lease(database: OpenDatabase) -> None:
     """A long job that writes from time to time keeps its lease."""
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         clock = Clock()
         await enqueue(db, clock, "work")
 
@@ -185,7 +184,7 @@ def test_the_schedule_fires_once_however_late(database: OpenDatabase) -> None:
     """A schedule that was missed for days fires once, then keeps its interval."""
     ran: list[int] = []
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         clock = Clock()
 
         async def work(running: Running) -> None:
@@ -207,7 +206,7 @@ def test_the_schedule_fires_once_however_late(database: OpenDatabase) -> None:
 def test_an_unknown_job_is_tried_later(database: OpenDatabase) -> None:
     """Work of a newer release's name waits for that release, it is not lost."""
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         clock = Clock()
         await enqueue(db, clock, "from-the-future")
         assert await runner(db, clock, "a").run_one()
@@ -221,7 +220,7 @@ def test_an_unknown_job_is_tried_later(database: OpenDatabase) -> None:
 def test_done_jobs_are_forgotten(database: OpenDatabase) -> None:
     """What was done long ago goes; what died stays for a person to see."""
 
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         clock = Clock()
         await enqueue(db, clock, "work")
 

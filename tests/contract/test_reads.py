@@ -7,8 +7,7 @@ import pytest
 
 from contract.conftest import OpenDatabase
 from contract.test_database import PUT, Waiting, get, put
-from moorage.db.engine import Tx
-from moorage.db.sqlite import SqliteDatabase
+from moorage.db.engine import Database, Tx
 from moorage.errors import Unavailable
 
 
@@ -16,7 +15,7 @@ from moorage.errors import Unavailable
 def test_a_body_that_reads_may_await_nothing_else_either(
     database: OpenDatabase, pages: bool
 ) -> None:
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         async def body(tx: Tx) -> None:
             await Waiting()
 
@@ -29,7 +28,7 @@ def test_a_body_that_reads_may_await_nothing_else_either(
 
 @pytest.mark.parametrize("pages", [False, True])
 def test_a_body_that_reads_can_not_write(database: OpenDatabase, pages: bool) -> None:
-    async def use(db: SqliteDatabase) -> None:
+    async def use(db: Database) -> None:
         async def body(tx: Tx) -> None:
             await tx.run(PUT, key="a", value="x")
 
@@ -40,8 +39,8 @@ def test_a_body_that_reads_can_not_write(database: OpenDatabase, pages: bool) ->
     database.run(use)
 
 
-def test_a_caller_that_went_away_takes_nobody_along(database: OpenDatabase) -> None:
-    async def use(db: SqliteDatabase) -> None:
+def test_a_caller_that_went_away_takes_nobody_along(embedded: OpenDatabase) -> None:
+    async def use(db: Database) -> None:
         begun, may_end = threading.Event(), threading.Event()
 
         async def hold(tx: Tx) -> None:
@@ -62,13 +61,13 @@ def test_a_caller_that_went_away_takes_nobody_along(database: OpenDatabase) -> N
         ]
         assert await get(db, "a") == await get(db, "c") == "x"
 
-    database.run(use)
+    embedded.run(use)
 
 
 def test_what_another_process_wrote_is_read(database: OpenDatabase) -> None:
-    async def use(db: SqliteDatabase) -> None:
-        other = SqliteDatabase(database.directory)
-        other.open()
+    async def use(db: Database) -> None:
+        other = database.make()
+        await other.open()
         for number in range(3):
             await put(other, f"k{number}")
             assert await get(db, f"k{number}") == "x"
@@ -79,9 +78,9 @@ def test_what_another_process_wrote_is_read(database: OpenDatabase) -> None:
 
 
 def test_nothing_is_written_behind_the_end(database: OpenDatabase) -> None:
-    async def use(db: SqliteDatabase) -> None:
-        other = SqliteDatabase(database.directory)
-        other.open()
+    async def use(db: Database) -> None:
+        other = database.make()
+        await other.open()
         await put(other, "a")
         await other.close()
         with pytest.raises((Unavailable, RuntimeError)):

@@ -7,9 +7,8 @@ import sqlalchemy as sa
 
 from contract.conftest import OpenDatabase
 from moorage.db import manifests, repositories, tags
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import Database, Query, Tx
 from moorage.db.schema import tag_change
-from moorage.db.sqlite import SqliteDatabase
 from moorage.db.tags import Condition, Outcome, Present
 from moorage.model.artifacts import TagChange
 from moorage.oci.digest import Digest, digest_of
@@ -55,7 +54,7 @@ async def fill(tx: Tx) -> tuple[int, dict[str, int]]:
 def put(database: OpenDatabase, steps: list[tuple[Any, ...]]) -> tuple[list[Outcome], list[Any]]:
     """Run steps (letter or None for a deletion, digest, condition); return outcomes and history."""
 
-    async def use(db: SqliteDatabase) -> tuple[list[Outcome], list[Any]]:
+    async def use(db: Database) -> tuple[list[Outcome], list[Any]]:
         repository, numbers = await db.write(fill)
 
         async def step(tx: Tx, letter: str | None, digest: Any, condition: Condition) -> Outcome:

@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import apsw
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from moorage.db import migrate
+from moorage.db import migrate, server
 from moorage.db.schema import SCHEMA_COMPATIBLE, SCHEMA_VERSION, metadata
 from moorage.db.sqlite import connect
 from moorage.errors import Refused
+from postgres import Postgres
 
 ROOT = Path(__file__).parents[2]
 STEPS = ROOT / "src" / "moorage" / "db" / "migrations" / "versions"
@@ -141,6 +143,88 @@ def test_the_file_is_in_wal_mode(migrated: apsw.Connection) -> None:
     assert migrated.execute("PRAGMA journal_mode").get == "wal"
     assert migrated.execute("PRAGMA synchronous").get == 2
     assert migrated.execute("PRAGMA foreign_keys").get == 1
+
+
+@pytest.fixture
+def url(postgres: Postgres) -> Iterator[str]:
+    """Return the address of a PostgreSQL database without tables."""
+    made = postgres.empty("schema_test")
+    yield made
+    postgres.drop(made)
+
+
+def postgres_shape(postgres: Postgres, url: str) -> set[tuple[str, ...]]:
+    """Return every column and index of a database with all that PostgreSQL says of it."""
+    name = url.rpartition("/")[2]
+    columns = postgres.execute(
+        "SELECT table_name, column_name, data_type, is_nullable, column_default, collation_name"
+        " FROM information_schema.columns WHERE table_schema = 'public'",
+        database=name,
+    )
+    indexes = postgres.execute(
+        "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+        database=name,
+    )
+    return {tuple(str(each) for each in row) for row in (*columns, *indexes)}
+
+
+def test_migrations_make_the_schema_on_postgres(postgres: Postgres, url: str) -> None:
+    assert server.migrate_postgres(url) == 0
+    assert server.migrate_postgres(url) == SCHEMA_VERSION
+    drawn = postgres.empty("schema_drawn")
+    dialect = postgresql.dialect()
+    for table in metadata.sorted_tables:
+        for part in (CreateTable(table), *map(CreateIndex, table.indexes)):
+            postgres.execute(str(part.compile(dialect=dialect)), database="schema_drawn")
+    made, wanted = postgres_shape(postgres, url), postgres_shape(postgres, drawn)
+    postgres.drop(drawn)
+    assert len(made) > 150
+    assert made == wanted
+
+
+def test_texts_are_in_the_order_of_their_bytes(postgres: Postgres, url: str) -> None:
+    server.migrate_postgres(url)
+    found = {row[2:] for row in postgres_shape(postgres, url) if row[2] == "text"}
+    assert {row[-1] for row in found} == {"C"}
+
+
+def test_programs_that_start_at_once_migrate_once(postgres: Postgres, url: str) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        found = sorted(threads.map(server.migrate_postgres, [url] * 8))
+    assert found == [0] + [SCHEMA_VERSION] * 7
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(threads.map(server.secret_postgres, [url] * 8, ["one"] * 8))) == 1
+    assert server.secret_postgres(url, "one") != server.secret_postgres(url, "two")
+
+
+def test_a_newer_schema_is_used_or_refused_on_postgres(postgres: Postgres, url: str) -> None:
+    assert server.check_schema_postgres(url).found == 0
+    server.migrate_postgres(url)
+    for compatible, usable in ((SCHEMA_VERSION, True), (SCHEMA_VERSION + 1, False)):
+        for key, value in (("version", SCHEMA_VERSION + 1), ("compatible", compatible)):
+            postgres.execute(
+                "UPDATE setting SET value = %s WHERE key = %s",
+                str(value),
+                f"schema.{key}",
+                database="schema_test",
+            )
+        state = server.check_schema_postgres(url)
+        assert (state.found, state.usable, state.steps) == (SCHEMA_VERSION + 1, usable, ())
+        if usable:
+            assert server.migrate_postgres(url) == SCHEMA_VERSION + 1
+        else:
+            with pytest.raises(Refused, match=str(SCHEMA_VERSION + 1)):
+                server.migrate_postgres(url)
+
+
+def test_what_a_migration_would_do_is_told(tmp_path: Path) -> None:
+    before = migrate.check_schema_sqlite(tmp_path)
+    assert (before.found, before.wanted, before.usable) == (0, SCHEMA_VERSION, True)
+    assert [int(step[:4]) for step in before.steps] == list(range(1, SCHEMA_VERSION + 1))
+    assert list(tmp_path.iterdir()) == []
+    migrate.migrate_sqlite(tmp_path)
+    after = migrate.check_schema_sqlite(tmp_path)
+    assert (after.found, after.usable, after.steps) == (SCHEMA_VERSION, True, ())
 
 
 def requirements(lock: Path) -> list[str]:

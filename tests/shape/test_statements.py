@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -16,6 +17,7 @@ from moorage.db.engine import Query
 from moorage.db.migrate import migrate_sqlite
 from moorage.db.schema import metadata
 from moorage.db.sqlite import connect
+from postgres import Postgres
 
 ROWS = 300
 
@@ -27,6 +29,13 @@ ALLOWED = {
         "SCAN job_schedule USING COVERING INDEX job_schedule_due",
         "the earliest time is the first entry of the index, limit 1",
     ),
+}
+
+# The same on PostgreSQL: the node, the index or table that it reads, and why.
+ALLOWED_ON_POSTGRES = {
+    "list_outbox": ("Index Scan event_outbox_pkey", "from the lowest id, with a limit"),
+    "last_feed_place": ("Index Only Scan event_feed_pkey", "the last entry, limit 1"),
+    "find_next_due": ("Index Only Scan job_schedule_due", "the first entry, limit 1"),
 }
 
 
@@ -72,6 +81,8 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apsw.Connection
 def plan(connection: apsw.Connection, query: Query) -> list[str]:
     """Return the steps that SQLite will take."""
     values = dict.fromkeys(query.names, 1)
+    if not query.text("sqlite"):
+        return []  # a lock, which is PostgreSQL's alone
     text = f"EXPLAIN QUERY PLAN {query.text('sqlite')}"
     return [row[3] for row in connection.execute(text, values).fetchall()]
 
@@ -99,6 +110,7 @@ def test_no_statement_grows_with_its_table(filled: apsw.Connection, query: Query
 
 def test_every_exception_is_still_one() -> None:
     assert ALLOWED.keys() <= QUERIES.keys()
+    assert ALLOWED_ON_POSTGRES.keys() <= QUERIES.keys()
 
 
 def test_scans_and_sorts_are_noticed(filled: apsw.Connection) -> None:
@@ -116,7 +128,8 @@ def test_scans_and_sorts_are_noticed(filled: apsw.Connection) -> None:
 def test_every_parameter_is_named(query: Query) -> None:
     text = query.text("sqlite")
     assert "?" not in text
-    assert set(re.findall(r"(?<!:):(\w+)", text)) == query.names
+    assert not text or set(re.findall(r"(?<!:):(\w+)", text)) == query.names
+    assert set(re.findall(r"%\((\w+)\)s", query.text("postgresql"))) == query.names
 
 
 @pytest.mark.parametrize("query", EVERY)
@@ -129,3 +142,70 @@ def test_no_page_is_counted_or_skipped(query: Query) -> None:
             r"count\(\*\) AS \w+\s+FROM \(SELECT .*?LIMIT", text[counted.start() :], re.DOTALL
         )
         assert bounded is not None, text
+
+
+@pytest.fixture(scope="module")
+def filled_postgres(postgres: Postgres) -> Iterator[psycopg.Connection[Any]]:
+    """Return a connection to a PostgreSQL database with rows in every table."""
+    url = postgres.database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        for table in metadata.sorted_tables:
+            columns = list(table.columns)
+            marks = ", ".join("%s" for _ in columns)
+            text = f"INSERT INTO {table.name} VALUES ({marks}) ON CONFLICT DO NOTHING"
+            rows = [[cell(column, number) for column in columns] for number in range(1, ROWS)]
+            connection.cursor().executemany(text, rows)
+        connection.execute("ANALYZE")
+        # The tables are small: what matters is which way there is at all.
+        connection.execute("SET enable_seqscan = off")
+        yield connection
+    postgres.drop(url)
+
+
+def nodes(connection: psycopg.Connection[Any], text: str) -> Iterator[dict[str, Any]]:
+    """Yield the nodes of the plan that serves whatever values the parameters have."""
+    names: dict[str, int] = {}
+    numbered = re.sub(
+        r"%\((\w+)\)s", lambda found: f"${names.setdefault(found[1], len(names) + 1)}", text
+    )
+    # By the simple protocol, which knows no parameters: they stay open.
+    explain = f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {numbered}".encode()
+    row = connection.execute(explain, prepare=False).fetchone()
+    assert row is not None
+    left = [row[0][0]["Plan"]]
+    while left:
+        node = left.pop()
+        left += node.get("Plans", [])
+        yield node
+
+
+def slow_nodes(connection: psycopg.Connection[Any], text: str) -> list[str]:
+    """Return the nodes that grow with a table: full scans of it or of an index, and sorts."""
+    return [
+        f"{node['Node Type']} {node.get('Index Name') or node.get('Relation Name', '')}".strip()
+        for node in nodes(connection, text)
+        if node["Node Type"] in ("Seq Scan", "Sort", "Incremental Sort")
+        or (node["Node Type"].startswith(("Index", "Bitmap Index")) and "Index Cond" not in node)
+    ]
+
+
+@pytest.mark.parametrize("query", EVERY)
+def test_no_statement_grows_with_its_table_on_postgres(
+    filled_postgres: psycopg.Connection[Any], query: Query
+) -> None:
+    expected = [ALLOWED_ON_POSTGRES[query.title][0]] if query.title in ALLOWED_ON_POSTGRES else []
+    assert slow_nodes(filled_postgres, query.text("postgresql")) == expected
+    if expected:
+        assert "LIMIT" in query.text("postgresql")
+
+
+def test_scans_and_sorts_are_noticed_on_postgres(
+    filled_postgres: psycopg.Connection[Any],
+) -> None:
+    """The check itself, on statements that must never be."""
+    for text in (
+        "SELECT name FROM tag WHERE digest = %(digest)s",
+        "SELECT name FROM tag WHERE repository_id = %(id)s ORDER BY updated_at",
+        "SELECT name FROM repository ORDER BY visibility LIMIT 1",
+    ):
+        assert slow_nodes(filled_postgres, text), text

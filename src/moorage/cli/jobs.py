@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
+from moorage.app import database
 from moorage.config import Config
 from moorage.db import jobs
 from moorage.db.engine import Tx
-from moorage.db.sqlite import SqliteDatabase
 from moorage.errors import Refused
 
 _NEWEST = 2**62
@@ -21,7 +21,7 @@ def list_all(config: Config, limit: int, *, as_json: bool) -> None:
     Raises:
         Refused: there is no database in the data directory.
     """
-    if not (config.directory / "moorage.db").exists():
+    if config.is_embedded and not (config.directory / "moorage.db").exists():
         raise Refused(
             f"There is no registry in {config.directory}.",
             why="It has no moorage.db.",
@@ -42,8 +42,8 @@ def list_all(config: Config, limit: int, *, as_json: bool) -> None:
 
 
 async def _read(config: Config, limit: int) -> list[jobs.Job]:
-    db = SqliteDatabase(config.directory)
-    db.open()
+    db, _ = database(config)
+    await db.open()
 
     async def read(tx: Tx) -> list[jobs.Job]:
         return await jobs.list_jobs(tx, _NEWEST, limit)

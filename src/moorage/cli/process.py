@@ -71,7 +71,7 @@ def run_jobs(shared: Shared) -> None:
 
 def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, Any, None]]) -> None:
     async def body() -> None:
-        s = build(shared.config, shared.key, shared.administrator, name, shared.run_directory)
+        s = await build(shared.config, shared.key, shared.administrator, name, shared.run_directory)
         sibling = await metrics.serve_own(s, shared.run_directory / f"{name}.sock")
         lag = asyncio.create_task(s.telemetry.metrics.watch_loop())
         try:

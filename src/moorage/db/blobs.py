@@ -1,9 +1,8 @@
 """Blobs, their digests, and which repository has which."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import Query, Raced, Tx, insert
 from moorage.db.repositories import LIVE, repository_of
 from moorage.db.schema import (
     blob,
@@ -27,10 +26,17 @@ _linked = (
     .where(blob_digest.c.digest == sa.bindparam("digest"))
     .where(blob.c.state == _IS_LIVE)
     .where(repository_blob.c.trash_until == LIVE)
+    .where(repository_blob.c.repository_id == sa.bindparam("repository_id"))
 )
-FIND_LINKED = Query(
-    "find_linked_blob",
-    _linked.where(repository_blob.c.repository_id == sa.bindparam("repository_id")),
+# For a transaction that names the blob: the link stays until its end. Reads lock nothing.
+HOLD_LINKED = Query(
+    "hold_linked_blob",
+    _linked.with_for_update(read=True, of=repository_blob),
+)
+# For one that removes the link: whoever names the blob is done, or sees it gone.
+TAKE_LINKED = Query(
+    "take_linked_blob",
+    _linked.with_for_update(of=repository_blob),
 )
 # One statement for a pull: the repository with its facts, and the blob if it is there.
 FIND_FOR_PULL = Query(
@@ -79,12 +85,14 @@ LIST_HOLDERS = Query(
     .where(repository.c.trash_until == LIVE)
     .limit(sa.bindparam("limit")),
 )
-FIND_BLOB = Query(
-    "find_blob",
+# Whoever gives a blob to a repository or changes it has its row.
+TAKE_BLOB = Query(
+    "take_blob",
     sa.select(blob.c.id, blob.c.size, blob.c.location)
     .select_from(blob_digest)
     .join(blob, blob.c.id == blob_digest.c.blob_id)
-    .where(blob_digest.c.digest == sa.bindparam("digest")),
+    .where(blob_digest.c.digest == sa.bindparam("digest"))
+    .with_for_update(of=blob),
 )
 LIST_DIGESTS = Query(
     "list_digests_of_blob",
@@ -92,7 +100,7 @@ LIST_DIGESTS = Query(
 )
 ADD_BLOB = Query(
     "add_blob",
-    sqlite.insert(blob)
+    insert(blob)
     .values(
         size=sa.bindparam("size"),
         location=sa.bindparam("location"),
@@ -112,11 +120,12 @@ HEAL_BLOB = Query(
     "heal_blob",
     sa.update(blob)
     .where(blob.c.id == sa.bindparam("blob_id"))
+    .where(blob.c.location == sa.bindparam("seen_location"))
     .values(location=sa.bindparam("new_location"), state=_IS_LIVE),
 )
 ADD_DIGEST = Query(
     "add_blob_digest",
-    sqlite.insert(blob_digest)
+    insert(blob_digest)
     .values(digest=sa.bindparam("digest"), blob_id=sa.bindparam("blob_id"))
     .on_conflict_do_nothing(),
 )
@@ -135,7 +144,7 @@ ADD_USAGE = Query(
         at=sa.bindparam("now"),
     ),
 )
-_link = sqlite.insert(repository_blob).values(
+_link = insert(repository_blob).values(
     repository_id=sa.bindparam("repository_id"),
     blob_id=sa.bindparam("blob_id"),
     namespace_id=sa.bindparam("namespace_id"),
@@ -167,7 +176,7 @@ TRASH_LINK = Query(
 )
 QUEUE_DELETE = Query(
     "queue_delete",
-    sqlite.insert(delete_queue)
+    insert(delete_queue)
     .values(
         location=sa.bindparam("location"),
         not_before=sa.bindparam("not_before"),
@@ -188,10 +197,21 @@ END_DELETE = Query(
 )
 
 
-async def find_linked(tx: Tx, repository_id: int, digest: Digest) -> Blob | None:
-    """Return the repository's live blob of that digest or alias."""
-    row = await tx.one(FIND_LINKED, repository_id=repository_id, digest=digest.key)
+async def hold_linked(tx: Tx, repository_id: int, digest: Digest) -> Blob | None:
+    """Return the repository's live blob of that digest, which stays until the transaction ends."""
+    row = await tx.one(HOLD_LINKED, repository_id=repository_id, digest=digest.key)
     return Blob(*row) if row else None
+
+
+async def take_linked(tx: Tx, repository_id: int, digest: Digest) -> Blob | None:
+    """Return the repository's live blob of that digest, to take it away: nobody names it now."""
+    row = await tx.one(TAKE_LINKED, repository_id=repository_id, digest=digest.key)
+    return Blob(*row) if row else None
+
+
+async def take_blob(tx: Tx, digest: Digest) -> bool:
+    """Keep the blob, if there is one, as it is until the transaction ends."""
+    return await tx.one(TAKE_BLOB, digest=digest.key) is not None
 
 
 async def find_for_pull(
@@ -225,19 +245,30 @@ async def put_blob(
 
     A blob that was there already gets the new location: these bytes have just been verified, the
     old ones have not, so a push heals a damaged blob. The old location is deleted later.
+
+    Raises:
+        Raced: another transaction has just made the blob, or changed it.
     """
-    known = await tx.one(FIND_BLOB, digest=digests[0].key)
+    known = await tx.one(TAKE_BLOB, digest=digests[0].key)
     if known is None:
-        row = await tx.one(ADD_BLOB, size=size, location=location, now=now)
-        assert row is not None  # noqa: S101 - an INSERT with RETURNING
-        number: int = row[0]
-    else:
-        number = known[0]
-        await tx.run(HEAL_BLOB, blob_id=number, new_location=location)
-        await tx.run(QUEUE_DELETE, location=known[2], not_before=keep_until, reason="replaced")
+        return await _add_blob(tx, digests, size, location, now), digests
+    number: int = known[0]
+    if not await tx.run(HEAL_BLOB, blob_id=number, seen_location=known[2], new_location=location):
+        raise Raced
+    await tx.run(QUEUE_DELETE, location=known[2], not_before=keep_until, reason="replaced")
     for digest in digests:
         await tx.run(ADD_DIGEST, digest=digest.key, blob_id=number)
-    return number, digests if known is None else await list_digests(tx, number)
+    return number, await list_digests(tx, number)
+
+
+async def _add_blob(tx: Tx, digests: tuple[Digest, ...], size: int, location: str, now: int) -> int:
+    row = await tx.one(ADD_BLOB, size=size, location=location, now=now)
+    assert row is not None  # noqa: S101 - an INSERT with RETURNING
+    number: int = row[0]
+    for digest in digests:
+        if not await tx.run(ADD_DIGEST, digest=digest.key, blob_id=number):
+            raise Raced
+    return number
 
 
 async def lose_blob(tx: Tx, blob: Blob) -> None:
@@ -248,7 +279,10 @@ async def lose_blob(tx: Tx, blob: Blob) -> None:
 async def link_blob(
     tx: Tx, repository: Repository, blob_id: int, size: int, now: int, lease_until: int
 ) -> None:
-    """Give the blob to the repository, live and leased; its namespace is charged once."""
+    """Give the blob to the repository, live and leased; its namespace is charged once.
+
+    The caller has taken the blob, so that no other repository of the namespace gets it meanwhile.
+    """
     counted = await tx.one(IS_COUNTED, namespace_id=repository.namespace_id, blob_id=blob_id)
     if counted is None:
         await tx.run(ADD_USAGE, namespace_id=repository.namespace_id, bytes=size, now=now)

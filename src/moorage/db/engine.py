@@ -6,9 +6,14 @@ price is that columns are integers, texts and bytes only: conversions live in th
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
-from sqlalchemy.dialects import sqlite
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
 from moorage.errors import Unavailable
@@ -16,7 +21,32 @@ from moorage.errors import Unavailable
 Row = tuple[Any, ...]
 Value = TypeVar("Value")
 
-_DIALECTS = {"sqlite": sqlite.dialect(paramstyle="named")}
+_DIALECTS: dict[str, Dialect] = {
+    "sqlite": sqlite.dialect(paramstyle="named"),
+    "postgresql": PGDialect_psycopg(),  # type: ignore[no-untyped-call]
+}
+# Its `ON CONFLICT` is SQLite's as well; SQLite's own does not compile for PostgreSQL.
+insert = postgresql.insert
+
+
+class _Empty(sa.ColumnElement[bytes]):
+    """No bytes, as a literal: a partial index is used only where its rule stands word for word."""
+
+    inherit_cache = True
+    type = sa.LargeBinary()
+
+
+@compiles(_Empty, "sqlite")
+def _empty_on_sqlite(*_: _Empty | SQLCompiler, **__: Any) -> str:
+    return "x''"
+
+
+@compiles(_Empty, "postgresql")
+def _empty_on_postgres(*_: _Empty | SQLCompiler, **__: Any) -> str:
+    return "''::bytea"
+
+
+EMPTY = _Empty()
 
 
 class Conflict(Exception):
@@ -26,6 +56,20 @@ class Conflict(Exception):
 class StoreUnavailable(Unavailable):
     """The database did not answer, or did not commit; nothing was acknowledged."""
 
+    def __init__(self, message: str | None = None) -> None:
+        """Say when the client may try again: by then most servers have been replaced."""
+        super().__init__(message, headers={"Retry-After": "2"})
+
+
+class Raced(StoreUnavailable):
+    """Another transaction came in between two statements of a body, which is to be run again.
+
+    Only where transactions run side by side; the driver undoes the body and runs it again, and the
+    client is told only when that was of no use several times.
+    """
+
+    message = "others are changing the same thing at this moment; nothing was changed, try again"
+
 
 class Query:
     """One statement with the names of its parameters.
@@ -34,13 +78,27 @@ class Query:
     depend on the values. Parameters with a value in the statement itself are its defaults.
     """
 
-    __slots__ = ("_defaults", "_statement", "_texts", "names", "title")
+    __slots__ = ("_defaults", "_statement", "_texts", "names", "reads", "title")
 
-    def __init__(self, title: str, statement: ClauseElement) -> None:
-        """Take the statement; `title` names it in test reports and slow-query logs."""
+    def __init__(
+        self, title: str, statement: ClauseElement, *, only: Literal["postgresql"] | None = None
+    ) -> None:
+        """Take the statement; `title` names it in test reports and slow-query logs.
+
+        One that exists on PostgreSQL only, such as a lock, finds nothing on SQLite, which lets one
+        transaction write at a time.
+        """
         self.title = title
+        self.reads = isinstance(statement, sa.Select) and statement._for_update_arg is None
         self._statement = statement
+        # PostgreSQL's is compiled when it is first asked for: most registries never do.
         self._texts: dict[str, str] = {}
+        if only is not None:
+            compiled = statement.compile(dialect=_DIALECTS[only])
+            self._texts["sqlite"] = ""
+            self._defaults = {}
+            self.names = frozenset(compiled.params)
+            return
         compiled = statement.compile(dialect=_DIALECTS["sqlite"])
         text = str(compiled)
         if "POSTCOMPILE" in text:
@@ -57,8 +115,16 @@ class Query:
         self.names = frozenset(values)
 
     def text(self, dialect: str) -> str:
-        """Return the SQL in the dialect's own parameter style."""
-        return self._texts[dialect]
+        """Return the SQL in the dialect's own parameter style; empty if it has none for it."""
+        try:
+            return self._texts[dialect]
+        except KeyError:
+            return self._compile(dialect)
+
+    def _compile(self, dialect: str) -> str:
+        text = str(self._statement.compile(dialect=_DIALECTS[dialect]))
+        self._texts[dialect] = text
+        return text
 
     def bind(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the parameters with the defaults filled in.
@@ -97,6 +163,14 @@ Body = Callable[[Tx], Awaitable[Value]]
 First = Callable[[], None]
 
 
+class WriteObserver(Protocol):
+    """What wants to know of each commit: the metrics."""
+
+    def committed(self, requests: int, seconds: float) -> None:
+        """Take note of one commit of that many requests, with the wait for its turn in it."""
+        ...
+
+
 class Database(Protocol):
     """Where metadata is kept; every driver passes `tests/contract/test_database.py`.
 
@@ -120,7 +194,7 @@ class Database(Protocol):
         """
         ...
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Open the connections; after a fork, never before."""
         ...
 

@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import EMPTY, Query, Tx
+from moorage.db.locks import lock_feed
 from moorage.db.schema import audit, event_feed, event_outbox
 
 ADD_EVENT = Query(
@@ -24,7 +25,7 @@ ADD_AUDIT = Query(
         action=sa.bindparam("action"),
         repository_id=sa.bindparam("repository_id"),
         detail=sa.bindparam("detail"),
-        seal=sa.literal_column("x''"),
+        seal=EMPTY,
     ),
 )
 LIST_OUTBOX = Query(
@@ -102,8 +103,10 @@ async def add_audit(  # noqa: PLR0913 - one row
 async def fan_out(tx: Tx, limit: int) -> int:
     """Move up to `limit` events from the outbox to the feed, in order; return how many.
 
-    Only the one fan-out job calls this: the feed's places are without gaps because of it.
+    The feed's places are without gaps, also when two jobs do this at once: while one runs, the
+    schedule may enqueue the next, and another replica may claim that.
     """
+    await lock_feed(tx)
     waiting = await tx.many(LIST_OUTBOX, limit=limit)
     last = await tx.one(LAST_PLACE)
     place = last[0] if last else 0

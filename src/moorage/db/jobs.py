@@ -2,9 +2,9 @@
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-from moorage.db.engine import Query, Row, Tx
+from moorage.db.engine import Query, Row, Tx, insert
+from moorage.db.locks import lock_job
 from moorage.db.schema import job, job_schedule
 
 _WAITING: sa.ColumnClause[str] = sa.literal_column("'waiting'")
@@ -80,6 +80,7 @@ _next = (
     .where(job.c.run_at <= sa.bindparam("now"))
     .order_by(job.c.priority, job.c.run_at, job.c.id)
     .limit(sa.literal_column("1"))
+    .with_for_update(skip_locked=True)
     .scalar_subquery()
 )
 CLAIM_JOB = Query(
@@ -95,11 +96,17 @@ CLAIM_JOB = Query(
     )
     .returning(*_COLUMNS),
 )
+# What is locked is being released, or written under its lease, by somebody else just now.
+_expired = (
+    sa.select(job.c.id)
+    .where(job.c.state == _RUNNING)
+    .where(job.c.lease_until < sa.bindparam("now"))
+    .with_for_update(skip_locked=True)
+)
 RELEASE_EXPIRED = Query(
     "release_expired_jobs",
     sa.update(job)
-    .where(job.c.state == _RUNNING)
-    .where(job.c.lease_until < sa.bindparam("now"))
+    .where(job.c.id.in_(_expired))
     .values(
         state=sa.case(
             (job.c.attempts >= job.c.max_attempts, sa.literal_column("'dead'")),
@@ -152,7 +159,7 @@ FORGET_JOBS = Query(
 )
 ADD_SCHEDULE = Query(
     "add_schedule",
-    sqlite.insert(job_schedule)
+    insert(job_schedule)
     .values(
         name=sa.bindparam("name"),
         every=sa.bindparam("every"),
@@ -208,6 +215,7 @@ async def add_job(  # noqa: PLR0913 - one row
 ) -> int:
     """Add a job and return its id; with a key, the one that waits already is returned instead."""
     if key:
+        await lock_job(tx, name, key)
         waiting = await tx.one(FIND_WAITING, name=name, key=key)
         if waiting is not None:
             found: int = waiting[0]
@@ -278,7 +286,7 @@ async def put_schedule(tx: Tx, name: str, every: int, now: int) -> None:
 async def fire_due(tx: Tx, now: int) -> list[str]:
     """Enqueue the jobs whose time has come, each once however many times it was missed."""
     fired = []
-    for name, every, next_at in await tx.many(LIST_DUE, now=now):
+    for name, every, next_at in sorted(await tx.many(LIST_DUE, now=now)):
         if await tx.run(ADVANCE_SCHEDULE, schedule=name, seen=next_at, new_next=now + every):
             await add_job(tx, name, b"", key="schedule", run_at=now, now=now)
             fired.append(name)

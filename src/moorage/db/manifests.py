@@ -5,9 +5,8 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-from moorage.db.engine import Query, Row, Tx
+from moorage.db.engine import EMPTY, Query, Raced, Row, Tx, insert
 from moorage.db.repositories import LIVE, repository_of
 from moorage.db.schema import (
     manifest,
@@ -21,7 +20,7 @@ from moorage.oci.digest import Digest
 from moorage.oci.names import Reference, RepositoryName
 
 # The rules of the partial indexes, word for word: without them SQLite does not use these.
-_HAS_SUBJECT = sa.text("manifest.subject != x''")
+_HAS_SUBJECT = manifest.c.subject != EMPTY
 
 
 class Child(msgspec.Struct, frozen=True):
@@ -41,7 +40,7 @@ def _for_pull(title: str, by: sa.Table, *, raw: bool) -> Query:
         by.c.digest,
         manifest.c.media_type,
     ]
-    columns += [manifest.c.size, manifest.c.raw if raw else sa.literal_column("x''")]
+    columns += [manifest.c.size, manifest.c.raw if raw else EMPTY]
     facts = (
         repository.c.id,
         repository.c.namespace_id,
@@ -80,16 +79,22 @@ _by_digest = (
     .where(manifest_digest.c.repository_id == sa.bindparam("repository_id"))
     .where(manifest_digest.c.digest == sa.bindparam("digest"))
 )
-FIND_LIVE = Query("find_live_manifest", _by_digest.where(manifest.c.trash_until == LIVE))
-FIND_ANY = Query(
-    "find_manifest_by_identity",
+_live = _by_digest.where(manifest.c.trash_until == LIVE)
+FIND_LIVE = Query("find_live_manifest", _live)
+# For a transaction that names the manifest: it stays until its end. Reads lock nothing.
+HOLD_LIVE = Query("hold_live_manifest", _live.with_for_update(read=True, of=manifest))
+# For one that deletes it: whoever names it is done, or sees it gone.
+TAKE_LIVE = Query("take_live_manifest", _live.with_for_update(of=manifest))
+TAKE_ANY = Query(
+    "take_manifest_by_identity",
     sa.select(manifest.c.id, manifest.c.media_type, manifest.c.trash_until)
     .where(manifest.c.repository_id == sa.bindparam("repository_id"))
-    .where(manifest.c.identity == sa.bindparam("identity")),
+    .where(manifest.c.identity == sa.bindparam("identity"))
+    .with_for_update(),
 )
 ADD_MANIFEST = Query(
     "add_manifest",
-    sqlite.insert(manifest)
+    insert(manifest)
     .values(
         repository_id=sa.bindparam("repository_id"),
         identity=sa.bindparam("identity"),
@@ -113,7 +118,7 @@ REVIVE = Query(
 )
 ADD_DIGEST = Query(
     "add_manifest_digest",
-    sqlite.insert(manifest_digest)
+    insert(manifest_digest)
     .values(
         repository_id=sa.bindparam("repository_id"),
         digest=sa.bindparam("digest"),
@@ -214,15 +219,30 @@ async def find_for_pull(
     )
 
 
-async def find_live(tx: Tx, repository_id: int, digest: Digest) -> tuple[int, int, Digest] | None:
-    """Return the id, size and identity of the repository's live manifest of that digest."""
+async def find_live(tx: Tx, repository_id: int, digest: Digest) -> Digest | None:
+    """Return the identity of the repository's live manifest of that digest."""
     row = await tx.one(FIND_LIVE, repository_id=repository_id, digest=digest.key)
+    return Digest.from_key(row[2]) if row else None
+
+
+async def hold_live(tx: Tx, repository_id: int, digest: Digest) -> tuple[int, int, Digest] | None:
+    """Return the id, size and identity of the repository's live manifest of that digest.
+
+    It stays until the transaction ends.
+    """
+    row = await tx.one(HOLD_LIVE, repository_id=repository_id, digest=digest.key)
     return (row[0], row[1], Digest.from_key(row[2])) if row else None
 
 
-async def find_any(tx: Tx, repository_id: int, identity: Digest) -> tuple[int, str, int] | None:
-    """Return the id, media type and end of trash of a manifest, live or not."""
-    row = await tx.one(FIND_ANY, repository_id=repository_id, identity=identity.key)
+async def take_live(tx: Tx, repository_id: int, digest: Digest) -> int | None:
+    """Return the id of the repository's live manifest of that digest, which nobody names now."""
+    row = await tx.one(TAKE_LIVE, repository_id=repository_id, digest=digest.key)
+    return row[0] if row else None
+
+
+async def take_any(tx: Tx, repository_id: int, identity: Digest) -> tuple[int, str, int] | None:
+    """Return the id, media type and end of trash of a manifest, live or not, for this one push."""
+    row = await tx.one(TAKE_ANY, repository_id=repository_id, identity=identity.key)
     return (row[0], row[1], row[2]) if row else None
 
 
@@ -238,7 +258,11 @@ async def add_manifest(  # noqa: PLR0913 - one row
     raw: bytes,
     now: int,
 ) -> int:
-    """Add the manifest, which is not there yet, and return its id."""
+    """Add the manifest, which is not there yet, and return its id.
+
+    Raises:
+        Raced: another transaction has just added it.
+    """
     row = await tx.one(
         ADD_MANIFEST,
         repository_id=repository_id,
@@ -251,7 +275,8 @@ async def add_manifest(  # noqa: PLR0913 - one row
         now=now,
         raw=raw,
     )
-    assert row is not None  # noqa: S101 - the caller looked, in this transaction
+    if row is None:
+        raise Raced
     number: int = row[0]
     return number
 
@@ -283,7 +308,10 @@ async def revive(tx: Tx, manifest_id: int) -> None:
 async def add_digest(
     tx: Tx, repository_id: int, manifest_id: int, digest: Digest, identity: Digest
 ) -> None:
-    """Let the manifest be asked by the digest: what named it before it was there now finds it."""
+    """Let the manifest be asked by the digest: what named it before it was there now finds it.
+
+    The caller has locked the digest's content (`locks.py`).
+    """
     await tx.run(
         ADD_DIGEST,
         repository_id=repository_id,
@@ -301,7 +329,10 @@ async def add_digest(
 
 
 async def resolve(tx: Tx, repository_id: int, digest: Digest, kind: str, child_id: int) -> None:
-    """Tell the manifests that named absent content by this digest that it has arrived."""
+    """Tell the manifests that named absent content by this digest that it has arrived.
+
+    The caller has locked the digest's content (`locks.py`).
+    """
     await tx.run(
         RESOLVE,
         repository_key=repository_id,

@@ -2,18 +2,19 @@
 
 Alembic renders the steps to SQL in its offline mode, and the raw driver runs them: no second
 SQLite library ever opens the file. Alembic is imported only when there is something to do; it
-costs a third of a second.
+costs a third of a second. What is PostgreSQL's own is in `server.py`.
 """
 
 import io
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
+import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-from moorage.db.engine import Query
+from moorage.db.engine import Query, insert
 from moorage.db.gate import WriteGate
 from moorage.db.schema import SCHEMA_COMPATIBLE, SCHEMA_VERSION, setting
 from moorage.db.sqlite import connect
@@ -30,10 +31,75 @@ READ_SETTING = Query(
 
 ADD_SETTING = Query(
     "add_setting",
-    sqlite.insert(setting)
+    insert(setting)
     .values(key=sa.bindparam("key"), value=sa.bindparam("value"))
     .on_conflict_do_nothing(),
 )
+
+# Reads one row of `setting`; None when it is not there.
+ReadSetting = Callable[[str], str | None]
+
+
+class SchemaState(msgspec.Struct, frozen=True):
+    """What schema a database has and what this release makes of it.
+
+    `found` is 0 for a database without tables, `compatible` the oldest release's schema that can
+    still read it, `steps` what a migration would run, in order.
+    """
+
+    found: int
+    compatible: int
+    wanted: int
+    usable: bool
+    steps: tuple[str, ...]
+
+
+def check_schema(read: ReadSetting | None) -> SchemaState:
+    """Return the state of a database by its settings; None stands for one without tables."""
+    found, compatible = (
+        int((read(key) if read is not None else None) or 0) for key in (_VERSION, _COMPATIBLE)
+    )
+    steps = sorted(path.stem for path in (_SCRIPTS / "versions").glob("[0-9]*.py"))
+    return SchemaState(
+        found,
+        compatible,
+        SCHEMA_VERSION,
+        compatible <= SCHEMA_VERSION,
+        tuple(step for step in steps if int(step.partition("_")[0]) > found),
+    )
+
+
+def refuse_unusable(state: SchemaState) -> None:
+    """Do nothing for a database that this release can use.
+
+    Raises:
+        Refused: a newer release changed the schema so that this one can't read it.
+    """
+    if not state.usable:
+        raise Refused(
+            f"The database has schema {state.found}, this release knows {state.wanted}.",
+            why=f"Releases before schema {state.compatible} can no longer read it.",
+            do="Start the newer release again, or restore a backup made before its upgrade.",
+        )
+
+
+def check_schema_sqlite(directory: Path) -> SchemaState:
+    """Return the schema of `moorage.db` in the directory, which is not changed, nor made.
+
+    Raises:
+        Refused: the file is no database.
+    """
+    path = directory / "moorage.db"
+    if not path.exists():
+        return check_schema(None)
+    try:
+        connection = connect(path, readonly=True)
+        try:
+            return _state(connection)
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        raise _unusable_file(directory, error) from error
 
 
 def migrate_sqlite(directory: Path) -> int:
@@ -46,11 +112,15 @@ def migrate_sqlite(directory: Path) -> int:
     try:
         return _migrate(directory)
     except apsw.Error as error:
-        raise Refused(
-            f"The database in {directory} can't be used.",
-            why=str(error),
-            do="Give --data another directory, or restore moorage.db from a backup.",
-        ) from error
+        raise _unusable_file(directory, error) from error
+
+
+def _unusable_file(directory: Path, error: apsw.Error) -> Refused:
+    return Refused(
+        f"The database in {directory} can't be used.",
+        why=str(error),
+        do="Give --data another directory, or restore moorage.db from a backup.",
+    )
 
 
 def _migrate(directory: Path) -> int:
@@ -61,29 +131,43 @@ def _migrate(directory: Path) -> int:
     connection = connect(path)
     gate = WriteGate(directory)
     try:
-        version = _version(connection)
-        if version < SCHEMA_VERSION:
+        state = _state(connection)
+        refuse_unusable(state)
+        if state.found < SCHEMA_VERSION:
             connection.execute("PRAGMA journal_mode=WAL").fetchall()
-            script = render("sqlite", version)
+            script = render("sqlite", state.found)
             gate.acquire()
-            connection.execute(f"BEGIN IMMEDIATE;\n{script}\n{_stamp()}COMMIT;").fetchall()
-        return version
+            connection.execute(f"BEGIN IMMEDIATE;\n{script}\n{stamp()}COMMIT;").fetchall()
+        return state.found
     finally:
         gate.close()
         connection.close()
+
+
+def _state(connection: apsw.Connection) -> SchemaState:
+    def read(key: str) -> str | None:
+        rows = connection.execute(READ_SETTING.text("sqlite"), {"key": key}).fetchall()
+        return str(rows[0][0]) if rows else None
+
+    return check_schema(read if connection.table_exists(None, "setting") else None)
 
 
 def secret(directory: Path, name: str) -> bytes:
     """Return the registry's own secret of that name, 32 random bytes made on first use."""
     connection = connect(directory / "moorage.db")
     try:
-        key = f"secret.{name}"
-        row = {"key": key, "value": secrets.token_hex(32)}
+        row = new_secret(name)
         connection.execute(ADD_SETTING.text("sqlite"), row).fetchall()
-        rows = connection.execute(READ_SETTING.text("sqlite"), {"key": key}).fetchall()
+        key = {"key": row["key"]}
+        rows = connection.execute(READ_SETTING.text("sqlite"), key).fetchall()
         return bytes.fromhex(str(rows[0][0]))
     finally:
         connection.close()
+
+
+def new_secret(name: str) -> dict[str, str]:
+    """Return the row of `setting` for a secret of that name, should it have none yet."""
+    return {"key": f"secret.{name}", "value": secrets.token_hex(32)}
 
 
 def render(dialect: str, start: int) -> str:
@@ -104,26 +188,12 @@ def render(dialect: str, start: int) -> str:
     return buffer.getvalue()
 
 
-def _version(connection: apsw.Connection) -> int:
-    if not connection.table_exists(None, "setting"):
-        return 0
-    found = {}
-    for key in (_VERSION, _COMPATIBLE):
-        rows = connection.execute(READ_SETTING.text("sqlite"), {"key": key}).fetchall()
-        found[key] = int(str(rows[0][0])) if rows else 0
-    if found[_COMPATIBLE] > SCHEMA_VERSION:
-        raise Refused(
-            f"The database has schema {found[_VERSION]}, this release knows {SCHEMA_VERSION}.",
-            why=f"Releases before schema {found[_COMPATIBLE]} can no longer read it.",
-            do="Start the newer release again, or restore a backup made before its upgrade.",
-        )
-    return found[_VERSION]
-
-
-def _stamp() -> str:
+def stamp() -> str:
+    """Return the SQL that notes this program's schema, to be run with the steps."""
     rows = ((_VERSION, SCHEMA_VERSION), (_COMPATIBLE, SCHEMA_COMPATIBLE))
     # Our own constants, no user's text.
     return "".join(
-        f"INSERT OR REPLACE INTO setting (key, value) VALUES ('{key}', '{value}');\n"
+        f"INSERT INTO setting (key, value) VALUES ('{key}', '{value}')"
+        " ON CONFLICT (key) DO UPDATE SET value = excluded.value;\n"
         for key, value in rows
     )

@@ -1,9 +1,8 @@
 """Namespaces and repositories."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import Query, Raced, Tx, insert
 from moorage.db.schema import namespace, repository
 from moorage.model.artifacts import Repository
 from moorage.oci.names import RepositoryName
@@ -27,7 +26,7 @@ FIND_NAMESPACE = Query(
 )
 ADD_NAMESPACE = Query(
     "add_namespace",
-    sqlite.insert(namespace)
+    insert(namespace)
     .values(
         name=sa.bindparam("name"),
         kind=sa.bindparam("kind"),
@@ -37,7 +36,7 @@ ADD_NAMESPACE = Query(
 )
 ADD_REPOSITORY = Query(
     "add_repository",
-    sqlite.insert(repository)
+    insert(repository)
     .values(
         namespace_id=sa.bindparam("namespace_id"),
         name=sa.bindparam("name"),
@@ -83,7 +82,11 @@ async def find_repository(tx: Tx, name: RepositoryName) -> Repository | None:
 async def put_repository(
     tx: Tx, name: RepositoryName, visibility: str, now: int
 ) -> tuple[Repository, bool]:
-    """Return the repository of that name and whether this call made it, its namespace too."""
+    """Return the repository of that name and whether this call made it, its namespace too.
+
+    Raises:
+        Raced: another transaction has just made and removed it.
+    """
     found = await find_repository(tx, name)
     if found is not None:
         return found, False
@@ -94,7 +97,8 @@ async def put_repository(
         ADD_REPOSITORY, namespace_id=owner[0], name=name, visibility=visibility, now=now
     )
     found = await find_repository(tx, name)
-    assert found is not None  # noqa: S101
+    if found is None:
+        raise Raced
     return found, bool(made)
 
 

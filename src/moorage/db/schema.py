@@ -20,6 +20,8 @@ SCHEMA_COMPATIBLE = 2
 metadata = sa.MetaData()
 
 _integer = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+# Pages are in the order of bytes on both databases, whatever language the server speaks.
+_plain_text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def _id() -> sa.Column[int]:
@@ -27,11 +29,11 @@ def _id() -> sa.Column[int]:
 
 
 def _number(name: str, **options: Any) -> sa.Column[int]:
-    return sa.Column(name, _integer, nullable=False, **options)
+    return sa.Column(name, _integer, nullable=False, autoincrement=False, **options)
 
 
 def _text(name: str, **options: Any) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=False, **options)
+    return sa.Column(name, _plain_text, nullable=False, **options)
 
 
 def _bytes(name: str, **options: Any) -> sa.Column[bytes]:
@@ -40,7 +42,12 @@ def _bytes(name: str, **options: Any) -> sa.Column[bytes]:
 
 def _partial(name: str, rule: str, *columns: str) -> sa.Index:
     """Return an index of the rows that the rule holds for; statements repeat the rule."""
-    return sa.Index(name, *columns, sqlite_where=sa.text(rule), postgresql_where=sa.text(rule))
+    return sa.Index(
+        name,
+        *columns,
+        sqlite_where=sa.text(rule),
+        postgresql_where=sa.text(rule.replace("x''", "''::bytea")),
+    )
 
 
 # Ids of rows are never used again; tables without ids are kept in the order of their key.
@@ -285,7 +292,7 @@ event_outbox = sa.Table(
 event_feed = sa.Table(
     "event_feed",
     metadata,
-    _number("place", primary_key=True, autoincrement=False),
+    _number("place", primary_key=True),
     _text("kind"),
     _number("repository_id"),
     _bytes("payload"),

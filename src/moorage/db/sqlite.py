@@ -13,12 +13,21 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import apsw
 import msgspec
 
-from moorage.db.engine import Body, Conflict, First, Query, Row, StoreUnavailable, Tx
+from moorage.db.engine import (
+    Body,
+    Conflict,
+    First,
+    Query,
+    Row,
+    StoreUnavailable,
+    Tx,
+    WriteObserver,
+)
 from moorage.db.gate import WriteGate
 from moorage.errors import InsufficientStorage
 
@@ -28,14 +37,6 @@ BATCH_SIZE = 64
 BATCH_SECONDS = 0.005
 _READER_THREADS = 2
 _FIRST_THREADS = 8
-
-
-class WriteObserver(Protocol):
-    """What wants to know of each commit: the metrics."""
-
-    def committed(self, requests: int, seconds: float) -> None:
-        """Take note of one commit of that many requests, with the wait for the gate in it."""
-        ...
 
 
 class SqliteTx:
@@ -128,7 +129,7 @@ class SqliteDatabase:
         self._writer: threading.Thread | None = None
         self._closing = self._ended = False
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Open the event loop's reading connection and start the writer thread."""
         self._reader = SqliteTx(connect(self._path, readonly=True))
         # Opened here, so that what is wrong with them is wrong with the start.

@@ -4,9 +4,8 @@ import enum
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import Query, Raced, Tx, insert
 from moorage.db.schema import manifest_digest, tag, tag_change
 from moorage.model.artifacts import TagChange
 from moorage.oci.digest import Digest
@@ -87,7 +86,7 @@ _last_version = (
 )
 CREATE_TAG = Query(
     "create_tag",
-    sqlite.insert(tag)
+    insert(tag)
     .values(
         repository_id=sa.bindparam("repository_id"),
         name=sa.bindparam("name"),
@@ -122,7 +121,8 @@ LIST_TAGS_OF = Query(
 )
 ADD_CHANGE = Query(
     "add_tag_change",
-    sa.insert(tag_change).values(
+    insert(tag_change)
+    .values(
         repository_id=sa.bindparam("repository_id"),
         name=sa.bindparam("name"),
         version=sa.bindparam("version"),
@@ -133,7 +133,8 @@ ADD_CHANGE = Query(
         request_id=sa.bindparam("request_id"),
         cause=sa.bindparam("cause"),
         cause_id=sa.bindparam("cause_id"),
-    ),
+    )
+    .on_conflict_do_nothing(),
 )
 
 
@@ -152,28 +153,39 @@ async def put_tag(  # noqa: PLR0913 - a tag, where it goes, on what condition, b
 
     What is already as asked is unchanged, whatever the condition says, so that a client may send
     a conditional request again when it lost the answer.
+
+    Raises:
+        Raced: another transaction made, moved or deleted the tag between two statements.
     """
+    may_create = condition.present is not Present.REQUIRED and not condition.match
     place = {"repository_key": repository_id, "tag_name": name}
-    version = None
-    if condition.present is not Present.FORBIDDEN:
-        values = {"new_manifest": manifest_id, "new_digest": digest.key, "now": now}
-        version = await _on_condition(tx, MOVE_TAG, condition, {**place, **values})
-    if version is None and condition.present is not Present.REQUIRED and not condition.match:
-        row = await tx.one(
-            CREATE_TAG,
-            repository_id=repository_id,
-            name=name,
-            manifest_id=manifest_id,
-            digest=digest.key,
-            now=now,
-        )
-        version = row[0] if row else None
-    if version is not None:
-        await _add_change(tx, repository_id, name, version, digest.key, change=change, now=now)
-        return Outcome.CHANGED
-    found = await tx.one(FIND_TAG, repository_id=repository_id, name=name)
-    same = found is not None and (found[0], found[1]) == (manifest_id, digest.key)
-    return Outcome.UNCHANGED if same else Outcome.REFUSED
+    values = {"new_manifest": manifest_id, "new_digest": digest.key, "now": now}
+    found = None
+    for _ in range(2):  # again when another replica made the tag after it was to be moved
+        version = None
+        if condition.present is not Present.FORBIDDEN:
+            version = await _on_condition(tx, MOVE_TAG, condition, {**place, **values})
+        if version is None and may_create:
+            row = await tx.one(
+                CREATE_TAG,
+                repository_id=repository_id,
+                name=name,
+                manifest_id=manifest_id,
+                digest=digest.key,
+                now=now,
+            )
+            version = row[0] if row else None
+        if version is not None:
+            await _add_change(tx, repository_id, name, version, digest.key, change=change, now=now)
+            return Outcome.CHANGED
+        found = await tx.one(FIND_TAG, repository_id=repository_id, name=name)
+        if found is not None and (found[0], found[1]) == (manifest_id, digest.key):
+            return Outcome.UNCHANGED
+        if not may_create or (found is not None and condition.present is Present.FORBIDDEN):
+            return Outcome.REFUSED
+    if found is not None and condition.unless:
+        return Outcome.REFUSED
+    raise Raced
 
 
 async def delete_tag(
@@ -187,6 +199,9 @@ async def delete_tag(
     """Delete the tag if the condition holds, and write its history.
 
     A tag that is not there is unchanged, whatever the condition says.
+
+    Raises:
+        Raced: another transaction made the tag between two statements.
     """
     place = {"repository_key": repository_id, "tag_name": name}
     version = None
@@ -197,6 +212,8 @@ async def delete_tag(
         return Outcome.CHANGED
     if await tx.one(FIND_TAG, repository_id=repository_id, name=name) is None:
         return Outcome.UNCHANGED
+    if condition == Condition():
+        raise Raced  # it was made after it was to be deleted
     return Outcome.REFUSED
 
 
@@ -240,7 +257,7 @@ async def _add_change(  # noqa: PLR0913 - one row
     change: TagChange,
     now: int,
 ) -> None:
-    await tx.run(
+    added = await tx.run(
         ADD_CHANGE,
         repository_id=repository_id,
         name=name,
@@ -253,3 +270,5 @@ async def _add_change(  # noqa: PLR0913 - one row
         cause=change.cause,
         cause_id=change.cause_id,
     )
+    if not added:
+        raise Raced  # the tag was made and deleted since its last version was looked for

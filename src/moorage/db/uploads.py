@@ -1,9 +1,8 @@
 """Upload sessions. Every change names the offset and the epoch that its writer saw."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-from moorage.db.engine import Query, Row, Tx
+from moorage.db.engine import EMPTY, Query, Row, Tx, insert
 from moorage.db.schema import upload
 from moorage.model.artifacts import Upload
 from moorage.oci.digest import Digest
@@ -21,7 +20,7 @@ _COLUMNS = (
 
 ADD_UPLOAD = Query(
     "add_upload",
-    sqlite.insert(upload)
+    insert(upload)
     .values(
         id=sa.bindparam("upload_id"),
         repository_id=sa.bindparam("repository_id"),
@@ -65,7 +64,7 @@ END_UPLOAD = Query(
     .where(*_seen)
     .values(
         repository_id=sa.literal_column("0"),
-        state=sa.literal_column("x''"),
+        state=EMPTY,
         expires_at=sa.bindparam("new_expiry"),
     ),
 )

@@ -57,14 +57,13 @@ async def delete_manifest(s: Services, name: RepositoryName, digest: Digest, by:
 
     async def write(tx: Tx) -> None:
         repository = await _repository(tx, name)
-        found = await manifests.find_live(tx, repository.id, digest)
-        if found is None:
+        number = await manifests.take_live(tx, repository.id, digest)
+        if number is None:
             raise ManifestUnknown(f"{name} has no manifest {digest}", detail={"digest": digest})
-        number = found[0]
         if s.config.allow_sparse == "never":
             await _refuse_if_named(tx, repository, "manifest", number, digest)
         now = s.clock.now()
-        named = await tags.list_tags_of(tx, repository.id, number)
+        named = sorted(await tags.list_tags_of(tx, repository.id, number))
         for tag in named:
             await tags.delete_tag(tx, repository.id, tag, Condition(), by, now)
         await manifests.trash(tx, number, now + TRASH)
@@ -84,7 +83,7 @@ async def delete_blob(s: Services, name: RepositoryName, digest: Digest, by: Tag
 
     async def write(tx: Tx) -> None:
         repository = await repositories.find_repository(tx, name)
-        blob = await blobs.find_linked(tx, repository.id, digest) if repository else None
+        blob = await blobs.take_linked(tx, repository.id, digest) if repository else None
         if repository is None or blob is None:
             raise BlobUnknown(f"{name} has no blob {digest}", detail={"digest": digest})
         await _refuse_if_named(tx, repository, "blob", blob.id, digest)

@@ -87,8 +87,7 @@ async def list_referrers(
     start = before or _NEWEST
 
     async def read(tx: Tx) -> list[tuple[int, bytes]]:
-        known = await manifests.find_live(tx, repository.id, subject)
-        identity = known[2] if known else subject
+        identity = await manifests.find_live(tx, repository.id, subject) or subject
         found: list[tuple[int, bytes]] = []
         for artifact_type in artifact_types or ("",):
             found += await manifests.list_referrers(

@@ -1,7 +1,7 @@
 """Mounts: a blob of one repository becomes another's as well (distribution-spec, end-11)."""
 
 from moorage.auth.policy import decide
-from moorage.db import blobs, manifests, repositories
+from moorage.db import blobs, locks, manifests, repositories
 from moorage.db.engine import Tx
 from moorage.model.access import Action, Actor, RepositoryTarget
 from moorage.model.artifacts import Repository
@@ -35,8 +35,9 @@ async def mount(
     now = s.clock.now()
 
     async def write(tx: Tx) -> bool:
+        await blobs.take_blob(tx, digest)
         for holder in readable:
-            blob = await blobs.find_linked(tx, holder.id, digest)
+            blob = await blobs.hold_linked(tx, holder.id, digest)
             if blob is not None:
                 target, _ = await repositories.put_repository(tx, name, s.config.visibility, now)
                 known = await blobs.list_digests(tx, blob.id)
@@ -50,7 +51,8 @@ async def mount(
 async def link(
     tx: Tx, repository: Repository, blob_id: int, known: tuple[Digest, ...], size: int, now: int
 ) -> None:
-    """Make the blob the repository's, and tell the manifests that waited for it."""
+    """Make the blob, which the caller has taken, the repository's; tell who waited for it."""
+    await locks.lock_content(tx, repository.id, known)
     await blobs.link_blob(tx, repository, blob_id, size, now, now + LEASE)
     for digest in known:
         await manifests.resolve(tx, repository.id, digest, "blob", blob_id)

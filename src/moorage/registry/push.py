@@ -1,10 +1,10 @@
 """Accepts a manifest: everything it changes is one transaction (distribution-spec, end-7)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from moorage.db import blobs, manifests, repositories, tags
+from moorage.db import blobs, locks, manifests, repositories, tags
 from moorage.db.engine import Tx
 from moorage.db.manifests import Child
 from moorage.db.tags import Condition, Outcome
@@ -87,8 +87,13 @@ async def put_manifest(s: Services, push: Push, by: TagChange) -> None:
 async def _put(
     s: Services, tx: Tx, repository: Repository, push: Push, now: int
 ) -> tuple[int, bool]:
+    arriving = {push.identity, push.digest}
+    lacking = {
+        descriptor.digest for _, descriptor, may_lack in _named(s, push.manifest) if may_lack
+    }
+    await locks.lock_content(tx, repository.id, arriving | lacking)
     children = await _resolve(s, tx, repository, push.manifest)
-    known = await manifests.find_any(tx, repository.id, push.identity)
+    known = await manifests.take_any(tx, repository.id, push.identity)
     if known is not None:
         number, media_type, trash_until = known
         if media_type != push.manifest.media_type:
@@ -99,7 +104,7 @@ async def _put(
     else:
         number = await _add(tx, repository, push, children, now)
         added = True
-    for digest in {push.identity, push.digest}:
+    for digest in sorted(arriving):
         await manifests.add_digest(tx, repository.id, number, digest, push.identity)
     return number, added
 
@@ -111,7 +116,7 @@ async def _add(
     subject: Digest | None = None
     descriptor = b""
     if manifest.subject is not None:
-        found = await manifests.find_live(tx, repository.id, manifest.subject.digest)
+        found = await manifests.hold_live(tx, repository.id, manifest.subject.digest)
         subject = found[2] if found else manifest.subject.digest
         descriptor = listed(
             manifest.media_type,
@@ -135,32 +140,42 @@ async def _add(
     return number
 
 
-async def _resolve(s: Services, tx: Tx, repository: Repository, manifest: Manifest) -> list[Child]:
+def _named(s: Services, manifest: Manifest) -> Iterator[tuple[str, Descriptor, bool]]:
+    """Yield what the manifest names in its own order: role, descriptor, and if it may be absent."""
     layers_may_lack = s.config.allow_sparse == "always"
     index_may_lack = s.config.allow_sparse != "never"
-    children: list[Child] = []
-    missing: list[Digest] = []
-    wanted = [("config", manifest.config)] if manifest.config else []
-    wanted += [("layer", layer) for layer in manifest.layers]
-    for role, descriptor in wanted:
-        child = await _find_blob(tx, repository, role, descriptor)
-        if child.kind == "absent" and not layers_may_lack:
-            missing.append(child.digest)
-        children.append(child)
+    if manifest.config is not None:
+        yield "config", manifest.config, layers_may_lack
+    for descriptor in manifest.layers:
+        yield "layer", descriptor, layers_may_lack
     for descriptor in manifest.manifests:
-        child = await _find_manifest(tx, repository, "manifest", descriptor)
-        if child.kind == "absent" and not index_may_lack:
-            missing.append(child.digest)
-        children.append(child)
+        yield "manifest", descriptor, index_may_lack
     if manifest.subject is not None:
-        children.append(await _find_manifest(tx, repository, "subject", manifest.subject))
+        yield "subject", manifest.subject, True
+
+
+async def _resolve(s: Services, tx: Tx, repository: Repository, manifest: Manifest) -> list[Child]:
+    """Return what the manifest names, in its own order; none of it goes before the transaction."""
+    named = list(_named(s, manifest))
+    found: dict[int, Child] = {}
+    # Rows are locked in the order of their keys, so that no two pushes wait for each other.
+    for place in sorted(range(len(named)), key=lambda each: named[each][1].digest.key):
+        role, descriptor, _ = named[place]
+        look = _find_blob if role in ("config", "layer") else _find_manifest
+        found[place] = await look(tx, repository, role, descriptor)
+    children = [found[place] for place in range(len(named))]
+    missing = [
+        child.digest
+        for child, (_, _, may_lack) in zip(children, named, strict=True)
+        if child.kind == "absent" and not may_lack
+    ]
     if missing:
         raise ManifestBlobUnknown(tuple(dict.fromkeys(missing)))
     return children
 
 
 async def _find_blob(tx: Tx, repository: Repository, role: str, descriptor: Descriptor) -> Child:
-    blob = await blobs.find_linked(tx, repository.id, descriptor.digest)
+    blob = await blobs.hold_linked(tx, repository.id, descriptor.digest)
     if blob is not None:
         _check_size(descriptor, blob.size)
         return Child(role, descriptor.digest, "blob", blob.id)
@@ -172,7 +187,7 @@ async def _find_manifest(
     tx: Tx, repository: Repository, role: str, descriptor: Descriptor
 ) -> Child:
     """Look for a manifest, then for a blob: build caches list layers in an index."""
-    found = await manifests.find_live(tx, repository.id, descriptor.digest)
+    found = await manifests.hold_live(tx, repository.id, descriptor.digest)
     if found is None:
         return await _find_blob(tx, repository, role, descriptor)
     number, size, _ = found

@@ -10,13 +10,14 @@ revision = "0001"
 down_revision = None
 
 _integer = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def _setting() -> None:
     op.create_table(
         "setting",
-        sa.Column("key", sa.Text, nullable=False),
-        sa.Column("value", sa.Text, nullable=False),
+        sa.Column("key", _text, nullable=False),
+        sa.Column("value", _text, nullable=False),
         sa.PrimaryKeyConstraint("key"),
         sqlite_with_rowid=False,
     )
@@ -26,8 +27,8 @@ def _namespace() -> None:
     op.create_table(
         "namespace",
         sa.Column("id", _integer, nullable=False, autoincrement=True),
-        sa.Column("name", sa.Text, nullable=False),
-        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("name", _text, nullable=False),
+        sa.Column("kind", _text, nullable=False),
         sa.Column("created_at", _integer, nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name"),
@@ -40,9 +41,9 @@ def _repository() -> None:
         "repository",
         sa.Column("id", _integer, nullable=False, autoincrement=True),
         sa.Column("namespace_id", _integer, nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
-        sa.Column("kind", sa.Text, nullable=False),
-        sa.Column("visibility", sa.Text, nullable=False),
+        sa.Column("name", _text, nullable=False),
+        sa.Column("kind", _text, nullable=False),
+        sa.Column("visibility", _text, nullable=False),
         sa.Column("generation", _integer, nullable=False),
         sa.Column("created_at", _integer, nullable=False),
         sa.Column("trash_until", _integer, nullable=False),
@@ -56,7 +57,7 @@ def _repository() -> None:
 def _repository_alias() -> None:
     op.create_table(
         "repository_alias",
-        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("name", _text, nullable=False),
         sa.Column("repository_id", _integer, nullable=False),
         sa.PrimaryKeyConstraint("name"),
         sqlite_with_rowid=False,
@@ -71,8 +72,8 @@ def _blob() -> None:
         "blob",
         sa.Column("id", _integer, nullable=False, autoincrement=True),
         sa.Column("size", _integer, nullable=False),
-        sa.Column("location", sa.Text, nullable=False),
-        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("location", _text, nullable=False),
+        sa.Column("state", _text, nullable=False),
         sa.Column("created_at", _integer, nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("location"),
@@ -114,8 +115,8 @@ def _manifest() -> None:
         sa.Column("id", _integer, nullable=False, autoincrement=True),
         sa.Column("repository_id", _integer, nullable=False),
         sa.Column("identity", sa.LargeBinary, nullable=False),
-        sa.Column("media_type", sa.Text, nullable=False),
-        sa.Column("artifact_type", sa.Text, nullable=False),
+        sa.Column("media_type", _text, nullable=False),
+        sa.Column("artifact_type", _text, nullable=False),
         sa.Column("subject", sa.LargeBinary, nullable=False),
         sa.Column("listed", sa.LargeBinary, nullable=False),
         sa.Column("size", _integer, nullable=False),
@@ -132,7 +133,7 @@ def _manifest() -> None:
         ["repository_id", "subject", "trash_until", "id"],
         unique=False,
         sqlite_where=sa.text("subject != x''"),
-        postgresql_where=sa.text("subject != x''"),
+        postgresql_where=sa.text("subject != ''::bytea"),
     )
     op.create_index(
         "manifest_by_subject_and_type",
@@ -140,7 +141,7 @@ def _manifest() -> None:
         ["repository_id", "subject", "artifact_type", "trash_until", "id"],
         unique=False,
         sqlite_where=sa.text("subject != x''"),
-        postgresql_where=sa.text("subject != x''"),
+        postgresql_where=sa.text("subject != ''::bytea"),
     )
 
 
@@ -162,9 +163,9 @@ def _manifest_reference() -> None:
         sa.Column("manifest_id", _integer, nullable=False),
         sa.Column("position", _integer, nullable=False),
         sa.Column("repository_id", _integer, nullable=False),
-        sa.Column("role", sa.Text, nullable=False),
+        sa.Column("role", _text, nullable=False),
         sa.Column("child_digest", sa.LargeBinary, nullable=False),
-        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("kind", _text, nullable=False),
         sa.Column("child_id", _integer, nullable=False),
         sa.PrimaryKeyConstraint("manifest_id", "position"),
         sqlite_with_rowid=False,
@@ -189,7 +190,7 @@ def _tag() -> None:
     op.create_table(
         "tag",
         sa.Column("repository_id", _integer, nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("name", _text, nullable=False),
         sa.Column("manifest_id", _integer, nullable=False),
         sa.Column("digest", sa.LargeBinary, nullable=False),
         sa.Column("version", _integer, nullable=False),
@@ -204,15 +205,15 @@ def _tag_change() -> None:
     op.create_table(
         "tag_change",
         sa.Column("repository_id", _integer, nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("name", _text, nullable=False),
         sa.Column("version", _integer, nullable=False),
         sa.Column("digest", sa.LargeBinary, nullable=False),
         sa.Column("at", _integer, nullable=False),
-        sa.Column("actor", sa.Text, nullable=False),
-        sa.Column("credential", sa.Text, nullable=False),
-        sa.Column("request_id", sa.Text, nullable=False),
-        sa.Column("cause", sa.Text, nullable=False),
-        sa.Column("cause_id", sa.Text, nullable=False),
+        sa.Column("actor", _text, nullable=False),
+        sa.Column("credential", _text, nullable=False),
+        sa.Column("request_id", _text, nullable=False),
+        sa.Column("cause", _text, nullable=False),
+        sa.Column("cause_id", _text, nullable=False),
         sa.PrimaryKeyConstraint("repository_id", "name", "version"),
         sqlite_with_rowid=False,
     )
@@ -221,10 +222,10 @@ def _tag_change() -> None:
 def _upload() -> None:
     op.create_table(
         "upload",
-        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("id", _text, nullable=False),
         sa.Column("repository_id", _integer, nullable=False),
-        sa.Column("owner", sa.Text, nullable=False),
-        sa.Column("algorithm", sa.Text, nullable=False),
+        sa.Column("owner", _text, nullable=False),
+        sa.Column("algorithm", _text, nullable=False),
         sa.Column("state", sa.LargeBinary, nullable=False),
         sa.Column("offset", _integer, nullable=False),
         sa.Column("prefix", sa.LargeBinary, nullable=False),

@@ -10,12 +10,13 @@ revision = "0002"
 down_revision = "0001"
 
 _integer = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def _store_epoch() -> None:
     op.create_table(
         "store_epoch",
-        sa.Column("epoch", _integer, nullable=False),
+        sa.Column("epoch", _integer, nullable=False, autoincrement=False),
         sa.Column("at", _integer, nullable=False),
         sa.PrimaryKeyConstraint("epoch"),
     )
@@ -24,9 +25,9 @@ def _store_epoch() -> None:
 def _delete_queue() -> None:
     op.create_table(
         "delete_queue",
-        sa.Column("location", sa.Text, nullable=False),
+        sa.Column("location", _text, nullable=False),
         sa.Column("not_before", _integer, nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("reason", _text, nullable=False),
         sa.PrimaryKeyConstraint("location"),
         sqlite_with_rowid=False,
     )
@@ -36,12 +37,12 @@ def _delete_queue() -> None:
 def _review_queue() -> None:
     op.create_table(
         "review_queue",
-        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("kind", _text, nullable=False),
         sa.Column("repository_id", _integer, nullable=False),
         sa.Column("subject_id", _integer, nullable=False),
         sa.Column("review_after", _integer, nullable=False),
         sa.Column("tries", _integer, nullable=False),
-        sa.Column("event", sa.Text, nullable=False),
+        sa.Column("event", _text, nullable=False),
         sa.PrimaryKeyConstraint("kind", "repository_id", "subject_id"),
         sqlite_with_rowid=False,
     )
@@ -53,8 +54,8 @@ def _hold() -> None:
         "hold",
         sa.Column("repository_id", _integer, nullable=False),
         sa.Column("digest", sa.LargeBinary, nullable=False),
-        sa.Column("source", sa.Text, nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("source", _text, nullable=False),
+        sa.Column("reason", _text, nullable=False),
         sa.Column("until", _integer, nullable=False),
         sa.PrimaryKeyConstraint("repository_id", "digest", "source"),
         sqlite_with_rowid=False,
@@ -66,7 +67,7 @@ def _event_outbox() -> None:
     op.create_table(
         "event_outbox",
         sa.Column("id", _integer, nullable=False, autoincrement=True),
-        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("kind", _text, nullable=False),
         sa.Column("repository_id", _integer, nullable=False),
         sa.Column("payload", sa.LargeBinary, nullable=False),
         sa.Column("at", _integer, nullable=False),
@@ -79,7 +80,7 @@ def _event_feed() -> None:
     op.create_table(
         "event_feed",
         sa.Column("place", _integer, nullable=False, autoincrement=False),
-        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("kind", _text, nullable=False),
         sa.Column("repository_id", _integer, nullable=False),
         sa.Column("payload", sa.LargeBinary, nullable=False),
         sa.Column("at", _integer, nullable=False),
@@ -93,10 +94,10 @@ def _audit() -> None:
         "audit",
         sa.Column("id", _integer, nullable=False, autoincrement=True),
         sa.Column("at", _integer, nullable=False),
-        sa.Column("actor", sa.Text, nullable=False),
-        sa.Column("credential", sa.Text, nullable=False),
-        sa.Column("request_id", sa.Text, nullable=False),
-        sa.Column("action", sa.Text, nullable=False),
+        sa.Column("actor", _text, nullable=False),
+        sa.Column("credential", _text, nullable=False),
+        sa.Column("request_id", _text, nullable=False),
+        sa.Column("action", _text, nullable=False),
         sa.Column("repository_id", _integer, nullable=False),
         sa.Column("detail", sa.LargeBinary, nullable=False),
         sa.Column("seal", sa.LargeBinary, nullable=False),
@@ -108,7 +109,7 @@ def _audit() -> None:
 def _usage() -> None:
     op.create_table(
         "usage",
-        sa.Column("namespace_id", _integer, nullable=False),
+        sa.Column("namespace_id", _integer, nullable=False, autoincrement=False),
         sa.Column("bytes", _integer, nullable=False),
         sa.PrimaryKeyConstraint("namespace_id"),
         sqlite_with_rowid=False,
@@ -134,7 +135,7 @@ def _pull_delta() -> None:
         sa.Column("id", _integer, nullable=False, autoincrement=True),
         sa.Column("repository_id", _integer, nullable=False),
         sa.Column("manifest_id", _integer, nullable=False),
-        sa.Column("tag", sa.Text, nullable=False),
+        sa.Column("tag", _text, nullable=False),
         sa.Column("pulls", _integer, nullable=False),
         sa.Column("last_at", _integer, nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -147,7 +148,7 @@ def _pull_stat() -> None:
         "pull_stat",
         sa.Column("repository_id", _integer, nullable=False),
         sa.Column("manifest_id", _integer, nullable=False),
-        sa.Column("tag", sa.Text, nullable=False),
+        sa.Column("tag", _text, nullable=False),
         sa.Column("pulls", _integer, nullable=False),
         sa.Column("last_at", _integer, nullable=False),
         sa.PrimaryKeyConstraint("repository_id", "manifest_id", "tag"),
@@ -159,18 +160,18 @@ def _job() -> None:
     op.create_table(
         "job",
         sa.Column("id", _integer, nullable=False, autoincrement=True),
-        sa.Column("name", sa.Text, nullable=False),
-        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("name", _text, nullable=False),
+        sa.Column("key", _text, nullable=False),
         sa.Column("payload", sa.LargeBinary, nullable=False),
-        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("state", _text, nullable=False),
         sa.Column("priority", _integer, nullable=False),
         sa.Column("run_at", _integer, nullable=False),
         sa.Column("attempts", _integer, nullable=False),
         sa.Column("max_attempts", _integer, nullable=False),
-        sa.Column("worker", sa.Text, nullable=False),
+        sa.Column("worker", _text, nullable=False),
         sa.Column("lease_until", _integer, nullable=False),
         sa.Column("epoch", _integer, nullable=False),
-        sa.Column("error", sa.Text, nullable=False),
+        sa.Column("error", _text, nullable=False),
         sa.Column("created_at", _integer, nullable=False),
         sa.Column("finished_at", _integer, nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -186,7 +187,7 @@ def _job() -> None:
 def _job_schedule() -> None:
     op.create_table(
         "job_schedule",
-        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("name", _text, nullable=False),
         sa.Column("every", _integer, nullable=False),
         sa.Column("next_at", _integer, nullable=False),
         sa.PrimaryKeyConstraint("name"),

@@ -1,0 +1,46 @@
+"""Locks on what has no row yet, for the database on which transactions run side by side.
+
+Held to the end of the transaction. Rows are locked by the statements that find them. Every
+transaction locks in this order, so that none waits in a circle: blob, the names here, a
+repository's link to the blob, manifest, tag; several of a kind in the order of their keys.
+"""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+import sqlalchemy as sa
+
+from moorage.db.engine import Query, Tx
+from moorage.oci.digest import Digest
+
+LOCK_NAME = Query(
+    "lock_name",
+    sa.select(sa.func.pg_advisory_xact_lock(sa.bindparam("number", type_=sa.BigInteger))),
+    only="postgresql",
+)
+
+
+async def lock_content(tx: Tx, repository_id: int, digests: Iterable[Digest]) -> None:
+    """Keep content of these digests from coming to the repository, or from being looked for.
+
+    Between looking for a child that is absent and noting so, the child must not arrive: whoever
+    brings it would not see the note, and the note would stay for ever.
+    """
+    numbers = {_number(b"content", repository_id, digest.key) for digest in digests}
+    await tx.run_many(LOCK_NAME, [{"number": number} for number in sorted(numbers)])
+
+
+async def lock_job(tx: Tx, name: str, key: str) -> None:
+    """Let nobody else enqueue a job of that name and key."""
+    await tx.one(LOCK_NAME, number=_number(b"job", 0, f"{name} {key}".encode()))
+
+
+async def lock_feed(tx: Tx) -> None:
+    """Let nobody else number events."""
+    await tx.one(LOCK_NAME, number=_number(b"feed", 0, b""))
+
+
+def _number(kind: bytes, place: int, name: bytes) -> int:
+    # Two names that come to one number only wait for each other without need.
+    text = kind + place.to_bytes(8, "big") + name
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big", signed=True)
