@@ -11,11 +11,12 @@ from moorage.blobs.filesystem import FilesystemBlobs
 from moorage.clock import Clock, SystemClock
 from moorage.config import Config
 from moorage.db.engine import Database, WriteObserver
-from moorage.db.migrate import migrate_sqlite, secret
+from moorage.db.migrate import SchemaState, check_schema_sqlite, migrate_sqlite, secret
 from moorage.db.sqlite import SqliteDatabase
 from moorage.errors import Refused
 from moorage.events.outbox import Outbox
 from moorage.registry.hashing import Hashes
+from moorage.registry.move import COPYING, STATE
 from moorage.registry.services import Services
 from moorage.registry.sessions import SessionIds
 from moorage.telemetry import Telemetry
@@ -27,13 +28,14 @@ from moorage.web.server import Front, Handler
 _SHORTEST_PASSWORD = 12
 
 
-def prepare(config: Config) -> bytes:
+def prepare(config: Config, *, moving: bool = False) -> bytes:
     """Make the data directory, bring the schema up to date, and return the registry's secret.
 
-    To be done before any process is forked.
+    To be done before any process is forked; `moving` says that the caller is about to fill the
+    database from another one.
 
     Raises:
-        Refused: the directory or the database can't be used.
+        Refused: the directory or the database can't be used, or a move to it has not ended.
     """
     FilesystemBlobs.prepare(config.directory)
     if config.is_embedded:
@@ -44,7 +46,27 @@ def prepare(config: Config) -> bytes:
 
     server.check_postgres(config.database)
     server.migrate_postgres(config.database)
+    if not moving and server.setting_postgres(config.database, STATE) == COPYING:
+        raise Refused(
+            "The database is the target of a move that has not ended.",
+            why="It lacks some of what the registry has that is being moved.",
+            do="Run `moorage move` again until it says that everything is there.",
+        )
     return server.secret_postgres(config.database, "upload")
+
+
+def schema_state(config: Config) -> SchemaState:
+    """Return what schema the settings' database has, and what this release would make of it.
+
+    Raises:
+        Refused: the database can't be read.
+    """
+    if config.is_embedded:
+        return check_schema_sqlite(config.directory)
+    require_postgres()
+    from moorage.db import server  # noqa: PLC0415 - its driver is an extra
+
+    return server.check_schema_postgres(config.database)
 
 
 def database(config: Config, observer: WriteObserver | None = None) -> tuple[Database, Clock]:

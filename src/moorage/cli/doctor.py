@@ -15,6 +15,8 @@ import aiohttp
 import click
 import msgspec
 
+from moorage.cli.doctor_stores import examine_database, examine_storage
+from moorage.cli.finding import Finding
 from moorage.clock import new_id
 from moorage.config import Config
 from moorage.errors import Refused
@@ -30,28 +32,14 @@ _PROBE = "moorage-doctor/probe"
 _NAMES = {"ok": "OK  ", "warn": "WARN", "fail": "FAIL"}
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """What one check found, why it matters, and what to do."""
-
-    check: str
-    state: Literal["ok", "warn", "fail"]
-    found: str
-    do: str = ""
-
-
 def examine(config: Config, *, as_json: bool) -> None:
     """Run every check and print the findings.
 
     Raises:
         Refused: with exit code 7, when a check failed.
     """
-    findings = [
-        _directory(config),
-        _fsync(config),
-        _space(config),
-        _files(),
-        *asyncio.run(_reach(config)),
-    ]
+    local = [_directory(config), _fsync(config), _space(config)] if config.uses_directory else []
+    findings = [*local, _files(), *asyncio.run(_elsewhere(config))]
     if as_json:
         click.echo(msgspec.json.encode(findings).decode())
     else:
@@ -131,6 +119,12 @@ def _files() -> Finding:
             "open files", "warn", f"{most} at most", "raise the limit (LimitNOFILE=65536)"
         )
     return Finding("open files", "ok", f"{most} at most")
+
+
+async def _elsewhere(config: Config) -> list[Finding]:
+    found = await examine_database(config) if config.database else []
+    found += await examine_storage(config) if config.storage else []
+    return [*found, *await _reach(config)]
 
 
 async def _reach(config: Config) -> list[Finding]:

@@ -145,6 +145,26 @@ def doctor(file: Path | None, *, as_json: bool, **flags: Any) -> None:
     examine(_load(file, **flags).config, as_json=as_json)
 
 
+@commands.command()
+@click.option("--check", is_flag=True, help="Only say what is to be done; exit 8 if anything is.")
+@_settings
+def migrate(file: Path | None, *, check: bool, **flags: Any) -> None:
+    """Bring the database to this release's schema."""
+    from moorage.cli.migrate import migrate as run
+
+    run(_load(file, **flags).config, check=check)
+
+
+@commands.command()
+@click.option("--abort", is_flag=True, help="Let the old registry take pushes again.")
+@_settings
+def move(file: Path | None, *, abort: bool, **flags: Any) -> None:
+    """Move the registry in --data to --database and --storage, beside the running server."""
+    from moorage.cli.move import move as run
+
+    run(_load(file, **flags).config, abort=abort)
+
+
 @commands.group()
 def job() -> None:
     """Look at the work that no request waits for."""

@@ -9,10 +9,9 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 from moorage.db import schema
-from moorage.db.engine import Database, Query, Row, Tx
+from moorage.db.engine import Database, Query, Row, Tx, insert
 from moorage.db.schema import blob, blob_digest
 from moorage.oci.digest import Digest
 
@@ -21,7 +20,7 @@ _LONG_PAGE = 50  # manifests carry up to 4 MiB each
 _BEFORE_ALL: dict[type, Any] = {int: -(2**62), str: "", bytes: b""}
 # Blobs are copied with their bytes. What is queued, leased or under way belongs to the place that
 # it was begun in and ends there.
-_LEFT = {"blob", "upload", "job", "job_schedule", "delete_queue"}
+_LEFT = {"blob", "upload", "job", "job_schedule", "delete_queue", "replica"}
 # Of the settings, the schema's own marks and those of the move stay where they are.
 _OWN_SETTINGS = ("schema.", "move.")
 
@@ -58,7 +57,7 @@ LIST_BLOBS = Query(
 FIND_STATE = Query(
     "find_blob_state", sa.select(blob.c.state).where(blob.c.id == sa.bindparam("blob_id"))
 )
-_put = sqlite.insert(blob).values(
+_put = insert(blob).values(
     id=sa.bindparam("id"),
     size=sa.bindparam("size"),
     location=sa.bindparam("location"),
@@ -74,12 +73,26 @@ PUT_BLOB = Query(
 )
 PUT_IDENTITY = Query(
     "put_blob_identity",
-    sqlite.insert(blob_digest)
+    insert(blob_digest)
     .values(digest=sa.bindparam("digest"), blob_id=sa.bindparam("blob_id"))
     .on_conflict_do_nothing(),
 )
 DROP_BLOB = Query("drop_blob", sa.delete(blob).where(blob.c.id == sa.bindparam("blob_id")))
 LAST_BLOB = Query("last_blob", sa.select(sa.func.max(blob.c.id)))
+
+
+# Rows that came with their ids have not moved the counter that gives out new ones; on SQLite the
+# highest id does that by itself.
+def _go_on(table: str) -> Query:
+    highest = sa.select(sa.func.max(schema.metadata.tables[table].c.id)).scalar_subquery()
+    counter = sa.func.pg_get_serial_sequence(
+        sa.literal_column(f"'{table}'"), sa.literal_column("'id'")
+    )
+    return Query(
+        f"go_on_{table}",
+        sa.select(sa.func.setval(counter, sa.func.coalesce(highest, sa.literal_column("1")))),
+        only="postgresql",
+    )
 
 
 class TableCopy(msgspec.Struct, frozen=True):
@@ -93,7 +106,7 @@ class TableCopy(msgspec.Struct, frozen=True):
     read: Query
     write: Query
     clear: Query
-    has_numbers: bool
+    go_on: Query | None
 
     def after(self, row: Row) -> dict[str, Any]:
         """Return the parameters of the page behind the row."""
@@ -139,6 +152,24 @@ async def add(db: Database, copy: TableCopy, rows: list[Row]) -> None:
 
     async def write(tx: Tx) -> None:
         await tx.run_many(copy.write, values)
+
+    await db.write(write)
+
+
+async def go_on(db: Database, copy: TableCopy) -> None:
+    """Have new rows of the table numbered behind those that were copied."""
+    if copy.go_on is not None:
+        await _number_on(db, copy.go_on)
+
+
+async def go_on_with_blobs(db: Database) -> None:
+    """Have new blobs numbered behind those that were copied."""
+    await _number_on(db, _go_on(blob.name))
+
+
+async def _number_on(db: Database, query: Query) -> None:
+    async def write(tx: Tx) -> None:
+        await tx.one(query)
 
     await db.write(write)
 
@@ -208,7 +239,7 @@ def _copy_of(table: sa.Table) -> TableCopy:
         *(sa.bindparam(f"after_{column.name}", type_=column.type) for column in keys)
     )
     read = sa.select(*table.columns).where(beyond).order_by(*keys).limit(sa.bindparam("page_limit"))
-    write = sa.insert(table).values({c.name: sa.bindparam(c.name) for c in table.columns})
+    write = insert(table).values({c.name: sa.bindparam(c.name) for c in table.columns})
     clear_all = sa.delete(table)
     if table is schema.setting:
         for prefix in _OWN_SETTINGS:
@@ -222,7 +253,7 @@ def _copy_of(table: sa.Table) -> TableCopy:
         read=Query(f"copy_{table.name}", read),
         write=Query(f"paste_{table.name}", write),
         clear=Query(f"clear_{table.name}", clear_all),
-        has_numbers="id" in table.columns,
+        go_on=_go_on(table.name) if table.autoincrement_column is not None else None,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # The oldest schema that this program can still read and write.
 SCHEMA_COMPATIBLE = 2
 
@@ -390,5 +390,18 @@ job_schedule = sa.Table(
     _number("every"),
     _number("next_at"),
     sa.Index("job_schedule_due", "next_at"),
+    **_CLUSTERED,
+)
+
+# Servers that were seen lately; nothing is decided by it.
+replica = sa.Table(
+    "replica",
+    metadata,
+    _text("id", primary_key=True),
+    _text("host"),
+    _text("version"),
+    _text("settings"),  # a digest of those that all replicas must have alike
+    _number("seen_at"),
+    sa.Index("replica_by_time", "seen_at"),
     **_CLUSTERED,
 )

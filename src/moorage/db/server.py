@@ -116,6 +116,17 @@ def secret_postgres(url: str, name: str) -> bytes:
     return bytes.fromhex(found[0] if found else row["value"])
 
 
+def setting_postgres(url: str, key: str) -> str | None:
+    """Return the value of a setting in the database, None if it is not set.
+
+    Raises:
+        Refused: the database can't be reached.
+    """
+    with _connected(Address(url)) as connection:
+        found = _run(connection, READ_SETTING, {"key": key}).fetchone()
+    return str(found[0]) if found else None
+
+
 @contextlib.contextmanager
 def _connected(address: Address) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     try:

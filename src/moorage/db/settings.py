@@ -1,15 +1,14 @@
 """What a registry notes of itself: its secrets, its schema, a move under way."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
-from moorage.db.engine import Database, Query, Tx
+from moorage.db.engine import Database, Query, Tx, insert
 from moorage.db.schema import setting
 
 GET_SETTING = Query(
     "get_setting", sa.select(setting.c.value).where(setting.c.key == sa.bindparam("key"))
 )
-_put = sqlite.insert(setting).values(key=sa.bindparam("key"), value=sa.bindparam("value"))
+_put = insert(setting).values(key=sa.bindparam("key"), value=sa.bindparam("value"))
 PUT_SETTING = Query(
     "put_setting",
     _put.on_conflict_do_update(index_elements=["key"], set_={"value": _put.excluded.value}),

@@ -102,6 +102,25 @@ def connect(path: Path, *, readonly: bool = False) -> apsw.Connection:
     return connection
 
 
+# Of the numbers that SQLite keeps in a file's head for whoever made it.
+_IS_FROZEN = "PRAGMA user_version"
+_NOT_FROZEN = [(0,)]
+
+
+def freeze(directory: Path, *, frozen: bool) -> None:
+    """Have every transaction that begins from now on refused, or taken again; reads go on.
+
+    What was acknowledged before this returns is in the file, and nothing is acknowledged after it.
+    """
+    connection, gate = connect(directory / "moorage.db"), WriteGate(directory)
+    try:
+        gate.acquire()
+        connection.execute(f"PRAGMA user_version={int(frozen)}").fetchall()
+    finally:
+        gate.close()
+        connection.close()
+
+
 class _Request(msgspec.Struct, eq=False):
     body: Callable[[Tx], Awaitable[Any]]
     future: asyncio.Future[Any]
@@ -287,6 +306,10 @@ class _Transaction:
         """Wait for the turn and begin; within the block, so that its failure is told as well."""
         self._gate.acquire()
         self._connection.execute("BEGIN IMMEDIATE")
+        if self._connection.execute(_IS_FROZEN).fetchall() != _NOT_FROZEN:
+            raise StoreUnavailable(
+                "this registry is being moved to another place, or has been: it takes nothing more"
+            )
         return self._connection
 
     def __enter__(self) -> None:

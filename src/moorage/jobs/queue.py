@@ -14,6 +14,7 @@ import msgspec
 from moorage.clock import DAY, MINUTE, SECOND, Clock
 from moorage.db import jobs as rows
 from moorage.db.engine import Body, Database, Tx
+from moorage.errors import Unavailable
 
 Value = TypeVar("Value")
 
@@ -101,11 +102,22 @@ class Runner:
 
         await self._db.write(put)
 
-    async def run_until(self, stop: asyncio.Event) -> None:
-        """Run what is due until the event is set; a job under way is finished first."""
+    async def run_until(self, stop: asyncio.Event, between: Callable[[], Awaitable[None]]) -> None:
+        """Run what is due until the event is set; a job under way is finished first.
+
+        `between` is called between two looks at the queue. While the database is away, nothing is
+        done and nothing ends: it is looked for again every two seconds.
+        """
         while not stop.is_set():
-            if not await self.run_one():
-                await self._sleep(stop)
+            try:
+                await between()
+                if await self.run_one():
+                    continue
+                wait = await self._until_due()
+            except Unavailable as error:
+                self._ended("queue", "unavailable", error)
+                wait = _LONGEST_SLEEP
+            await _sleep(stop, wait)
 
     async def run_one(self) -> bool:
         """Fire what is due, claim a job and run it; False if there was none."""
@@ -154,16 +166,19 @@ class Runner:
         kept = await self._db.write(end)
         self._ended(job.name, (state if error else "done") if kept else "lost", error)
 
-    async def _sleep(self, stop: asyncio.Event) -> None:
+    async def _until_due(self) -> float:
         due = await self._db.read(rows.find_next)
-        wait = _LONGEST_SLEEP
-        if due is not None:
-            wait = min(wait, max(0.05, (due - self._clock.now()) / SECOND))
-        try:
-            async with asyncio.timeout(wait):
-                await stop.wait()
-        except TimeoutError:
-            return
+        if due is None:
+            return _LONGEST_SLEEP
+        return min(_LONGEST_SLEEP, max(0.05, (due - self._clock.now()) / SECOND))
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
 
 
 def _find_expired(now: int) -> Body[bool]:

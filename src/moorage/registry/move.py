@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import msgspec
 
-from moorage.blobs.store import BlobStore
+from moorage.blobs.store import BlobStore, keep_nowhere
 from moorage.clock import new_id
 from moorage.db import copying, settings
 from moorage.db.copying import BlobRow
@@ -112,6 +112,7 @@ class Move:
                 rows[copy.name] += len(page)
                 self._tell(Step(copy.name, rows[copy.name]))
             await copying.go_on(self._target.db, copy)
+        await copying.go_on_with_blobs(self._target.db)
         await self._compare()
         await settings.put(self._target.db, STATE, DONE)
         return Moved(rows, sorted(self._lost))
@@ -138,7 +139,7 @@ class Move:
         """Return the bytes' new location, None if they are not what their digest says."""
         hasher = Hasher()
         store = self._target.blobs
-        async with store.session(await store.begin(new_id(), row.size), _keep_nothing) as session:
+        async with store.session(await store.begin(new_id(), row.size), keep_nowhere) as session:
             try:
                 await session.append(0, self._read(row, hasher))
             except (FileNotFoundError, EOFError):
@@ -189,10 +190,6 @@ class Move:
 async def unfinished(db: Database) -> bool:
     """Tell whether the database is one that a move has begun to fill and not ended."""
     return await settings.get(db, STATE) == COPYING
-
-
-async def _keep_nothing(state: bytes) -> None:
-    """Keep no state: an interrupted copy of a blob begins anew."""
 
 
 async def _identity(db: Database) -> str:

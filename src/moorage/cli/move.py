@@ -1,0 +1,112 @@
+"""`moorage move`: an embedded registry becomes a fleet, beside the server that still answers."""
+
+import asyncio
+import sys
+import time
+
+import click
+import msgspec
+
+from moorage.app import blob_store, database, prepare
+from moorage.config import Config
+from moorage.db.sqlite import freeze
+from moorage.errors import Refused
+from moorage.registry.move import End, Move, Moved, Step
+
+_SECONDS = 5.0
+
+
+def move(config: Config, *, abort: bool) -> None:
+    """Move the registry in the data directory to the settings' database and store.
+
+    May be interrupted at any time and run again. With `abort`, the old registry takes pushes again.
+
+    Raises:
+        Refused: there is nothing to move, or nowhere to, or both ends differ afterwards.
+    """
+    if not (config.directory / "moorage.db").exists():
+        raise Refused(
+            f"There is no registry in {config.directory}.",
+            why="It has no moorage.db.",
+            do="Give --data the directory of the registry that is to be moved.",
+            exit_code=3,
+        )
+    if abort:
+        freeze(config.directory, frozen=False)
+        click.echo("The registry takes pushes again. What was copied is brought up to date by")
+        click.echo("the next move; a server on the new database would refuse to start.")
+        return
+    if not config.database:
+        raise Refused(
+            "There is no database to move to.",
+            why="The setting database is empty.",
+            do="Give --database postgresql://… and, for the blobs too, --storage s3://…",
+            exit_code=2,
+        )
+    moved = asyncio.run(_move(config, _Progress()))
+    _report(config, moved)
+
+
+async def _move(config: Config, progress: "_Progress") -> Moved:
+    embedded = msgspec.structs.replace(config, database="", storage="")
+    await asyncio.to_thread(prepare, config, moving=True)
+    source = End(database(embedded)[0], blob_store(embedded))
+    target = End(database(config)[0], blob_store(config))
+    for end in (source, target):
+        await end.db.open()
+    try:
+        work = Move(source, target, progress.tell, bytes_stay=not config.storage)
+        await work.begin()
+        await work.copy_blobs()
+        progress.say("The blobs are there. From here on the old registry refuses pushes;")
+        progress.say("pulls go on. `moorage move --abort` would let it take pushes again.")
+        freeze(config.directory, frozen=True)
+        return await work.finish()
+    finally:
+        progress.end()
+        for end in (source, target):
+            await end.db.close()
+            await end.blobs.close()
+
+
+def _report(config: Config, moved: Moved) -> None:
+    rows = moved.rows
+    click.echo(
+        f"Moved: {rows['repository']} repositories, {rows['tag']} tags, {rows['manifest']} "
+        f"manifests, {rows['blob_digest']} blob digests; every row compared, every blob verified."
+    )
+    for digest in moved.lost:
+        click.echo(f"Damaged where it was, and absent now until it is pushed again: {digest}")
+    click.echo(f"Next: stop the server on {config.directory} and start it with the same")
+    click.echo("--database and --storage. Keep the old directory until you trust the new one.")
+
+
+class _Progress:
+    """Tells a terminal all the time, and anything else now and then."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._told = 0.0
+        self._open = False
+
+    def tell(self, step: Step) -> None:
+        """Show how far it is."""
+        now = time.monotonic()
+        if now - self._told < (0.1 if self._terminal else _SECONDS):
+            return
+        self._told = now
+        share = f" ({100 * step.done // step.total} %)" if step.total else ""
+        line = f"{step.what}: {step.done}{share}"
+        click.echo(f"\r{line:<60}" if self._terminal else line, err=True, nl=not self._terminal)
+        self._open = self._terminal
+
+    def say(self, line: str) -> None:
+        """Show a line of its own."""
+        self.end()
+        click.echo(line, err=True)
+
+    def end(self) -> None:
+        """End the line that is being shown."""
+        if self._open:
+            click.echo(err=True)
+        self._open = False

@@ -1,0 +1,74 @@
+"""Replicas tell one another that they are there, so that somebody can see whether they agree.
+
+Nothing is decided by it: any replica may stop at any moment, and no other one waits for it.
+"""
+
+import hashlib
+import platform
+
+import msgspec
+
+from moorage import __version__
+from moorage.clock import DAY, MINUTE, SECOND, new_id
+from moorage.config import Config, flatten
+from moorage.db import replicas
+from moorage.db.engine import Tx
+from moorage.db.replicas import Replica
+from moorage.registry.services import Services
+
+EVERY = 30 * SECOND
+# A server that has not been seen for so long is not there.
+GONE = 2 * MINUTE
+_MOST = 1_000
+# What two replicas may well have differently: where they listen, how much they take of a machine.
+_OWN = {"listen", "data", "workers", "database", "database_connections", "admin_password_file"}
+_OWN_TABLES = ("tls.", "log.", "s3.", "limits.keepalive", "limits.drain", "limits.free")
+
+
+def fingerprint(config: Config) -> str:
+    """Return a digest of the settings that all replicas of a registry must have alike."""
+    shared = [
+        (key, value)
+        for key, value in flatten(config)
+        if key not in _OWN and not key.startswith(_OWN_TABLES)
+    ]
+    return hashlib.sha256(msgspec.json.encode(shared)).hexdigest()[:16]
+
+
+class Presence:
+    """Tells the others that this server is there, under a name that it keeps while it runs."""
+
+    def __init__(self, s: Services) -> None:
+        """Have told nobody yet."""
+        self._s = s
+        self._name = new_id()
+        self._told_at = -EVERY / SECOND
+
+    async def keep(self) -> None:
+        """Tell them again when it is time; to be called often."""
+        now = self._s.clock.monotonic()
+        if now < self._told_at + EVERY / SECOND:
+            return
+        await announce(self._s, self._name)
+        self._told_at = now
+
+
+async def announce(s: Services, name: str) -> None:
+    """Tell the others that the server of that name is there."""
+    now = s.clock.now()
+    seen = Replica(name, platform.node(), __version__, fingerprint(s.config), now)
+
+    async def write(tx: Tx) -> None:
+        await replicas.put_replica(tx, seen)
+        await replicas.forget_replicas(tx, now - DAY)
+
+    await s.db.write(write)
+
+
+async def list_present(s: Services) -> list[Replica]:
+    """Return the servers that are there."""
+
+    async def read(tx: Tx) -> list[Replica]:
+        return await replicas.list_replicas(tx, s.clock.now() - GONE, _MOST)
+
+    return await s.db.read(read, pages=True)

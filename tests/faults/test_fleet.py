@@ -1,0 +1,180 @@
+"""Three replicas behind nginx: one dies every few seconds, then the database, then the store.
+
+The short form is for every change; `make faults` runs the long one.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from s3 import S3Server
+
+from faults.fleetload import Client, Failure, Load, Record, Unanswered, check_image
+from postgres import Postgres
+from process import require_tool
+from replicas import Fleet
+
+PUSHES = int(os.environ.get("FLEET_PUSHES", "240"))
+PULLS = int(os.environ.get("FLEET_PULLS", "2400"))
+SECONDS_BETWEEN_KILLS = float(os.environ.get("FLEET_KILL_SECONDS", "4"))
+PUSHERS, PULLERS = 6, 6
+LONGEST = 60.0 + (PUSHES + PULLS) / 15
+# A request is sent to a replica that has just died until the proxy has noticed it.
+NOTICED_SECONDS = 1.0
+Figure = Callable[[str], None]
+
+pytestmark = [require_tool("nginx"), pytest.mark.timeout(LONGEST + 120)]
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, postgres: Postgres, s3_server: S3Server) -> Iterator[Fleet]:
+    """Run three replicas."""
+    with Fleet(tmp_path / "fleet", postgres.database(), s3_server.environment()) as running:
+        yield running
+
+
+class Killer(threading.Thread):
+    """Kills one replica after the other, and starts each again shortly afterwards."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        super().__init__()
+        self._fleet = fleet
+        self._end = threading.Event()
+        self.kills: list[float] = []
+
+    def run(self) -> None:
+        """Go on until `end`."""
+        while not self._end.wait(SECONDS_BETWEEN_KILLS):
+            replica = self._fleet.replicas[len(self.kills) % len(self._fleet.replicas)]
+            self.kills.append(time.monotonic())
+            replica.kill()
+            self._end.wait(0.5)
+            replica.start()
+
+    def end(self) -> None:
+        """Stop killing, and wait until all replicas are there."""
+        self._end.set()
+        self.join()
+
+
+def unexplained(failures: list[Failure], moments: list[float], after: float) -> list[Failure]:
+    """Return the failures that were not under way at any of the moments, or shortly after it."""
+    return [
+        failure
+        for failure in failures
+        if not any(
+            failure.began <= moment + after and failure.ended >= moment for moment in moments
+        )
+    ]
+
+
+def check_everything(fleet: Fleet, record: Record) -> None:
+    """Ask every replica for all that was acknowledged, byte by byte."""
+    for number, replica in enumerate(fleet.replicas):
+        client = Client(replica.port, fleet.credentials, record)
+        for image in record.images[number :: len(fleet.replicas)]:
+            check_image(client, image, record, blobs=list(image.blobs))
+        client.close()
+
+
+def test_replicas_die(fleet: Fleet, figure: Figure) -> None:
+    """Nothing acknowledged is lost, no byte is wrong, and only what was under way fails."""
+    load = Load(fleet.port, fleet.credentials, PUSHES, PULLS)
+    killer = Killer(fleet)
+    began = time.monotonic()
+    killer.start()
+    try:
+        load.run(PUSHERS, PULLERS, began + LONGEST)
+    finally:
+        seconds = time.monotonic() - began
+        killer.end()
+    record = load.record
+    failed = list(record.failures)
+    check_everything(fleet, record)
+    figure(
+        f"{len(record.images)} pushes and {record.pulls} pulls in {seconds:.0f} s over "
+        f"{len(killer.kills)} kills: {len(failed)} requests failed, {len(record.wrong)} wrong"
+    )
+    assert record.wrong == []
+    assert len(record.images) == PUSHES
+    assert record.pulls >= 0.95 * PULLS
+    assert len(killer.kills) >= 2
+    assert unexplained(failed, killer.kills, NOTICED_SECONDS) == []
+    assert record.failures == failed, "a request failed when nothing was killed any more"
+
+
+def outage(
+    fleet: Fleet, stop: Callable[[], None], start: Callable[[], object]
+) -> tuple[Record, float, float]:
+    """Stop something in the middle of a load and start it again; return what clients saw."""
+    load = Load(fleet.port, fleet.credentials, PUSHES // 2, PULLS // 2)
+    times: list[float] = []
+
+    def disturb() -> None:
+        while len(load.record.images) < PUSHES // 8:
+            time.sleep(0.05)
+        times.append(time.monotonic())
+        stop()
+        time.sleep(3)
+        start()
+        times.append(time.monotonic())
+
+    disturbing = threading.Thread(target=disturb)
+    disturbing.start()
+    load.run(PUSHERS, PULLERS, time.monotonic() + LONGEST)
+    disturbing.join()
+    return load.record, times[0], times[1]
+
+
+def test_the_database_dies(fleet: Fleet, postgres: Postgres, figure: Figure) -> None:
+    """503 with Retry-After while it is gone, nothing false, and on as before afterwards."""
+    record, stopped, started = outage(fleet, postgres.kill, postgres.start)
+    failed = list(record.failures)
+    check_everything(fleet, record)
+    late = [one.ended - started for one in failed if one.ended > started]
+    figure(
+        f"PostgreSQL gone for {started - stopped:.1f} s: {len(failed)} requests failed, "
+        f"{record.retry_after} with Retry-After, the last {max(late, default=0):.1f} s after it was back"
+    )
+    assert record.wrong == []
+    assert len(record.images) == PUSHES // 2
+    assert record.retry_after > 0
+    assert all("503" in one.why for one in failed), [one for one in failed if "503" not in one.why]
+    assert unexplained(failed, [stopped], started - stopped + 5) == []
+
+
+def test_the_store_dies(fleet: Fleet, s3_server: S3Server, figure: Figure) -> None:
+    """Pushes are 503 with Retry-After, tags and manifests are pulled meanwhile."""
+    record, stopped, started = outage(fleet, s3_server.close, s3_server.launch)
+    failed = list(record.failures)
+    check_everything(fleet, record)
+    figure(
+        f"the store gone for {started - stopped:.1f} s: {len(failed)} requests failed, "
+        f"{record.retry_after} with Retry-After"
+    )
+    assert record.wrong == []
+    assert len(record.images) == PUSHES // 2
+    ours = [one for one in failed if "at the store" not in one.request]
+    assert all("503" in one.why for one in ours), ours
+    assert not any("/manifests/" in one.request and one.request.startswith("GET") for one in ours)
+    assert unexplained(failed, [stopped], started - stopped + 10) == []
+
+
+def test_ready_tells_what_fails(fleet: Fleet, postgres: Postgres) -> None:
+    """`/readyz` names the dependency; `/healthz` goes on."""
+    replica = fleet.replicas[0]
+    client = Client(replica.port, fleet.credentials, Record())
+    assert client.ask("GET", "/readyz")[0] == 200
+    postgres.kill()
+    try:
+        with pytest.raises(Unanswered):
+            client.ask("GET", "/readyz")
+        assert client.ask("GET", "/healthz")[0] == 200
+    finally:
+        postgres.start()
+    assert client.ask("GET", "/readyz")[0] == 200
