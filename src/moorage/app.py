@@ -7,6 +7,7 @@ from moorage.auth.credentials import Administrator, Credentials
 from moorage.auth.local import LocalMode
 from moorage.auth.passwords import hash_password
 from moorage.blobs.filesystem import FilesystemBlobs
+from moorage.blobs.store import BlobStore
 from moorage.clock import SystemClock
 from moorage.config import Config
 from moorage.db.migrate import migrate_sqlite, secret
@@ -18,6 +19,7 @@ from moorage.registry.services import Services
 from moorage.registry.sessions import SessionIds
 from moorage.telemetry import Telemetry
 from moorage.v2 import app as v2
+from moorage.web.clients import Proxies
 from moorage.web.request import Request
 from moorage.web.response import Response
 from moorage.web.server import Front, Handler
@@ -33,9 +35,31 @@ def prepare(config: Config) -> bytes:
     Raises:
         Refused: the directory or the database can't be used.
     """
-    FilesystemBlobs.prepare(config.directory)
+    if config.storage:
+        blob_store(config)
+    else:
+        FilesystemBlobs.prepare(config.directory)
     migrate_sqlite(config.directory)
     return secret(config.directory, "upload")
+
+
+def blob_store(config: Config) -> BlobStore:
+    """Return where the settings keep blobs; nothing is opened or started yet.
+
+    Raises:
+        Refused: what is needed for it is not installed.
+    """
+    if not config.storage:
+        return FilesystemBlobs(config.directory)
+    try:
+        from moorage.blobs.s3 import S3Blobs  # noqa: PLC0415 - only where it is asked for
+    except ImportError as error:
+        raise Refused(
+            f"Blobs can't be kept in {config.storage}.",
+            why=f"The package for it is missing: {error}.",
+            do="Install moorage[s3].",
+        ) from error
+    return S3Blobs(config.storage, config.s3, SystemClock())
 
 
 def administrator(config: Config) -> Administrator | None:
@@ -83,12 +107,13 @@ def build(
         config=config,
         clock=SystemClock(),
         db=db,
-        blobs=FilesystemBlobs(config.directory),
+        blobs=blob_store(config),
         events=Outbox(),
         auth=Credentials(admin, LocalMode(config)),
         hashes=Hashes(),
         session_ids=SessionIds(key),
         telemetry=telemetry,
+        proxies=Proxies(config.trusted_proxies),
         run_directory=run_directory,
     )
 

@@ -1,7 +1,7 @@
 """Drivers for the contract suites: a new one joins by a parameter here."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,20 +9,57 @@ import pytest
 
 from moorage.app import build, prepare
 from moorage.blobs.filesystem import FilesystemBlobs
+from moorage.blobs.s3 import S3Blobs
 from moorage.blobs.store import BlobStore
+from moorage.clock import SystemClock
 from moorage.config import Config, load
 from moorage.db.migrate import migrate_sqlite
 from moorage.db.sqlite import SqliteDatabase
+from s3 import GATEWAY, S3Server
 
 Value = TypeVar("Value")
 
 
-@pytest.fixture(params=["directory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+STORES = ["directory", "swift", pytest.param("versitygw", marks=pytest.mark.where(GATEWAY))]
+
+
+class OpenStore:
+    """A store that is closed after one coroutine."""
+
+    def __init__(self, make: Callable[[], BlobStore], *, is_locking: bool) -> None:
+        self._make = make
+        self.is_locking = is_locking
+
+    def run(self, use: Callable[[BlobStore], Awaitable[Value]]) -> Value:
+        """Run the coroutine function on the store."""
+
+        async def body() -> Value:
+            store = self._make()
+            try:
+                return await use(store)
+            finally:
+                await store.close()
+
+        return asyncio.run(body())
+
+
+@pytest.fixture(params=STORES)
+def store(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    s3_servers: Callable[[str], S3Server],
+    monkeypatch: pytest.MonkeyPatch,
+) -> OpenStore:
     """Return an empty store of each driver."""
-    assert request.param == "directory"
-    FilesystemBlobs.prepare(tmp_path)
-    return FilesystemBlobs(tmp_path)
+    if request.param == "directory":
+        FilesystemBlobs.prepare(tmp_path)
+        return OpenStore(lambda: FilesystemBlobs(tmp_path), is_locking=True)
+    server = s3_servers(request.param)
+    for name, value in server.credentials.items():
+        monkeypatch.setenv(name, value)
+    place = server.storage
+    options = server.options()
+    return OpenStore(lambda: S3Blobs(place, options, SystemClock()), is_locking=False)
 
 
 class OpenDatabase:
@@ -56,9 +93,11 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> OpenDatabase:
 class Registries:
     """Processes of one registry, each with services of its own, in one test's event loop."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self.config: Config = load(
-            None, {}, {"data": str(directory), "limits.free_bytes": 1, "log.access": False}
+            None,
+            environment,
+            {"data": str(directory), "limits.free_bytes": 1, "log.access": False},
         ).config
         self.key = prepare(self.config)
 
@@ -71,6 +110,7 @@ class Registries:
                 return await use(*built)
             finally:
                 for services in built:
+                    await services.blobs.close()
                     await services.db.close()
 
         return asyncio.run(body())
@@ -79,4 +119,13 @@ class Registries:
 @pytest.fixture
 def registries(tmp_path: Path) -> Registries:
     """Return a registry on a real directory and database."""
-    return Registries(tmp_path)
+    return Registries(tmp_path, {})
+
+
+@pytest.fixture
+def s3_registries(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registries:
+    """Return a registry that keeps its blobs in an object store."""
+    for name, value in s3.credentials.items():
+        monkeypatch.setenv(name, value)
+    environment = {k: v for k, v in s3.environment().items() if k.startswith("MOORAGE_")}
+    return Registries(tmp_path, environment)
