@@ -46,12 +46,11 @@ class FaultyProxy:
 
     def __init__(self, target: int) -> None:
         self._target = target
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="proxy")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name="proxy")
         self._ready = threading.Event()
         self._end = asyncio.Event()
-        self._rule: tuple[str, str, Fault] | None = None
-        self._left = 0
+        self._rules: list[tuple[str, str, Fault, int]] = []
         self.port = 0
         self.seen = 0
         self.requests: list[str] = []
@@ -62,6 +61,7 @@ class FaultyProxy:
         return self
 
     def __exit__(self, *_: object) -> None:
+        assert self._loop is not None
         self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join()
 
@@ -72,46 +72,44 @@ class FaultyProxy:
 
     def on(self, method: str, part: str, fault: Fault, times: int = 1) -> None:
         """Strike requests of that method whose target contains the text, so many times."""
-        self.seen = 0
-        self._rule, self._left = (method, part, fault), times
+        self._rules.append((method, part, fault, times))
 
     def heal(self) -> None:
         """Let everything pass from now on."""
-        self._left = 0
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
+        self._rules.clear()
+        self.seen = 0
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         server = await asyncio.start_server(self._connection, "127.0.0.1", 0, limit=1 << 20)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._end.wait()
         server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        for _ in range(3):  # one that has been accepted may not have its task yet
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            await asyncio.sleep(0.01)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             head = await reader.readuntil(b"\r\n\r\n")
             await self._request(head, reader, writer)
         writer.close()
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            await writer.wait_closed()
 
     def _fault_of(self, line: str) -> Fault | None:
         method, target, _ = line.split(" ", 2)
         self.requests.append(f"{method} {target}")
-        if self._rule is None or not self._left:
-            return None
-        wanted, part, fault = self._rule
-        if method != wanted or part not in target:
-            return None
-        self._left -= 1
-        self.seen += 1
-        return fault
+        for place, (wanted, part, fault, left) in enumerate(self._rules):
+            if left and method == wanted and part in target:
+                self._rules[place] = (wanted, part, fault, left - 1)
+                self.seen += 1
+                return fault
+        return None
 
     async def _request(
         self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

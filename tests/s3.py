@@ -156,12 +156,15 @@ class S3Server:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def environment(self, storage: str = "", endpoint: str = "") -> Mapping[str, str]:
-        """Return the environment of a registry that keeps its blobs here."""
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a server that keeps its blobs in a fresh place here."""
+        return {**self.credentials, **self.settings()}
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings of a registry in a fresh place, as its environment has them."""
         return {
-            **self.credentials,
-            "MOORAGE_STORAGE": storage or self.storage,
-            "MOORAGE_S3__ENDPOINT": endpoint or self.endpoint,
+            "MOORAGE_STORAGE": self.storage,
+            "MOORAGE_S3__ENDPOINT": self.endpoint,
             "MOORAGE_S3__REGION": REGION,
             "MOORAGE_S3__PART_BYTES": str(PART_BYTES),
         }

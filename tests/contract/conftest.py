@@ -127,5 +127,4 @@ def s3_registries(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Return a registry that keeps its blobs in an object store."""
     for name, value in s3.credentials.items():
         monkeypatch.setenv(name, value)
-    environment = {k: v for k, v in s3.environment().items() if k.startswith("MOORAGE_")}
-    return Registries(tmp_path, environment)
+    return Registries(tmp_path, s3.settings())
