@@ -6,6 +6,9 @@ SERVE := $(VENV)/.serve
 TEST := $(VENV)/.test
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
+S3 := .venv-s3
+GATEWAY := .cache/bin/versitygw
+
 .PHONY: serve check test bench conformance tools format clean
 
 serve: $(SERVE)
@@ -23,15 +26,26 @@ $(TEST): $(SERVE) requirements/test.txt
 	$(PIP) install --only-binary :all: --require-hashes -r requirements/test.txt
 	touch $@
 
+# A real S3 server for the tests, apart from the product.
+$(S3)/.done: requirements/s3-server.txt
+	$(PYTHON) -m venv $(S3)
+	$(S3)/bin/pip --disable-pip-version-check --quiet install --only-binary :all: --require-hashes -r $<
+	touch $@
+
+# A second one, where a Go toolchain is at hand; without it its tests are listed as not run.
+$(GATEWAY):
+	command -v go >/dev/null || exit 0; \
+	GOBIN=$(CURDIR)/.cache/bin go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
+
 # Format, lint, types, shape, unit and contract tests, every statement EXPLAINed: under a minute.
-check: $(TEST)
+check: $(TEST) $(S3)/.done $(GATEWAY)
 	$(BIN)/ruff format --check src tests bench
 	$(BIN)/ruff check src tests bench
 	$(BIN)/mypy src
 	$(BIN)/pytest -q tests/shape tests/unit tests/contract
 
 # Everything, with real clients; as root it installs the Debian packages they come in.
-test: $(TEST) tools
+test: $(TEST) $(S3)/.done $(GATEWAY) tools
 	$(BIN)/pytest -q tests
 
 tools:
@@ -49,4 +63,4 @@ format: $(TEST)
 	$(BIN)/ruff check --fix src tests bench
 
 clean:
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(S3) dist .mypy_cache .ruff_cache .pytest_cache

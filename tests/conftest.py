@@ -16,6 +16,7 @@ from postgres import Postgres
 from postgres import running as postgres_running
 from process import Server, find_tool
 from registry import Answer, Registry, Repository
+from s3 import GATEWAY, SERVERS, S3Server
 
 PASSWORD = "correct horse battery staple"
 OWN = {"moorage", "server", "shared_server"}
@@ -25,6 +26,7 @@ MARKERS = (
     "requirement(*ids): the rows of the protocol, the quirks (Q-) and abuse cases (S-) it holds",
     "needs_root: needs to be root; not run otherwise",
     "needs_tool(name): needs a program; fails without it as root, not run otherwise",
+    "where(path): needs what can't be had everywhere; not run without it",
 )
 
 
@@ -59,6 +61,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _why_not(config: pytest.Config, item: pytest.Item) -> str | None:
     if config.getoption("--registry") and OWN.intersection(getattr(item, "fixturenames", ())):
         return "not run with --registry"
+    if any(not mark.args[0].exists() for mark in item.iter_markers("where")):
+        return "not run where their programs can't be built"
     if os.geteuid() == 0:
         return None
     if item.get_closest_marker("needs_root"):
@@ -148,6 +152,33 @@ def registry(request: pytest.FixtureRequest) -> Registry:
 def repository(registry: Registry) -> Repository:
     """Return a repository that no other test knows and that nothing has been pushed to."""
     return registry.repository()
+
+
+BOTH = ["swift", pytest.param("versitygw", marks=pytest.mark.where(GATEWAY))]
+
+
+@pytest.fixture(scope="session", params=BOTH)
+def s3(request: pytest.FixtureRequest, s3_servers: Callable[[str], S3Server]) -> S3Server:
+    """Return each of the object stores, started once."""
+    return s3_servers(request.param)
+
+
+@pytest.fixture(scope="session")
+def s3_servers(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], S3Server]]:
+    """Return a function that starts an object store by its name, once for all tests."""
+    started: dict[str, S3Server] = {}
+
+    def start(name: str) -> S3Server:
+        if name not in started:
+            started[name] = SERVERS[name](tmp_path_factory.mktemp(name) / "s3")
+            started[name].__enter__()
+        return started[name]
+
+    yield start
+    for each in started.values():
+        each.close()
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ class Fleet:
         directory: Path,
         database: str,
         store: Mapping[str, str],
+        *,
         count: int = 3,
         workers: int = 1,
         program: str = "nginx",

@@ -8,6 +8,7 @@ from moorage.auth.credentials import Administrator, Credentials
 from moorage.auth.local import LocalMode
 from moorage.auth.passwords import hash_password
 from moorage.blobs.filesystem import FilesystemBlobs
+from moorage.blobs.store import BlobStore
 from moorage.clock import Clock, SystemClock
 from moorage.config import Config
 from moorage.db.engine import Database, WriteObserver
@@ -21,6 +22,7 @@ from moorage.registry.services import Services
 from moorage.registry.sessions import SessionIds
 from moorage.telemetry import Telemetry
 from moorage.v2 import app as v2
+from moorage.web.clients import Proxies
 from moorage.web.request import Request
 from moorage.web.response import Response
 from moorage.web.server import Front, Handler
@@ -37,7 +39,12 @@ def prepare(config: Config, *, moving: bool = False) -> bytes:
     Raises:
         Refused: the directory or the database can't be used, or a move to it has not ended.
     """
-    FilesystemBlobs.prepare(config.directory)
+    if config.storage:
+        blob_store(config)
+    else:
+        FilesystemBlobs.prepare(config.directory)
+    if config.is_embedded and config.storage:
+        config.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     if config.is_embedded:
         migrate_sqlite(config.directory)
         return secret(config.directory, "upload")
@@ -99,6 +106,25 @@ def require_postgres() -> None:
             )
 
 
+def blob_store(config: Config) -> BlobStore:
+    """Return where the settings keep blobs; nothing is opened or started yet.
+
+    Raises:
+        Refused: what is needed for it is not installed.
+    """
+    if not config.storage:
+        return FilesystemBlobs(config.directory)
+    try:
+        from moorage.blobs.s3 import S3Blobs  # noqa: PLC0415 - only where it is asked for
+    except ImportError as error:
+        raise Refused(
+            f"Blobs can't be kept in {config.storage}.",
+            why=f"The package for it is missing: {error}.",
+            do="Install moorage[s3].",
+        ) from error
+    return S3Blobs(config.storage, config.s3, SystemClock())
+
+
 def administrator(config: Config) -> Administrator | None:
     """Return the administrator that the settings name, with the password hashed.
 
@@ -144,12 +170,13 @@ async def build(
         config=config,
         clock=clock,
         db=db,
-        blobs=FilesystemBlobs(config.directory),
+        blobs=blob_store(config),
         events=Outbox(),
         auth=Credentials(admin, LocalMode(config)),
         hashes=Hashes(),
         session_ids=SessionIds(key),
         telemetry=telemetry,
+        proxies=Proxies(config.trusted_proxies),
         run_directory=run_directory,
     )
 

@@ -9,8 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from contract.conftest import OpenStore
 from moorage.blobs.filesystem import FilesystemBlobs
-from moorage.blobs.store import BlobStore, LocalFile, SessionBusy, SessionLost, UploadSession
+from moorage.blobs.store import (
+    BlobStore,
+    LocalFile,
+    SessionBusy,
+    SessionLost,
+    UploadSession,
+    keep_nowhere,
+)
 from moorage.clock import new_id
 
 
@@ -22,8 +30,15 @@ async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
 
 async def put(store: BlobStore, *parts: bytes) -> str:
     """Store content and return its location."""
-    async with store.session(await store.begin(new_id(), None)) as session:
+    async with store.session(await store.begin(new_id(), None), keep_nowhere) as session:
         await session.append(0, chunks(*parts))
+        return await finish(session)
+
+
+async def go_on(store: BlobStore, state: bytes, offset: int) -> str:
+    """Finish a session with no further bytes and return the location."""
+    async with store.session(state, keep_nowhere) as session:
+        await session.append(offset, chunks())
         return await finish(session)
 
 
@@ -42,89 +57,123 @@ async def content(store: BlobStore, location: str, start: int = 0, end: int = -1
     return b"".join([part async for part in store.read(location, start, size if end < 0 else end)])
 
 
-@pytest.mark.parametrize("size", [0, 1, 4_096, 65_536, 65_537, 3_000_001])
-def test_what_goes_in_comes_out(store: BlobStore, size: int) -> None:
+@pytest.mark.parametrize("size", [0, 1, 4_096, 65_536, 65_537, 3_000_001, 5 << 20, (10 << 20) + 1])
+def test_what_goes_in_comes_out(store: OpenStore, size: int) -> None:
     """Content of any size, whole and by spans, of one chunk or many."""
     raw = os.urandom(size)
 
-    async def body() -> None:
+    async def body(store: BlobStore) -> None:
         location = await put(store, *(raw[i : i + 50_000] for i in range(0, size, 50_000)))
         assert await store.size(location) == size
         assert await content(store, location) == raw
         middle = size // 2
         assert await content(store, location, middle // 2, middle) == raw[middle // 2 : middle]
-        located = await store.locate(location)
+        located = await store.locate(location, redirect=True)
         if isinstance(located, LocalFile):
             assert Path(located.path).read_bytes() == raw
 
-    asyncio.run(body())
+    store.run(body)
 
 
-def test_a_session_goes_on(store: BlobStore) -> None:
+def test_a_session_goes_on(store: OpenStore) -> None:
     """Appends follow one another over sessions; what was not acknowledged is overwritten."""
 
-    async def body() -> None:
+    async def body(store: BlobStore) -> None:
         state = await store.begin(new_id(), None)
-        async with store.session(state) as session:
-            state, offset = await session.append(0, chunks(b"first", b"-lost"))
-            await session.sync()
-        assert offset == 10
-        async with store.session(state) as session:
-            state, offset = await session.append(5, chunks(b"-kept"))
-            assert (offset, b"".join([part async for part in session.read(0, 10)])) == (
-                10,
-                b"first-kept",
-            )
-            await session.sync()
-        async with store.session(state) as session:
-            state, offset = await session.append(10, chunks())
+        async with store.session(state, keep_nowhere) as session:
+            assert await session.append(0, chunks(b"first")) == 5
+            state = await session.sync()
+        async with store.session(state, keep_nowhere) as session:
+            assert await session.append(5, chunks(b"-lost")) == 10
+            await session.sync()  # and nobody kept what it returned
+        async with store.session(state, keep_nowhere) as session:
+            assert await session.append(5, chunks(b"-kept")) == 10
+            assert b"".join([part async for part in session.read(0, 10)]) == b"first-kept"
+        async with store.session(state, keep_nowhere) as session:
+            assert await session.append(5, chunks(b"-kept")) == 10
+            state = await session.sync()
+        async with store.session(state, keep_nowhere) as session:
+            assert await session.append(10, chunks()) == 10
             location = await finish(session)
         assert await content(store, location) == b"first-kept"
 
-    asyncio.run(body())
+    store.run(body)
 
 
-def test_locations_are_fresh(store: BlobStore) -> None:
+@pytest.mark.parametrize("sizes", [[1] * 20, [3 << 20] * 5, [(5 << 20) - 1, 1, 1], [7 << 20, 1, 9]])
+def test_a_session_of_many_requests(store: OpenStore, sizes: list[int]) -> None:
+    """However it is cut, content comes out whole; what it was made from is gone at the end."""
+    raw = os.urandom(sum(sizes))
+
+    async def body(store: BlobStore) -> None:
+        state = await store.begin(new_id(), None)
+        offset = 0
+        for size in sizes:
+            async with store.session(state, keep_nowhere) as session:
+                offset = await session.append(offset, chunks(raw[offset : offset + size]))
+                state = await session.sync()
+        async with store.session(state, keep_nowhere) as session:
+            assert await session.append(offset, chunks()) == len(raw)
+            finished = await session.finish()
+            if finished.rest is not None:
+                await asyncio.to_thread(finished.rest)
+        assert await content(store, finished.location) == raw
+        await store.delete(finished.leftovers)
+        for location in finished.leftovers:
+            assert await store.size(location) is None
+        assert await content(store, finished.location) == raw
+        assert [each async for each in store.list("")] == [finished.location]
+
+    store.run(body)
+
+
+def test_locations_are_fresh(store: OpenStore) -> None:
     """The same content twice has two locations; one that is deleted leaves the other."""
 
-    async def body() -> None:
+    async def body(store: BlobStore) -> None:
         one, two = await put(store, b"same"), await put(store, b"same")
         assert one != two
-        await store.delete(one)
-        await store.delete(one)
+        await store.delete([one])
+        await store.delete([one, new_id()])
+        await store.delete([])
         assert await store.size(one) is None
         assert await content(store, two) == b"same"
 
-    asyncio.run(body())
+    store.run(body)
 
 
-def test_a_second_writer_is_refused(store: BlobStore) -> None:
-    """While a session is held nobody else writes to it; afterwards somebody may."""
+def test_a_second_writer_is_refused(store: OpenStore) -> None:
+    """While one writes nobody else does: at the latest `keep` tells who came second."""
+    raw = os.urandom(11 << 20)
 
-    async def body() -> None:
-        state = await store.begin(new_id(), None)
-        async with store.session(state) as session:
+    async def body(blobs: BlobStore) -> None:
+        state = await blobs.begin(new_id(), None)
+
+        async def keep_late(new: bytes) -> None:
+            raise SessionBusy
+
+        async with blobs.session(state, keep_nowhere) as session:
             with pytest.raises(SessionBusy):
-                async with store.session(state):
-                    pass
-            state, _ = await session.append(0, chunks(b"one"))
-            await session.sync()
-        async with store.session(state) as session:
-            await session.append(3, chunks(b"two"))
+                async with blobs.session(state, keep_late) as late:
+                    await late.append(0, chunks(raw[::-1]))
+            await session.append(0, chunks(raw))
+            state = await session.sync()
+        async with blobs.session(state, keep_nowhere) as session:
+            await session.append(len(raw), chunks(b"two"))
             location = await finish(session)
-        assert await content(store, location) == b"onetwo"
+        assert await content(blobs, location) == raw + b"two"
 
-    asyncio.run(body())
+    store.run(body)
 
 
 OTHER_PROCESS = """
 import asyncio, sys
 from pathlib import Path
 from moorage.blobs.filesystem import FilesystemBlobs
-from moorage.blobs.store import SessionBusy
+from moorage.blobs.store import SessionBusy, keep_nowhere
 async def body():
     try:
-        async with FilesystemBlobs(Path(sys.argv[1])).session(sys.argv[2].encode()):
+        async with FilesystemBlobs(Path(sys.argv[1])).session(sys.argv[2].encode(), keep_nowhere):
             print("held")
     except SessionBusy:
         print("busy")
@@ -143,83 +192,107 @@ def test_another_process_is_refused(tmp_path: Path) -> None:
 
     async def body() -> None:
         state = await store.begin(new_id(), None)
-        async with store.session(state) as session:
-            state, _ = await session.append(0, chunks(b"mine"))
-            await session.sync()
+        async with store.session(state, keep_nowhere) as session:
+            await session.append(0, chunks(b"mine"))
+            state = await session.sync()
             assert other(state) == "busy"
         assert other(state) == "held"
 
     asyncio.run(body())
 
 
-def test_lost_bytes_are_told(store: BlobStore) -> None:
-    """A session that ended, or has fewer bytes than it should, is lost."""
+@pytest.mark.parametrize("size", [4, 6 << 20])
+@pytest.mark.parametrize("end", ["finish", "abort"])
+def test_lost_bytes_are_told(store: OpenStore, size: int, end: str) -> None:
+    """A session that was given up, or has fewer bytes than it should, is lost."""
+    raw = os.urandom(size)
 
-    async def body() -> None:
-        state = await store.begin(new_id(), None)
-        async with store.session(state) as session:
-            state, _ = await session.append(0, chunks(b"gone"))
-            await session.sync()
-        async with store.session(state) as session:
+    async def body(blobs: BlobStore) -> None:
+        state = await blobs.begin(new_id(), None)
+        async with blobs.session(state, keep_nowhere) as session:
+            await session.append(0, chunks(raw))
+            state = await session.sync()
+        async with blobs.session(state, keep_nowhere) as session:
             with pytest.raises(SessionLost):
-                await session.append(5, chunks(b"more"))
-            await finish(session)
-        with pytest.raises(SessionLost):
-            async with store.session(state):
-                pass
-        other = await store.begin(new_id(), None)
-        async with store.session(other) as session:
-            other, _ = await session.append(0, chunks(b"x"))
-            await session.sync()
-            await session.abort()
-        with pytest.raises(SessionLost):
-            async with store.session(other):
-                pass
+                await session.append(size + 1, chunks(b"more"))
+            if end == "abort":
+                await session.abort()
+                await session.abort()
+        if end == "abort":
+            with pytest.raises(SessionLost):
+                await go_on(blobs, state, size)
+            assert [each async for each in blobs.list("")] == []
 
-    asyncio.run(body())
+    store.run(body)
 
 
-def test_two_finishes_never_share_a_place(store: BlobStore) -> None:
+@pytest.mark.parametrize("size", [4, 6 << 20])
+def test_a_second_finish_is_lost_or_the_same(store: OpenStore, size: int) -> None:
+    """A session finished twice never gives out a location that is not there."""
+    raw = os.urandom(size)
+
+    async def body(blobs: BlobStore) -> None:
+        state = await blobs.begin(new_id(), None)
+        async with blobs.session(state, keep_nowhere) as session:
+            await session.append(0, chunks(raw))
+            state = await session.sync()
+        async with blobs.session(state, keep_nowhere) as session:
+            await session.append(size, chunks())
+            location = await finish(session)
+        try:
+            async with blobs.session(state, keep_nowhere) as session:
+                await session.append(size, chunks())
+                finished = await session.finish()
+        except SessionLost:
+            return
+        assert finished.location == location
+        assert not finished.is_own
+        assert await content(blobs, location) == raw
+
+    store.run(body)
+
+
+def test_two_finishes_never_share_a_place(store: OpenStore) -> None:
     """First writers of one key, one behind the other, end at two locations."""
 
-    async def body() -> None:
+    async def body(store: BlobStore) -> None:
         key = new_id()
         locations = []
         for raw in (b"one", b"two"):
-            async with store.session(await store.begin(key, None)) as session:
+            async with store.session(await store.begin(key, None), keep_nowhere) as session:
                 await session.append(0, chunks(raw))
                 locations.append(await finish(session))
         assert [await content(store, place) for place in locations] == [b"one", b"two"]
 
-    asyncio.run(body())
+    store.run(body)
 
 
-def test_a_failing_body_leaves_nothing(store: BlobStore, tmp_path: Path) -> None:
-    """A body that raises before anything was acknowledged leaves no file behind."""
+def test_a_failing_body_leaves_nothing(store: OpenStore, tmp_path: Path) -> None:
+    """A body that raises before anything was acknowledged leaves nothing behind."""
 
     async def failing() -> AsyncIterator[bytes]:
         yield b"x" * 100_000
         raise ValueError("the body failed")
 
-    async def body() -> None:
+    async def body(blobs: BlobStore) -> None:
         with pytest.raises(ValueError, match="the body failed"):
-            async with store.session(await store.begin(new_id(), None)) as session:
+            async with blobs.session(await blobs.begin(new_id(), None), keep_nowhere) as session:
                 await session.append(0, failing())
-        assert [name async for name in store.list("")] == []
+        assert [name async for name in blobs.list("")] == []
 
-    asyncio.run(body())
-    assert not list((tmp_path / "uploads").iterdir())
+    store.run(body)
+    assert not list(tmp_path.glob("uploads/*"))
 
 
-def test_a_cancelled_writer_is_waited_for(store: BlobStore) -> None:
+def test_a_cancelled_writer_is_waited_for(store: OpenStore) -> None:
     """What a thread is still writing when its request ends goes into this session's file only."""
 
-    async def body() -> None:
+    async def body(store: BlobStore) -> None:
         raw = os.urandom(8_000_000)
         state = await store.begin(new_id(), None)
 
         async def write() -> None:
-            async with store.session(state) as session:
+            async with store.session(state, keep_nowhere) as session:
                 await session.append(0, chunks(raw))
                 await session.sync()
 
@@ -229,29 +302,29 @@ def test_a_cancelled_writer_is_waited_for(store: BlobStore) -> None:
             writing.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await writing
-            async with store.session(state) as session:
+            async with store.session(state, keep_nowhere) as session:
                 await session.append(0, chunks(b"next"))
                 assert b"".join([part async for part in session.read(0, 4)]) == b"next"
 
-    asyncio.run(body())
+    store.run(body)
 
 
-def test_listing(store: BlobStore) -> None:
+def test_listing(store: OpenStore) -> None:
     """Locations come in order, behind the one that was named."""
 
-    async def body() -> None:
+    async def body(store: BlobStore) -> None:
         made = sorted([await put(store, str(n).encode()) for n in range(20)])
         assert [name async for name in store.list("")] == made
         assert [name async for name in store.list(made[7])] == made[8:]
         assert [name async for name in store.list(made[-1])] == []
 
-    asyncio.run(body())
+    store.run(body)
 
 
-def test_absent_content(store: BlobStore) -> None:
+def test_absent_content(store: OpenStore) -> None:
     """What is not there has no size and can't be read; deleting it does nothing."""
 
-    async def body() -> None:
+    async def body(store: BlobStore) -> None:
         absent = new_id()
         assert await store.size(absent) is None
         await store.delete(absent)
@@ -261,4 +334,4 @@ def test_absent_content(store: BlobStore) -> None:
         free = await store.free()
         assert free is None or free > 0
 
-    asyncio.run(body())
+    store.run(body)

@@ -5,12 +5,14 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from contract.conftest import OpenDatabase
-from moorage.blobs.store import BlobStore, SessionLost
+from moorage.blobs.filesystem import FilesystemBlobs
+from moorage.blobs.store import SessionLost, keep_nowhere
 from moorage.clock import new_id
 from moorage.db.engine import Database, Query, Tx
 from moorage.db.schema import setting
@@ -135,23 +137,31 @@ async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
         yield part
 
 
-def test_the_rest_of_a_session_that_is_over(store: BlobStore) -> None:
+@pytest.fixture
+def directory(tmp_path: Path) -> FilesystemBlobs:
+    FilesystemBlobs.prepare(tmp_path)
+    return FilesystemBlobs(tmp_path)
+
+
+def test_the_rest_of_a_session_that_is_over(directory: FilesystemBlobs) -> None:
     """It touches nothing: the file's number may be another file's by then."""
 
     async def body() -> None:
-        async with store.session(await store.begin(new_id(), None)) as session:
+        async with directory.session(
+            await directory.begin(new_id(), None), keep_nowhere
+        ) as session:
             await session.append(0, chunks(b"content"))
             finished = await session.finish()
         if finished.rest is not None:
             with pytest.raises(SessionLost):
                 await asyncio.to_thread(finished.rest)
-        assert [name async for name in store.list("")] == []
+        assert [name async for name in directory.list("")] == []
 
     asyncio.run(body())
 
 
 def test_a_session_is_held_while_its_rest_is_done(
-    store: BlobStore, monkeypatch: pytest.MonkeyPatch
+    directory: FilesystemBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A caller that is cancelled in the middle of the syncs does not cut them short."""
     syncing, go_on = threading.Event(), threading.Event()
@@ -167,7 +177,9 @@ def test_a_session_is_held_while_its_rest_is_done(
 
         async def upload() -> None:
             nonlocal location
-            async with store.session(await store.begin(new_id(), None)) as session:
+            async with directory.session(
+                await directory.begin(new_id(), None), keep_nowhere
+            ) as session:
                 await session.append(0, chunks(b"content"))
                 finished = await session.finish()
                 location = finished.location
@@ -183,6 +195,6 @@ def test_a_session_is_held_while_its_rest_is_done(
         go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert await store.size(location) == len(b"content")
+        assert await directory.size(location) == len(b"content")
 
     asyncio.run(body())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.conftest import Registries
+from contract.conftest import Registries, settings_in
 from moorage.db import copying, settings
 from moorage.db.sqlite import freeze
 from moorage.errors import Refused, Unavailable
@@ -16,6 +16,7 @@ from moorage.oci.names import RepositoryName
 from moorage.registry import listing, pull, uploads
 from moorage.registry.move import End, Move, Step, unfinished
 from moorage.registry.services import Services
+from s3 import S3Server
 
 LOCAL = Actor("local", "local", "loopback")
 APP = RepositoryName("team/app")
@@ -58,13 +59,20 @@ async def whole(moving: Move, directory: Path) -> None:
 @pytest.fixture
 def old(tmp_path: Path) -> Registries:
     """Return the registry to move."""
-    return Registries(tmp_path / "old")
+    return Registries(settings_in(tmp_path / "old", {}))
 
 
-@pytest.fixture
-def new(tmp_path: Path) -> Registries:
-    """Return an empty registry."""
-    return Registries(tmp_path / "new")
+@pytest.fixture(params=["embedded", "fleet"])
+def new(request: pytest.FixtureRequest, tmp_path: Path) -> Registries:
+    """Return an empty registry of each shape."""
+    environment: dict[str, str] = {}
+    if request.param == "fleet":
+        server: S3Server = request.getfixturevalue("s3")
+        patch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+        for name, value in server.credentials.items():
+            patch.setenv(name, value)
+        environment = {**server.settings(), "MOORAGE_DATABASE": request.getfixturevalue("url")}
+    return Registries(settings_in(tmp_path / "new", environment))
 
 
 def both(old: Registries, new: Registries, use: object) -> None:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from s3 import S3Server
 
 from faults.fleetload import Client, Failure, Load, Record, Unanswered, check_image
 from postgres import Postgres
 from process import require_tool
 from replicas import Fleet
+from s3 import S3Server
 
 PUSHES = int(os.environ.get("FLEET_PUSHES", "240"))
 PULLS = int(os.environ.get("FLEET_PULLS", "2400"))
@@ -139,7 +139,7 @@ def test_the_database_dies(fleet: Fleet, postgres: Postgres, figure: Figure) -> 
     late = [one.ended - started for one in failed if one.ended > started]
     figure(
         f"PostgreSQL gone for {started - stopped:.1f} s: {len(failed)} requests failed, "
-        f"{record.retry_after} with Retry-After, the last {max(late, default=0):.1f} s after it was back"
+        f"{record.retry_after} with Retry-After, the last {max(late, default=0):.1f} s after that"
     )
     assert record.wrong == []
     assert len(record.images) == PUSHES // 2

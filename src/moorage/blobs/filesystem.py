@@ -10,14 +10,14 @@ import fcntl
 import hashlib
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from moorage.blobs.store import Finished, LocalFile, SessionBusy, SessionLost
+from moorage.blobs.store import Finished, Keep, LocalFile, SessionBusy, SessionLost
 from moorage.blobs.writeback import start_writeback
 from moorage.clock import new_id
 from moorage.errors import InsufficientStorage, Refused, Unavailable
@@ -68,7 +68,11 @@ class FilesystemBlobs:
         return _FRESH + hashlib.sha256(key.encode()).hexdigest()[:32].encode()
 
     @asynccontextmanager
-    async def session(self, state: bytes) -> AsyncIterator["FileSession"]:
+    async def session(
+        self,
+        state: bytes,
+        keep: Keep,  # noqa: ARG002 - the lock tells writers apart
+    ) -> AsyncIterator["FileSession"]:
         """Hold `flock` on the session's file, so that a second writer gets `SessionBusy`."""
         path = self._uploads / _key_of(state)
         # On the event loop: a few system calls on cached directories, less than a hand-over.
@@ -95,13 +99,14 @@ class FilesystemBlobs:
         finally:
             os.close(descriptor)
 
-    async def locate(self, location: str) -> LocalFile:
+    async def locate(self, location: str, *, redirect: bool) -> LocalFile:  # noqa: ARG002
         """Return the path, for `sendfile`."""
         return LocalFile(f"{self._objects}/{location[:2]}/{location}")
 
-    async def delete(self, location: str) -> None:
-        """Unlink the file."""
-        await self._run(_unlink, self._path(location))
+    async def delete(self, locations: Sequence[str]) -> None:
+        """Unlink the files."""
+        for location in locations:
+            await self._run(_unlink, self._path(location))
 
     async def list(self, after: str) -> AsyncIterator[str]:
         """Yield the locations directory by directory."""
@@ -117,6 +122,9 @@ class FilesystemBlobs:
         if facts.f_files and not facts.f_favail:
             return 0
         return facts.f_bavail * facts.f_frsize
+
+    async def close(self) -> None:
+        """Do nothing: no file is open outside a request, and threads end with the process."""
 
     def _path(self, location: str) -> Path:
         return self._objects / location[:2] / location
@@ -203,11 +211,11 @@ class FileSession:
             os.close(self._descriptor)
 
     @property
-    def is_new(self) -> bool:
-        """Whether this session made the file."""
+    def is_current(self) -> bool:
+        """Whether this session made the file: nobody can have written to it before."""
         return self._made
 
-    async def append(self, offset: int, chunks: AsyncIterator[bytes]) -> tuple[bytes, int]:
+    async def append(self, offset: int, chunks: AsyncIterator[bytes]) -> int:
         """Write from `offset` on; `sync` or `finish` makes it durable."""
         if self._size < offset:
             raise SessionLost
@@ -224,12 +232,12 @@ class FileSession:
                 start_writeback(self._descriptor, started, position - started)
                 started = position
         self._size = position
-        kind = _STARTED if position else _FRESH
-        return kind + self._path.name.encode(), position
+        return position
 
-    async def sync(self) -> None:
+    async def sync(self) -> bytes:
         """Make what was appended durable, with the file's entry in its directory."""
         await self._run(self._sync)
+        return (_STARTED if self._size else _FRESH) + self._path.name.encode()
 
     async def read(self, start: int, end: int) -> AsyncIterator[bytes]:
         """Yield what was written, by 1 MiB."""

@@ -5,7 +5,7 @@ given out; the database says which location is whose content. A *state* is a sma
 string that the use case keeps with the upload session; the driver keeps nothing.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -37,6 +37,11 @@ class Redirect(msgspec.Struct, frozen=True):
 
 
 Located = LocalFile | Redirect | None
+Keep = Callable[[bytes], Awaitable[None]]
+
+
+async def keep_nowhere(state: bytes) -> None:
+    """Keep a state nowhere: for a session that nobody else can know of, or go on with."""
 
 
 class Finished(msgspec.Struct, frozen=True):
@@ -47,33 +52,52 @@ class Finished(msgspec.Struct, frozen=True):
 
     location: str
     rest: Callable[[], None] | None = None
+    # Whether this finish alone can have given the location out. Where it is not, all who finish
+    # the session share it: who loses must never delete it, because the winner's blob is there.
+    is_own: bool = True
+    # Whether it is certain that these bytes are there. If it is not, an object of that size is,
+    # made by somebody's finish of the session, and must be read before anybody is told.
+    is_certain: bool = True
+    # Locations to delete once the session has ended, and no sooner.
+    leftovers: tuple[str, ...] = ()
 
 
 class UploadSession(Protocol):
-    """The exclusive right to write one upload, from the offset check to the commit."""
+    """One writer's hold on one upload, from the offset check to the commit.
+
+    A driver either holds the session against all others, or finds out by `keep` that somebody else
+    has gone on with it.
+    """
 
     @property
-    def is_new(self) -> bool:
-        """Whether it is certain that nobody has held the session before."""
+    def is_current(self) -> bool:
+        """Whether the state that it was opened with needs no second look now that it is held."""
         ...
 
-    async def append(self, offset: int, chunks: AsyncIterator[bytes]) -> tuple[bytes, int]:
-        """Write the chunks from `offset` on and return the new state and offset.
+    async def append(self, offset: int, chunks: AsyncIterator[bytes]) -> int:
+        """Write the chunks from `offset` on and return the offset behind them.
 
         What stands beyond `offset` was never acknowledged and is overwritten. Nothing is durable
         before `sync` or `finish` returned.
 
         Raises:
+            SessionBusy: another writer went on with the session.
             SessionLost: fewer than `offset` bytes are there.
         """
         ...
 
-    async def sync(self) -> None:
-        """Make what was appended survive a power loss; never retried once it failed."""
+    async def sync(self) -> bytes:
+        """Make what was appended survive a power loss; never retried once it failed.
+
+        Return the state to keep for the next request.
+        """
         ...
 
     def read(self, start: int, end: int) -> AsyncIterator[bytes]:
-        """Yield the bytes from `start` up to `end` of what was written."""
+        """Yield the bytes from `start` up to `end` of what was written; then only `finish`.
+
+        A driver may have to make them an object first, as `finish` does.
+        """
         ...
 
     async def finish(self) -> Finished:
@@ -99,11 +123,16 @@ class BlobStore(Protocol):
         """
         ...
 
-    def session(self, state: bytes) -> AbstractAsyncContextManager[UploadSession]:
-        """Hold the session for one writer.
+    def session(self, state: bytes, keep: Keep) -> AbstractAsyncContextManager[UploadSession]:
+        """Open the session for one writer.
+
+        `keep` durably makes a state the session's, by compare-and-set on what the writer saw of
+        it, and raises `SessionBusy` if another writer came in between. A driver that holds the
+        session against all others never calls it.
 
         Raises:
             SessionBusy: another writer holds it, in this process or any other.
+            SessionLost: the state is not this driver's, or nothing is there any more.
         """
         ...
 
@@ -119,12 +148,15 @@ class BlobStore(Protocol):
         """
         ...
 
-    async def locate(self, location: str) -> Located:
-        """Return how a client's connection can get the bytes without this process reading them."""
+    async def locate(self, location: str, *, redirect: bool) -> Located:
+        """Return how a client's connection can get the bytes without this process reading them.
+
+        `redirect` says whether the client may be sent elsewhere.
+        """
         ...
 
-    async def delete(self, location: str) -> None:
-        """Remove the bytes; does nothing when they are gone already."""
+    async def delete(self, locations: Sequence[str]) -> None:
+        """Remove the bytes of each; does nothing for those that are gone already."""
         ...
 
     def list(self, after: str) -> AsyncIterator[str]:
@@ -133,4 +165,8 @@ class BlobStore(Protocol):
 
     async def free(self) -> int | None:
         """Return how many bytes more the store can take, None if it knows no end."""
+        ...
+
+    async def close(self) -> None:
+        """Close what is open; the last that is done with the store."""
         ...

@@ -14,7 +14,7 @@ from moorage.cli.finding import Finding
 from moorage.clock import SECOND, new_id
 from moorage.config import Config
 from moorage.db.settings import get
-from moorage.errors import RegistryError, Refused
+from moorage.errors import Refused, RegistryError
 from moorage.outbound import open_client
 from moorage.registry import replicas
 from moorage.registry.services import Services
@@ -53,18 +53,13 @@ async def examine_storage(config: Config) -> list[Finding]:
     store = blob_store(config)
     try:
         found = [await _round_trip(store), await _parts(store, config), await _redirect(store)]
-        rules = await store.expiry_rules()
+        found.append(await _rules(store))
     except (RegistryError, OSError, EOFError) as error:
         why = getattr(error, "message", "") or f"{type(error).__name__}: {error}"
         advice = "check the bucket, the credentials and their rights, s3.endpoint and s3.region"
         return [Finding("storage", "fail", why, advice)]
     finally:
         await store.close()
-    if rules:
-        why = f"the bucket expires objects by itself: {', '.join(rules)}"
-        found.append(Finding("bucket rules", "fail", why, "remove those rules: blobs would vanish"))
-    else:
-        found.append(Finding("bucket rules", "ok", "none that would remove blobs"))
     return found
 
 
@@ -146,6 +141,16 @@ async def _parts(store: BlobStore, config: Config) -> Finding:
     if not whole:
         return Finding("large blobs", "fail", "an object in parts is not what was written")
     return Finding("large blobs", "ok", f"{len(raw) >> 20} MiB in parts, read back")
+
+
+async def _rules(store: BlobStore) -> Finding:
+    from moorage.blobs.s3 import S3Blobs  # noqa: PLC0415 - its client is an extra, and slow to load
+
+    rules = await store.expiry_rules() if isinstance(store, S3Blobs) else []
+    if rules:
+        why = f"the bucket removes objects by itself: {', '.join(rules)}"
+        return Finding("bucket rules", "fail", why, "end those rules: blobs would vanish")
+    return Finding("bucket rules", "ok", "none that would remove blobs")
 
 
 async def _redirect(store: BlobStore) -> Finding:

@@ -1,5 +1,7 @@
 """Blobs, their digests, and which repository has which."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from moorage.db.engine import Query, Raced, Tx, insert
@@ -255,7 +257,7 @@ async def put_blob(
     number: int = known[0]
     if not await tx.run(HEAL_BLOB, blob_id=number, seen_location=known[2], new_location=location):
         raise Raced
-    await tx.run(QUEUE_DELETE, location=known[2], not_before=keep_until, reason="replaced")
+    await queue_deletes(tx, [known[2]], keep_until, "replaced")
     for digest in digests:
         await tx.run(ADD_DIGEST, digest=digest.key, blob_id=number)
     return number, await list_digests(tx, number)
@@ -309,6 +311,12 @@ async def trash_link(tx: Tx, repository_id: int, blob_id: int, until: int) -> bo
     """Take the blob from the repository and tell whether it was there."""
     changed = await tx.run(TRASH_LINK, repository_key=repository_id, blob_key=blob_id, until=until)
     return bool(changed)
+
+
+async def queue_deletes(tx: Tx, locations: Sequence[str], not_before: int, reason: str) -> None:
+    """Have locations that no blob has deleted from the store, no sooner than that."""
+    for location in locations:
+        await tx.run(QUEUE_DELETE, location=location, not_before=not_before, reason=reason)
 
 
 async def list_due_deletes(tx: Tx, now: int, limit: int) -> list[str]:

@@ -57,7 +57,8 @@ ADVANCE_UPLOAD = Query(
         expires_at=sa.bindparam("new_expiry"),
     ),
 )
-# An ended session has no state and belongs to no repository.
+# An ended session has no state and belongs to no repository. Its epoch moves on, so that whoever
+# saw it before can neither go on with it nor end it once more.
 END_UPLOAD = Query(
     "end_upload",
     sa.update(upload)
@@ -65,6 +66,7 @@ END_UPLOAD = Query(
     .values(
         repository_id=sa.literal_column("0"),
         state=EMPTY,
+        epoch=upload.c.epoch + sa.literal_column("1"),
         expires_at=sa.bindparam("new_expiry"),
     ),
 )

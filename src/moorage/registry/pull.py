@@ -1,5 +1,8 @@
 """Reads: a manifest by tag or digest, a blob, each in one statement with the facts about it."""
 
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+
 from moorage.blobs.store import Located
 from moorage.clock import HOUR
 from moorage.db import blobs, manifests
@@ -68,9 +71,14 @@ async def note_damage(s: Services, blob: Blob) -> None:
     await s.db.write(write)
 
 
-async def locate(s: Services, blob: Blob) -> Located:
-    """Return how the client's connection gets the bytes."""
-    return await s.blobs.locate(blob.location)
+async def locate(s: Services, blob: Blob, *, redirect: bool) -> Located:
+    """Return how the client's connection gets the bytes, None if they must be read here."""
+    return await s.blobs.locate(blob.location, redirect=redirect)
+
+
+def read(s: Services, blob: Blob) -> Callable[[int, int], AsyncIterator[bytes]]:
+    """Return what reads a span of the blob."""
+    return partial(s.blobs.read, blob.location)
 
 
 def known_manifest(

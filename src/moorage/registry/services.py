@@ -16,6 +16,7 @@ from moorage.model.artifacts import TagChange
 from moorage.registry.hashing import Hashes
 from moorage.registry.sessions import SessionIds
 from moorage.telemetry import Telemetry
+from moorage.web.clients import Proxies
 from moorage.web.request import Request
 
 
@@ -39,6 +40,7 @@ class Services(msgspec.Struct, frozen=True):
     hashes: Hashes
     session_ids: SessionIds
     telemetry: Telemetry
+    proxies: Proxies
     # Where the processes of this server find each other's private sockets.
     run_directory: Path | None = None
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from moorage.blobs.store import SessionBusy, SessionLost
+from moorage.blobs.store import SessionBusy, SessionLost, keep_nowhere
 from moorage.clock import DAY, HOUR, MINUTE
 from moorage.db import blobs, events, jobs, uploads
 from moorage.db.engine import Tx
@@ -14,6 +14,8 @@ from moorage.registry.services import Services
 
 # Each transaction of a job is to keep the right to write for 20 ms at most.
 _SLICE = 50
+# What an object store removes in one call.
+_BATCH = 1_000
 
 SCHEDULE = {
     "uploads.expire": 10 * MINUTE,
@@ -82,7 +84,7 @@ async def _expire(s: Services, running: Running, upload: Upload) -> bool:
     if not upload.state:
         return await running.write(end)
     try:
-        async with s.blobs.session(upload.state) as session:
+        async with s.blobs.session(upload.state, keep_nowhere) as session:
             ended = await running.write(end)
             if ended:
                 await session.abort()
@@ -97,14 +99,16 @@ async def _delete_some(s: Services, running: Running) -> bool:
     now = s.clock.now()
 
     async def read(tx: Tx) -> list[str]:
-        return await blobs.list_due_deletes(tx, now, _SLICE)
+        return await blobs.list_due_deletes(tx, now, _BATCH)
 
-    due = await s.db.read(read)
-    for location in due:
-        await s.blobs.delete(location)
+    due = await s.db.read(read, pages=True)
+    await s.blobs.delete(due)
+    for start in range(0, len(due), _SLICE):
+        some = due[start : start + _SLICE]
 
-        async def end(tx: Tx, location: str = location) -> None:
-            await blobs.end_delete(tx, location)
+        async def end(tx: Tx, some: list[str] = some) -> None:
+            for location in some:
+                await blobs.end_delete(tx, location)
 
         await running.write(end)
-    return len(due) == _SLICE
+    return len(due) == _BATCH

@@ -8,15 +8,16 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from moorage.blobs.store import SessionBusy, SessionLost, UploadSession
+from moorage.blobs.store import Finished, SessionBusy, SessionLost, UploadSession, keep_nowhere
 from moorage.clock import HOUR
 from moorage.db import blobs, repositories, uploads
-from moorage.db.engine import Tx
+from moorage.db.engine import StoreUnavailable, Tx
 from moorage.errors import (
     BlobUploadUnknown,
     DigestInvalid,
     InsufficientStorage,
     RangeInvalid,
+    RegistryError,
     SizeInvalid,
     TooManyRequests,
 )
@@ -35,16 +36,16 @@ KEEP_REPLACED = 24 * HOUR
 
 
 class Body(msgspec.Struct, frozen=True):
-    """Bytes on their way into a session: the chunks, and the span that they were declared to be."""
+    """Bytes on their way into a session: the chunks, their declared span and number, if any."""
 
     chunks: AsyncIterator[bytes]
     span: Span | None = None
+    length: int | None = None
 
 
 class _Received(msgspec.Struct, frozen=True):
-    """What became of a body: the store's state, the offset behind it, and why it ended early."""
+    """What became of a body: the offset behind it, and why it ended early."""
 
-    state: bytes
     offset: int
     hasher: Hasher | None
     broken: Exception | None
@@ -97,21 +98,21 @@ async def append(
         Disconnected, BodyTimeout: the client stopped; what had arrived is kept.
     """
     await check_space(s)
-    seen = await find_upload(s, actor, name, upload_id)
+    row = _Row(s, actor, name, await find_upload(s, actor, name, upload_id))
     try:
-        async with s.blobs.session(await _state(s, seen)) as session:
-            upload = await _held(s, actor, name, seen, session)
-            received = await _receive(s, session, upload, body)
-            if received.offset > upload.offset:
-                upload = await _keep(s, actor, name, session, upload, received)
+        async with s.blobs.session(await _state(s, row.upload, body), row.keep) as session:
+            await row.hold(session)
+            received = await _receive(s, session, row.upload, body)
+            if received.offset > row.upload.offset:
+                await _keep(row, session, received)
     except SessionBusy as error:
-        raise _busy(seen) from error
+        raise _busy(row.upload) from error
     except SessionLost as error:
         # Being finished by somebody else just now, or lost with the power; it expires by itself.
         raise BlobUploadUnknown from error
     if received.broken is not None:
         raise received.broken
-    return upload
+    return row.upload
 
 
 async def finish(
@@ -124,23 +125,25 @@ async def finish(
         RangeInvalid, SizeInvalid, Disconnected, BodyTimeout: as `append`; the session is kept.
     """
     await check_space(s)
-    seen = await find_upload(s, actor, name, upload_id)
+    row = _Row(s, actor, name, await find_upload(s, actor, name, upload_id))
     try:
-        async with s.blobs.session(await _state(s, seen)) as session:
-            upload = await _held(s, actor, name, seen, session)
-            received = await _receive(s, session, upload, body)
+        async with s.blobs.session(await _state(s, row.upload, body), row.keep) as session:
+            await row.hold(session)
+            received = await _receive(s, session, row.upload, body)
             if received.broken is not None:
-                if received.offset > upload.offset:
-                    await _keep(s, actor, name, session, upload, received)
+                if received.offset > row.upload.offset:
+                    await _keep(row, session, received)
                 raise received.broken
-            found = await _digests(s, session, upload, received, digest)
-            if found is None:
+            found = await _digests(s, session, row.upload, received, digest)
+            finished = await _finish(s, session, found, received.offset) if found else None
+            if found is None or finished is None:
+                # Ended first: until then somebody else may make these bytes a blob.
+                await _end(s, actor, row.upload)
                 await session.abort()
-                await _end(s, actor, upload)
                 raise _mismatch(received.offset, digest)
-            await _publish(s, actor, name, session, found, received.offset, ending=upload)
+            await _publish(row, finished, found, received.offset, ends=True)
     except SessionBusy as error:
-        raise _busy(seen) from error
+        raise _busy(row.upload) from error
     except SessionLost as error:
         raise BlobUploadUnknown from error
 
@@ -155,16 +158,18 @@ async def push_whole(
         Disconnected, BodyTimeout: the client stopped; nothing is stored.
     """
     upload = await open_upload(s, actor, name, digest.algorithm)
-    async with s.blobs.session(await _state(s, upload)) as session:
+    async with s.blobs.session(await _state(s, upload, body), keep_nowhere) as session:
         received = await _receive(s, session, upload, body)
         if received.broken is not None:
             await session.abort()
             raise received.broken
         found = await _digests(s, session, upload, received, digest)
-        if found is None:
+        finished = await _finish(s, session, found, received.offset) if found else None
+        if found is None or finished is None:
             await session.abort()
             raise _mismatch(received.offset, digest)
-        await _publish(s, actor, name, session, found, received.offset, ending=None)
+        row = _Row(s, actor, name, upload)
+        await _publish(row, finished, found, received.offset, ends=False)
 
 
 async def cancel(s: Services, actor: Actor, name: RepositoryName, upload_id: str) -> None:
@@ -174,7 +179,7 @@ async def cancel(s: Services, actor: Actor, name: RepositoryName, upload_id: str
         await _end(s, actor, seen)
         return
     try:
-        async with s.blobs.session(seen.state) as session:
+        async with s.blobs.session(seen.state, keep_nowhere) as session:
             upload = await find_upload(s, actor, name, upload_id)
             await _end(s, actor, upload)
             await session.abort()
@@ -197,20 +202,62 @@ async def check_space(s: Services) -> None:
         )
 
 
-async def _state(s: Services, upload: Upload) -> bytes:
-    return upload.state or await s.blobs.begin(upload.id, None)
+async def _state(s: Services, upload: Upload, body: Body) -> bytes:
+    return upload.state or await s.blobs.begin(upload.id, body.length)
 
 
-async def _held(
-    s: Services, actor: Actor, name: RepositoryName, seen: Upload, session: UploadSession
-) -> Upload:
-    """Return the session as it is now that nobody else can write to it."""
-    if session.is_new and not seen.epoch:
-        return seen  # who ended it meanwhile, unused, is found out by the transaction
-    upload = await find_upload(s, actor, name, seen.id)
-    if upload.epoch and not seen.epoch:
-        raise _busy(upload)  # it was begun by somebody else since we saw it empty
-    return upload
+class _Row:
+    """The session's row as one request sees it, and brings it forward."""
+
+    def __init__(self, s: Services, actor: Actor, name: RepositoryName, upload: Upload) -> None:
+        self.s = s
+        self.actor = actor
+        self.name = name
+        self.upload = upload
+
+    async def hold(self, session: UploadSession) -> None:
+        """Look again now that nobody else can write to the session, where that is needed."""
+        if session.is_current:
+            return  # who ended it meanwhile, unused, is found out by the transaction
+        seen = self.upload
+        self.upload = await find_upload(self.s, self.actor, self.name, seen.id)
+        if self.upload.epoch and not seen.epoch:
+            raise SessionBusy  # it was begun by somebody else since we saw it empty
+
+    async def keep(self, state: bytes) -> None:
+        """Keep a state of the store's in the middle of a request; the session has no more bytes."""
+        await self.advance(state, self.upload.offset, self.upload.prefix)
+
+    async def advance(self, state: bytes, offset: int, prefix: Digest | None) -> None:
+        """Bring the row forward, durably; the first time, add it.
+
+        Raises:
+            SessionBusy: another writer came in between.
+        """
+        s, seen = self.s, self.upload
+        now = s.clock.now()
+        expires_at = now + int(s.config.limits.upload_hours * HOUR)
+
+        async def write(tx: Tx) -> Upload | None:
+            repository_id = seen.repository_id
+            if not seen.epoch:
+                visibility = s.config.visibility
+                found, _ = await repositories.put_repository(tx, self.name, visibility, now)
+                repository_id = found.id
+                await _check_count(s, tx, found)
+            epoch = seen.epoch + 1
+            algorithm = seen.algorithm
+            kept = Upload(
+                seen.id, repository_id, algorithm, state, offset, prefix, epoch, expires_at
+            )
+            if not seen.epoch:
+                return kept if await uploads.add_upload(tx, kept, self.actor.name, now) else None
+            return kept if await uploads.advance_upload(tx, seen, kept) else None
+
+        kept = await s.db.write(write)
+        if kept is None:
+            raise SessionBusy
+        self.upload = kept
 
 
 async def _receive(s: Services, session: UploadSession, upload: Upload, body: Body) -> _Received:
@@ -225,57 +272,28 @@ async def _receive(s: Services, session: UploadSession, upload: Upload, body: Bo
     hasher = s.hashes.take(upload)
     most = span.length if span is not None else None
     hashed = Hashed(body.chunks, hasher, s.hashes.pool, most=most)
-    state, offset = await session.append(upload.offset, aiter(hashed))
+    offset = await session.append(upload.offset, aiter(hashed))
     if span is not None and hashed.broken is None and offset != span.end:
         raise SizeInvalid(f"the range has {span.length} bytes, the body {offset - span.start}")
-    return _Received(state, offset, hasher, hashed.broken)
+    return _Received(offset, hasher, hashed.broken)
 
 
-async def _keep(
-    s: Services,
-    actor: Actor,
-    name: RepositoryName,
-    session: UploadSession,
-    upload: Upload,
-    received: _Received,
-) -> Upload:
+async def _keep(row: _Row, session: UploadSession, received: _Received) -> None:
     """Make what was received durable and part of the session."""
-    await session.sync()
-    now = s.clock.now()
-    prefix = received.hasher.digest() if received.hasher is not None else None
-    expires_at = now + int(s.config.limits.upload_hours * HOUR)
-
-    async def write(tx: Tx) -> Upload | None:
-        repository_id = upload.repository_id
-        if not upload.epoch:
-            repository, _ = await repositories.put_repository(tx, name, s.config.visibility, now)
-            repository_id = repository.id
-            await _check_count(s, tx, repository)
-        kept = Upload(
-            upload.id,
-            repository_id,
-            upload.algorithm,
-            received.state,
-            received.offset,
-            prefix,
-            upload.epoch + 1,
-            expires_at,
-        )
-        if not upload.epoch:
-            return kept if await uploads.add_upload(tx, kept, actor.name, now) else None
-        return kept if await uploads.advance_upload(tx, upload, kept) else None
-
-    kept = None
+    state = await session.sync()
+    hasher = received.hasher
+    is_first = not row.upload.epoch
     try:
-        kept = await s.db.write(write)
-    finally:
-        if kept is None and not upload.epoch:
+        await row.advance(state, received.offset, hasher.digest() if hasher is not None else None)
+    except StoreUnavailable:
+        raise  # a row may name these bytes all the same
+    except RegistryError:
+        if is_first:
             await session.abort()  # no row names these bytes
-    if kept is None:
-        raise _busy(upload)
-    if received.hasher is not None:
-        s.hashes.keep(kept.id, kept.offset, kept.epoch, received.hasher)
-    return kept
+        raise
+    if hasher is not None:
+        kept = row.upload
+        row.s.hashes.keep(kept.id, kept.offset, kept.epoch, hasher)
 
 
 async def _check_count(s: Services, tx: Tx, repository: Repository) -> None:
@@ -330,33 +348,43 @@ async def _digests(
     return (identity,) if identity == wanted else (identity, wanted)
 
 
-async def _publish(  # noqa: PLR0913 - whose blob, where it is, and which session it ends
-    s: Services,
-    actor: Actor,
-    name: RepositoryName,
-    session: UploadSession,
-    digests: tuple[Digest, ...],
-    size: int,
-    *,
-    ending: Upload | None,
-) -> None:
-    """Make the session's bytes an object, and the object the repository's blob."""
+async def _finish(
+    s: Services, session: UploadSession, digests: tuple[Digest, ...], size: int
+) -> Finished | None:
+    """Make the session's bytes an object; None if it turns out to have other bytes."""
     finished = await session.finish()
+    if finished.is_certain:
+        return finished
+    wanted = digests[-1]
+    again = Hasher(wanted.algorithm)
+    async for _ in Hashed(s.blobs.read(finished.location, 0, size), again, s.hashes.pool):
+        pass
+    return finished if again.digest(wanted.algorithm) == wanted else None
+
+
+async def _publish(
+    row: _Row, finished: Finished, digests: tuple[Digest, ...], size: int, *, ends: bool
+) -> None:
+    """Make the object the repository's blob, and end the session where there is one."""
+    s = row.s
     location = finished.location
     now = s.clock.now()
 
     async def write(tx: Tx) -> None:
-        if ending is not None:
-            await _end_in(s, tx, actor, ending)
-        repository, _ = await repositories.put_repository(tx, name, s.config.visibility, now)
+        if ends:
+            await _end_in(s, tx, row.actor, row.upload)
+        repository, _ = await repositories.put_repository(tx, row.name, s.config.visibility, now)
         until = now + KEEP_REPLACED
         number, known = await blobs.put_blob(tx, digests, size, location, now, until)
+        await blobs.queue_deletes(tx, finished.leftovers, now, "sent")
         await link(tx, repository, number, known, size, now)
 
     try:
         await s.db.write(write, first=finished.rest)
     except BlobUploadUnknown:
-        await s.blobs.delete(location)  # another writer finished first, and no row names it
+        if finished.is_own:
+            # Another writer finished first, and no row names it.
+            await s.blobs.delete([location])
         raise
 
 

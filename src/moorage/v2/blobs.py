@@ -3,21 +3,30 @@
 from functools import partial
 
 from moorage.auth.policy import decide, require
-from moorage.blobs.store import LocalFile
+from moorage.blobs.store import LocalFile, Redirect
 from moorage.clock import new_id
-from moorage.errors import BlobUnknown, RangeInvalid, Unavailable
+from moorage.errors import BlobUnknown, RangeInvalid
 from moorage.model.access import Action, RepositoryTarget
-from moorage.model.artifacts import Blob
+from moorage.model.artifacts import Blob, Repository
 from moorage.oci.digest import Digest
 from moorage.oci.media_types import OCTET_STREAM
 from moorage.oci.names import RepositoryName
 from moorage.registry import delete, listing, pull
 from moorage.registry.services import Services, change_by
 from moorage.v2.paths import Route
+from moorage.web.clients import is_within
 from moorage.web.conditions import is_unmodified, range_holds
 from moorage.web.ranges import Span, parse_range
 from moorage.web.request import Request
-from moorage.web.response import IMMUTABLE, Response, answer, open_body
+from moorage.web.response import (
+    IMMUTABLE,
+    FileBody,
+    Response,
+    StreamBody,
+    answer,
+    open_body,
+    open_stream,
+)
 
 
 async def get_blob(s: Services, request: Request, route: Route) -> Response:
@@ -46,7 +55,7 @@ async def get_blob(s: Services, request: Request, route: Route) -> Response:
     if request.method == "HEAD":
         headers["Content-Length"] = str(blob.size)
         return Response(200, headers)
-    return await _content(s, request, blob, digest, headers)
+    return await _content(s, request, repository, blob, digest, headers)
 
 
 async def delete_blob(s: Services, request: Request, route: Route) -> Response:
@@ -60,7 +69,12 @@ async def delete_blob(s: Services, request: Request, route: Route) -> Response:
 
 
 async def _content(
-    s: Services, request: Request, blob: Blob, digest: Digest, headers: dict[str, str]
+    s: Services,
+    request: Request,
+    repository: Repository,
+    blob: Blob,
+    digest: Digest,
+    headers: dict[str, str],
 ) -> Response:
     spans = _spans(request, blob, digest)
     if spans == ():
@@ -70,11 +84,13 @@ async def _content(
         )
     several = spans is not None and len(spans) > 1
     boundary = new_id() if several else ""  # nobody can have pushed content that contains it
-    located = await pull.locate(s, blob)
-    if not isinstance(located, LocalFile):
-        raise Unavailable("the blob is kept where this release can't send it from")
-    whole = (Span(0, blob.size),)
-    body = open_body(located.path, blob.size, digest, spans or whole, boundary)
+    # A store that does not know several ranges would send the whole blob in place of some of it.
+    elsewhere = not several and await _may_go_elsewhere(s, request, repository.name)
+    located = await pull.locate(s, blob, redirect=elsewhere)
+    if isinstance(located, Redirect):
+        there = {"Location": located.url, "Cache-Control": "no-store"}
+        return Response(307, {**there, "Docker-Content-Digest": digest})
+    body = await _body(s, blob, located, (digest, spans or (Span(0, blob.size),), boundary))
     if body is None:
         await pull.note_damage(s, blob)
         raise BlobUnknown(
@@ -89,6 +105,31 @@ async def _content(
     else:
         headers["Content-Range"] = f"bytes {spans[0].start}-{spans[0].end - 1}/{blob.size}"
     return Response(206, headers, body, damaged)
+
+
+async def _body(
+    s: Services,
+    blob: Blob,
+    located: LocalFile | None,
+    shape: tuple[Digest, tuple[Span, ...], str],
+) -> FileBody | StreamBody | None:
+    """Return what sends the spans, None if the bytes are not there."""
+    if located is not None:
+        return open_body(located.path, blob.size, *shape)
+    try:
+        return await open_stream(pull.read(s, blob), blob.size, *shape)
+    except (FileNotFoundError, EOFError):
+        return None
+
+
+async def _may_go_elsewhere(s: Services, request: Request, name: RepositoryName) -> bool:
+    """Tell whether the settings send this client to the object store itself."""
+    redirect = s.config.redirect
+    is_exception = not {name, name.namespace}.isdisjoint(redirect.except_repositories)
+    if not is_exception and redirect.except_clients:
+        client = await s.proxies.client_of(request)
+        is_exception = client is not None and is_within(client, redirect.except_clients)
+    return redirect.blobs != is_exception
 
 
 def _spans(request: Request, blob: Blob, digest: Digest) -> tuple[Span, ...] | None:

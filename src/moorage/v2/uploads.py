@@ -38,7 +38,9 @@ async def post_upload(s: Services, request: Request, route: Route) -> Response:
     wanted = request.parameter("digest")
     if wanted is not None:
         digest = Digest.parse(wanted)
-        await uploads.push_whole(s, actor, name, uploads.Body(request.chunks()), digest)
+        await uploads.push_whole(
+            s, actor, name, uploads.Body(request.chunks(), length=request.content_length), digest
+        )
         return _created(name, digest)
     algorithm = parse_algorithm(request.parameter("digest-algorithm") or "sha256")
     upload = await uploads.open_upload(s, actor, name, algorithm)
@@ -63,7 +65,7 @@ async def patch_upload(s: Services, request: Request, route: Route) -> Response:
     facts = pull.facts_of(await listing.find_repository(s, name))
     require(actor, Action.PUSH, UploadOf(name, route.reference), facts)
     with _with_range(name, route.reference):
-        body = uploads.Body(request.chunks(), _span(request))
+        body = uploads.Body(request.chunks(), _span(request), request.content_length)
         upload = await uploads.append(s, actor, name, route.reference, body)
     return Response(202, _where(name, upload))
 
@@ -76,7 +78,7 @@ async def put_upload(s: Services, request: Request, route: Route) -> Response:
     require(actor, Action.PUSH, UploadOf(name, route.reference), facts)
     digest = _wanted_digest(request)
     with _with_range(name, route.reference):
-        body = uploads.Body(request.chunks(), _span(request))
+        body = uploads.Body(request.chunks(), _span(request), request.content_length)
         await uploads.finish(s, actor, name, route.reference, body, digest)
     return _created(name, digest)
 

@@ -1,7 +1,7 @@
 """Answers as the handlers give them: a status, headers, and one kind of body."""
 
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,6 +26,35 @@ class FileBody(msgspec.Struct, frozen=True):
     boundary: str = ""
 
 
+class StreamBody(msgspec.Struct, frozen=True):
+    """Content that is read from elsewhere while it is sent; the beginning has been read already."""
+
+    head: bytes
+    rest: AsyncIterator[bytes]
+    read: Callable[[int, int], AsyncIterator[bytes]]
+    size: int
+    digest: str
+    spans: tuple[Span, ...]
+    boundary: str = ""
+
+
+async def open_stream(
+    read: Callable[[int, int], AsyncIterator[bytes]],
+    size: int,
+    digest: str,
+    spans: tuple[Span, ...],
+    boundary: str = "",
+) -> StreamBody:
+    """Return a body whose first span has begun to come.
+
+    Raises:
+        FileNotFoundError, EOFError: the content is not there, or not all of it.
+    """
+    rest = read(spans[0].start, spans[0].end)
+    head = await anext(rest, b"")
+    return StreamBody(head, rest, read, size, digest, spans, boundary)
+
+
 def open_body(
     path: str, size: int, digest: str, spans: tuple[Span, ...], boundary: str = ""
 ) -> FileBody | None:
@@ -41,11 +70,11 @@ def open_body(
 
 
 class Response(msgspec.Struct):
-    """An answer; `body` is bytes, or a file that `web/send.py` sends."""
+    """An answer; `body` is bytes, or a file or stream that `web/send.py` sends."""
 
     status: int
     headers: dict[str, str]
-    body: bytes | FileBody = b""
+    body: bytes | FileBody | StreamBody = b""
     # Called when the body turns out to be damaged while it is sent.
     on_damage: Callable[[], Awaitable[None]] | None = None
 

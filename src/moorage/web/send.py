@@ -1,16 +1,23 @@
-"""Sends an answer: headers in one write, files by `sendfile` on plain TCP, own reads over TLS."""
+"""Sends an answer: headers in one write, files by `sendfile` on plain TCP, own reads over TLS.
+
+Content that is elsewhere goes out as it comes in, whichever the connection.
+"""
 
 import asyncio
 import os
+from collections.abc import AsyncGenerator
 from concurrent.futures import Executor
+from contextlib import aclosing
 from io import FileIO
+from typing import Protocol, TypeVar, cast
 
 from aiohttp import web
 
+from moorage.errors import RegistryError
 from moorage.oci.digest import Digest, Hasher, digest_of
 from moorage.web.ranges import Span
 from moorage.web.request import Request
-from moorage.web.response import FileBody, Response
+from moorage.web.response import FileBody, Response, StreamBody
 from moorage.web.sendfile import Outlet
 
 # What a thread reads ahead, so that the disk never stops the event loop.
@@ -20,6 +27,9 @@ WRITE_BYTES = 64 << 10
 # Up to here a span is read on the event loop and sent with its headers.
 SMALL = 64 << 10
 _PROBE_STRIDE = 512 << 10
+
+
+_Body_contra = TypeVar("_Body_contra", FileBody, StreamBody, contravariant=True)
 
 
 class Damaged(ConnectionError):
@@ -49,7 +59,10 @@ async def send(
     if request.method == "HEAD":
         await prepared.write_eof()
         return prepared, 0
-    await _send_file(request, prepared, body, readers)
+    if isinstance(body, StreamBody):
+        await _send_parts(_Streaming(prepared, body), prepared, body)
+    else:
+        await _send_file(request, prepared, body, readers)
     await prepared.write_eof()
     return prepared, _length(body)
 
@@ -59,10 +72,7 @@ async def _send_file(
 ) -> None:
     with FileIO(body.descriptor, closefd=False) as file:
         parts = (_Reading if request.is_tls else _Sendfile)(request, prepared, file, readers)
-        if body.boundary:
-            await _send_multipart(parts, prepared, body)
-        else:
-            await parts.send(body.spans[0], body)
+        await _send_parts(parts, prepared, body)
 
 
 def _read_small(body: FileBody) -> bytes | FileBody:
@@ -96,29 +106,79 @@ async def _send_bytes(
     return prepared, 0 if empty else len(body)
 
 
-def _length(body: FileBody) -> int:
+def _length(body: FileBody | StreamBody) -> int:
     if not body.boundary:
         return body.spans[0].length
     parts = (len(_part_head(body, span)) + span.length for span in body.spans)
     return sum(parts) + len(_part_end(body))
 
 
-def _part_head(body: FileBody, span: Span) -> bytes:
+def _part_head(body: FileBody | StreamBody, span: Span) -> bytes:
     return (
         f"\r\n--{body.boundary}\r\nContent-Type: application/octet-stream\r\n"
         f"Content-Range: bytes {span.start}-{span.end - 1}/{body.size}\r\n\r\n"
     ).encode()
 
 
-def _part_end(body: FileBody) -> bytes:
+def _part_end(body: FileBody | StreamBody) -> bytes:
     return f"\r\n--{body.boundary}--\r\n".encode()
 
 
-async def _send_multipart(parts: "_Sendfile", prepared: web.StreamResponse, body: FileBody) -> None:
+class _Spans(Protocol[_Body_contra]):
+    """What sends the spans of one kind of body."""
+
+    async def send(self, span: Span, body: _Body_contra) -> None:
+        """Send the span."""
+        ...
+
+
+async def _send_parts(
+    parts: _Spans[_Body_contra], prepared: web.StreamResponse, body: _Body_contra
+) -> None:
+    if not body.boundary:
+        await parts.send(body.spans[0], body)
+        return
     for span in body.spans:
         await prepared.write(_part_head(body, span))
         await parts.send(span, body)
     await prepared.write(_part_end(body))
+
+
+class _Streaming:
+    """Spans as they are read from elsewhere; a whole blob is verified while it is sent."""
+
+    def __init__(self, prepared: web.StreamResponse, body: StreamBody) -> None:
+        self._prepared = prepared
+        self._first: StreamBody | None = body
+
+    async def send(self, span: Span, body: StreamBody) -> None:
+        """Send the span; the last bytes of a whole blob go out only if its digest holds."""
+        digest = Digest(body.digest)
+        hasher = Hasher(digest.algorithm) if span.length == body.size else None
+        place = span.start
+        try:
+            async with aclosing(self._read(span, body)) as chunks:
+                async for chunk in chunks:
+                    place += len(chunk)
+                    if hasher is not None:
+                        hasher.update(chunk)
+                        if place >= span.end and hasher.digest(digest.algorithm) != digest:
+                            raise Damaged("the blob is damaged in the object store")
+                    await self._prepared.write(chunk)
+        except EOFError as error:
+            raise Damaged("the object is shorter than its record says") from error
+        except RegistryError as error:
+            # The answer has been begun: all that can be done is to break it off.
+            raise OSError("the object store stopped answering") from error
+
+    async def _read(self, span: Span, body: StreamBody) -> AsyncGenerator[bytes, None]:
+        rest = body.rest if self._first is not None else body.read(span.start, span.end)
+        async with aclosing(cast("AsyncGenerator[bytes, None]", rest)) as chunks:
+            if self._first is not None:
+                self._first = None
+                yield body.head
+            async for chunk in chunks:
+                yield chunk
 
 
 class _Sendfile:
