@@ -11,7 +11,6 @@ import secrets
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -24,22 +23,12 @@ import pytest
 
 from moorage.cli.main import commands
 from moorage.errors import Refused
-from process import Program, Server, find_tool, free_port, require_tool
+from process import Server, find_tool, free_port, require_tool
+from proxies import NGINX, printed, proxy
 from registry import Registry, digest_of, unique, with_query
 
 PASSWORD = "correct horse battery staple"
 MIB = 1 << 20
-NOBODY = 65534
-NGINX = """\
-{user}daemon off; pid {root}/pid; error_log stderr warn;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;
-    fastcgi_temp_path {root}/f; uwsgi_temp_path {root}/u; scgi_temp_path {root}/s;
-    include {root}/moorage.conf;
-}}
-"""
 # The proxy may write no file beyond this: a body on its disk would be an error.
 LARGEST_FILE = MIB
 
@@ -63,8 +52,19 @@ def one_server(directory: Path) -> Iterator[Replicas]:
         yield Replicas((server.address,), registry.authorization)
 
 
+@contextlib.contextmanager
+def three_replicas(directory: Path) -> Iterator[Replicas]:
+    """Run the fleet: three servers over PostgreSQL and S3, with every byte through the proxy."""
+    from fleet import Fleet
+
+    with Fleet(directory, 3, settings={"MOORAGE_REDIRECT__BLOBS": "false"}) as fleet:
+        registry = Registry(fleet.servers[0].url, fleet.credentials)
+        yield Replicas(fleet.addresses, registry.authorization)
+
+
 REPLICAS: dict[str, Callable[[Path], AbstractContextManager[Replicas]]] = {
     "one server": one_server,
+    "three replicas": three_replicas,
 }
 
 
@@ -75,36 +75,6 @@ def replicas(
     """Start the servers of each shape."""
     with REPLICAS[request.param](tmp_path_factory.mktemp("replicas")) as running:
         yield running
-
-
-def printed(program: str, *options: str) -> str:
-    """Return what the command prints."""
-    command = [sys.executable, "-m", "moorage", "config", "proxy", program, *options]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-def proxy(program: str, root: Path, addresses: tuple[str, ...], *, is_nobody: bool) -> Program:
-    """Return nginx or HAProxy before these addresses; as root it keeps Debian's user."""
-    port = free_port()
-    options = [word for address in addresses for word in ("--replica", address)]
-    options += ["--bind", f"127.0.0.1:{port}", "--server-name", "registry.example"]
-    is_root = os.geteuid() == 0 and not is_nobody
-    if program == "nginx":
-        (root / "moorage.conf").write_text(printed(program, *options))
-        user = "user www-data; " if is_root else ""
-        (root / "nginx.conf").write_text(NGINX.format(root=root, user=user))
-        words = ["-p", str(root), "-c", str(root / "nginx.conf"), "-e", "stderr"]
-    else:
-        options += [] if is_root else ["--user", ""]
-        (root / "haproxy.cfg").write_text(printed(program, *options))
-        words = ["-db", "-f", str(root / "haproxy.cfg")]
-    command = ["prlimit", f"--fsize={LARGEST_FILE}", find_tool(program) or program, *words]
-    if is_nobody:
-        for path in (root, *root.iterdir()):
-            os.chown(path, NOBODY, NOBODY)
-        identity = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-        command = ["setpriv", *identity, *command]
-    return Program(command, port, root / "output.log")
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +109,9 @@ def through(request: pytest.FixtureRequest, replicas: Replicas) -> Iterator[Regi
     program, is_nobody = request.param
     with (
         directory() as root,
-        proxy(program, root, replicas.addresses, is_nobody=is_nobody) as running,
+        proxy(
+            program, root, replicas.addresses, is_nobody=is_nobody, largest_file=LARGEST_FILE
+        ) as running,
     ):
         registry = Registry(running.url)
         registry.authorization = replicas.authorization
@@ -264,7 +236,7 @@ def test_a_dead_replica_is_not_noticed(
     dead = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     addresses = (dead[0], *replicas.addresses, dead[1])
     failed = []
-    with proxy(program[0], root, addresses, is_nobody=False) as running:
+    with proxy(program[0], root, addresses) as running:
         registry = Registry(running.url)
         registry.authorization = replicas.authorization
         for _ in range(12):
@@ -321,7 +293,7 @@ def test_what_was_sent_is_not_sent_again(
     """It may have been done: only the client knows whether it may be repeated."""
     with Dying() as one, Dying() as two:
         addresses = (f"127.0.0.1:{one.port}", f"127.0.0.1:{two.port}")
-        with proxy(program[0], root, addresses, is_nobody=False) as running:
+        with proxy(program[0], root, addresses) as running:
             head = {"Content-Length": None} if body is None else {}
             answer = Registry(running.url).request(method, "/v2/a/b", head, body)
             assert answer.status == 502
@@ -332,7 +304,7 @@ def test_what_was_sent_is_not_sent_again(
 def test_nginx_asks_another_replica_for_what_can_be_read_twice(root: Path) -> None:
     with Dying() as one, Dying() as two:
         addresses = (f"127.0.0.1:{one.port}", f"127.0.0.1:{two.port}")
-        with proxy("nginx", root, addresses, is_nobody=False) as running:
+        with proxy("nginx", root, addresses) as running:
             Registry(running.url).get("/v2/a/b").expect(502)
             assert one.taken == two.taken == ["GET"]
 
