@@ -9,10 +9,14 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 S3 := .venv-s3
 GATEWAY := .cache/bin/versitygw
 
-.PHONY: serve check test bench conformance tools format clean
+.PHONY: serve fleet check test bench conformance tools format clean
 
 serve: $(SERVE)
 	$(BIN)/moorage serve --listen 127.0.0.1:5000 --data ./data
+
+# A whole fleet on this machine, without containers: PostgreSQL, S3, two replicas, a proxy.
+fleet: $(TEST) .venv-s3/.done
+	$(BIN)/python deploy/fleet.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -260,8 +260,8 @@ class Swift(S3Server):
         """Write the settings, build the rings, start the four servers."""
         assert SWIFT.exists(), "Swift is not installed: `make .venv-s3/.done` installs it"
         etc, devices = self.directory / "etc", self.directory / "devices"
-        etc.mkdir()
-        (devices / "d1").mkdir(parents=True)
+        etc.mkdir(exist_ok=True)
+        (devices / "d1").mkdir(parents=True, exist_ok=True)
         (etc / "swift.conf").write_text(SWIFT_CONF)
         common = {"user": pwd.getpwuid(os.getuid()).pw_name, "etc": etc, "devices": devices}
         ports = {}
@@ -291,7 +291,7 @@ class Gateway(S3Server):
 
     def launch(self) -> None:
         """Start it on an empty directory."""
-        (self.directory / "objects").mkdir()
+        (self.directory / "objects").mkdir(exist_ok=True)
         self._start(
             str(GATEWAY), "--port", f"127.0.0.1:{self.port}", "--access", self.key,
             "--secret", self.secret, "--region", REGION, "--quiet", "--keep-alive",

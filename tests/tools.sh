@@ -32,6 +32,9 @@ mkfs.ext4       e2fsprogs
 losetup         mount
 ip              iproute2
 newuidmap       uidmap
+docker-compose  docker-compose
+systemd-analyze systemd
+prlimit         util-linux
 /usr/share/keyrings/debian-archive-keyring.gpg debian-archive-keyring
 /etc/ssl/certs/ca-certificates.crt             ca-certificates
 '

@@ -4,8 +4,10 @@ For now only `doctor` calls out, to the registry's own public address. What user
 (webhooks, upstreams) will be checked here before a connection is made.
 """
 
+import ipaddress
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -55,8 +57,22 @@ class Client:
 async def open_client(
     base: str, headers: Mapping[str, str] | None = None, *, verify: bool = True
 ) -> AsyncIterator[Client]:
-    """Yield a client for the server at `base`, an address without a trailing slash."""
+    """Yield a client for the server at `base`, an address without a trailing slash.
+
+    It goes through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name, but never to
+    this machine itself; certificates are checked against `SSL_CERT_FILE`, else the system's.
+    """
     timeout = aiohttp.ClientTimeout(total=_SECONDS)
     connector = aiohttp.TCPConnector(ssl=verify)
-    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+    async with aiohttp.ClientSession(
+        timeout=timeout, connector=connector, trust_env=not _is_own(base)
+    ) as session:
         yield Client(session, base, headers or {})
+
+
+def _is_own(base: str) -> bool:
+    host = urlsplit(base).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -14,13 +14,14 @@ KEPT = Path(__file__).resolve().parents[2] / ".cache" / "tests"
 PACKAGE_FILES = ("./var/cache/apt/archives/*.deb", "./var/lib/apt/lists/*", "./var/cache/apt/*.bin")
 
 
-def debian_tar() -> Path:
-    """Return a tar of a minimal Debian, which is made if it is not there."""
-    kept = KEPT / f"debian-{SUITE}.tar"
+def debian_tar(*packages: str) -> Path:
+    """Return a tar of a minimal Debian with these packages, which is made if it is not there."""
+    kept = KEPT / f"{'-'.join((f'debian-{SUITE}', *packages))}.tar"
     if not kept.exists():
         with tempfile.TemporaryDirectory(dir=_place(), prefix="debootstrap-") as directory:
             root, tar = Path(directory, "root"), Path(directory, "root.tar")
-            _command("debootstrap", "--variant=minbase", SUITE, root)
+            more = [f"--include={','.join(packages)}"] if packages else []
+            _command("debootstrap", "--variant=minbase", *more, SUITE, root)
             leave_out = [f"--exclude={pattern}" for pattern in PACKAGE_FILES]
             _command("tar", "-C", root, "-cf", tar, "--sort=name", *leave_out, ".")
             tar.replace(kept)

@@ -6,6 +6,8 @@ The short form is for every change; `make faults` runs the long one.
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from faults.fleetload import Client, Failure, Load, Record, Unanswered, check_image
-from postgres import Postgres
+from fleet import Fleet
 from process import require_tool
-from replicas import Fleet
-from s3 import S3Server
+from proxies import proxy
+from s3 import GATEWAY, Gateway, Swift
 
 PUSHES = int(os.environ.get("FLEET_PUSHES", "240"))
 PULLS = int(os.environ.get("FLEET_PULLS", "2400"))
@@ -31,26 +33,49 @@ Figure = Callable[[str], None]
 pytestmark = [require_tool("nginx"), pytest.mark.timeout(LONGEST + 120)]
 
 
-@pytest.fixture
-def fleet(tmp_path: Path, postgres: Postgres, s3_server: S3Server) -> Iterator[Fleet]:
-    """Run three replicas."""
-    with Fleet(tmp_path / "fleet", postgres.database(), s3_server.environment()) as running:
-        yield running
+class Front:
+    """A fleet and the proxy before it."""
+
+    def __init__(self, fleet: Fleet, port: int) -> None:
+        self.fleet = fleet
+        self.port = port
+        self.servers = fleet.servers
+        self.credentials = fleet.credentials
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """Run three replicas behind nginx, over a database and a store that may be stopped."""
+    directory = tmp_path_factory.mktemp("fleet")
+    # The quicker of the two stores, where it can be had.
+    store = Gateway if GATEWAY.exists() else Swift
+    quiet = {"MOORAGE_LOG__ACCESS": "false"}
+    # Apart from pytest's own directories, which the proxy's user may not enter.
+    root = Path(tempfile.mkdtemp(prefix="moorage-proxy-"))
+    root.chmod(0o755)
+    try:
+        with (
+            Fleet(directory, 3, store=store(directory / "store"), settings=quiet) as fleet,
+            proxy("nginx", root, fleet.addresses) as running,
+        ):
+            yield Front(fleet, running.port)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
 
 
 class Killer(threading.Thread):
     """Kills one replica after the other, and starts each again shortly afterwards."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, front: Front) -> None:
         super().__init__()
-        self._fleet = fleet
+        self._servers = front.servers
         self._end = threading.Event()
         self.kills: list[float] = []
 
     def run(self) -> None:
         """Go on until `end`."""
         while not self._end.wait(SECONDS_BETWEEN_KILLS):
-            replica = self._fleet.replicas[len(self.kills) % len(self._fleet.replicas)]
+            replica = self._servers[len(self.kills) % len(self._servers)]
             self.kills.append(time.monotonic())
             replica.kill()
             self._end.wait(0.5)
@@ -73,19 +98,19 @@ def unexplained(failures: list[Failure], moments: list[float], after: float) -> 
     ]
 
 
-def check_everything(fleet: Fleet, record: Record) -> None:
+def check_everything(front: Front, record: Record) -> None:
     """Ask every replica for all that was acknowledged, byte by byte."""
-    for number, replica in enumerate(fleet.replicas):
-        client = Client(replica.port, fleet.credentials, record)
-        for image in record.images[number :: len(fleet.replicas)]:
+    for number, replica in enumerate(front.servers):
+        client = Client(replica.port, front.credentials, record)
+        for image in record.images[number :: len(front.servers)]:
             check_image(client, image, record, blobs=list(image.blobs))
         client.close()
 
 
-def test_replicas_die(fleet: Fleet, figure: Figure) -> None:
+def test_replicas_die(front: Front, figure: Figure) -> None:
     """Nothing acknowledged is lost, no byte is wrong, and only what was under way fails."""
-    load = Load(fleet.port, fleet.credentials, PUSHES, PULLS)
-    killer = Killer(fleet)
+    load = Load(front.port, front.credentials, PUSHES, PULLS)
+    killer = Killer(front)
     began = time.monotonic()
     killer.start()
     try:
@@ -95,7 +120,7 @@ def test_replicas_die(fleet: Fleet, figure: Figure) -> None:
         killer.end()
     record = load.record
     failed = list(record.failures)
-    check_everything(fleet, record)
+    check_everything(front, record)
     figure(
         f"{len(record.images)} pushes and {record.pulls} pulls in {seconds:.0f} s over "
         f"{len(killer.kills)} kills: {len(failed)} requests failed, {len(record.wrong)} wrong"
@@ -109,10 +134,10 @@ def test_replicas_die(fleet: Fleet, figure: Figure) -> None:
 
 
 def outage(
-    fleet: Fleet, stop: Callable[[], None], start: Callable[[], object]
+    front: Front, stop: Callable[[], None], start: Callable[[], object]
 ) -> tuple[Record, float, float]:
     """Stop something in the middle of a load and start it again; return what clients saw."""
-    load = Load(fleet.port, fleet.credentials, PUSHES // 2, PULLS // 2)
+    load = Load(front.port, front.credentials, PUSHES // 2, PULLS // 2)
     times: list[float] = []
 
     def disturb() -> None:
@@ -131,11 +156,11 @@ def outage(
     return load.record, times[0], times[1]
 
 
-def test_the_database_dies(fleet: Fleet, postgres: Postgres, figure: Figure) -> None:
+def test_the_database_dies(front: Front, figure: Figure) -> None:
     """503 with Retry-After while it is gone, nothing false, and on as before afterwards."""
-    record, stopped, started = outage(fleet, postgres.kill, postgres.start)
+    record, stopped, started = outage(front, front.fleet.database.kill, front.fleet.database.start)
     failed = list(record.failures)
-    check_everything(fleet, record)
+    check_everything(front, record)
     late = [one.ended - started for one in failed if one.ended > started]
     figure(
         f"PostgreSQL gone for {started - stopped:.1f} s: {len(failed)} requests failed, "
@@ -148,11 +173,11 @@ def test_the_database_dies(fleet: Fleet, postgres: Postgres, figure: Figure) -> 
     assert unexplained(failed, [stopped], started - stopped + 5) == []
 
 
-def test_the_store_dies(fleet: Fleet, s3_server: S3Server, figure: Figure) -> None:
+def test_the_store_dies(front: Front, figure: Figure) -> None:
     """Pushes are 503 with Retry-After, tags and manifests are pulled meanwhile."""
-    record, stopped, started = outage(fleet, s3_server.close, s3_server.launch)
+    record, stopped, started = outage(front, front.fleet.store.close, front.fleet.store.launch)
     failed = list(record.failures)
-    check_everything(fleet, record)
+    check_everything(front, record)
     figure(
         f"the store gone for {started - stopped:.1f} s: {len(failed)} requests failed, "
         f"{record.retry_after} with Retry-After"
@@ -165,16 +190,16 @@ def test_the_store_dies(fleet: Fleet, s3_server: S3Server, figure: Figure) -> No
     assert unexplained(failed, [stopped], started - stopped + 10) == []
 
 
-def test_ready_tells_what_fails(fleet: Fleet, postgres: Postgres) -> None:
+def test_ready_tells_what_fails(front: Front) -> None:
     """`/readyz` names the dependency; `/healthz` goes on."""
-    replica = fleet.replicas[0]
-    client = Client(replica.port, fleet.credentials, Record())
+    replica = front.servers[0]
+    client = Client(replica.port, front.credentials, Record())
     assert client.ask("GET", "/readyz")[0] == 200
-    postgres.kill()
+    front.fleet.database.kill()
     try:
         with pytest.raises(Unanswered):
             client.ask("GET", "/readyz")
         assert client.ask("GET", "/healthz")[0] == 200
     finally:
-        postgres.start()
+        front.fleet.database.start()
     assert client.ask("GET", "/readyz")[0] == 200

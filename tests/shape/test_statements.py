@@ -25,6 +25,7 @@ ROWS = 300
 ALLOWED = {
     "list_outbox": ("SCAN event_outbox", "the outbox is read from its lowest id, with a limit"),
     "last_feed_place": ("SCAN event_feed", "the highest place is the last row, limit 1"),
+    "last_blob": ("SCAN blob", "the highest id is the last row, limit 1"),
     "find_next_due": (
         "SCAN job_schedule USING COVERING INDEX job_schedule_due",
         "the earliest time is the first entry of the index, limit 1",
@@ -36,6 +37,7 @@ ALLOWED_ON_POSTGRES = {
     "list_outbox": ("Index Scan event_outbox_pkey", "from the lowest id, with a limit"),
     "last_feed_place": ("Index Only Scan event_feed_pkey", "the last entry, limit 1"),
     "find_next_due": ("Index Only Scan job_schedule_due", "the first entry, limit 1"),
+    "last_blob": ("Index Only Scan blob_pkey", "the last entry, limit 1"),
 }
 
 

@@ -135,6 +135,27 @@ def config_show(file: Path | None, *, origin: bool, **flags: Any) -> None:
     show(_load(file, **flags), origin=origin)
 
 
+@config.command("proxy")
+@click.argument("program", type=click.Choice(["nginx", "haproxy"]))
+@click.option(
+    "--replica", "replicas", multiple=True, help="host:port or unix:path of a server; repeatable."
+)
+@click.option("--server-name", default="", help="The host name that clients use.")
+@click.option("--bind", default="", help="Where the proxy listens; :80, with a certificate :443.")
+@click.option("--cert", default="", help="The proxy's certificate, PEM; for HAProxy with its key.")
+@click.option("--key", default="", help="Its key, PEM, for nginx.")
+@click.option(
+    "--user", default="haproxy", show_default=True, help="HAProxy's user; '' if it is not root's."
+)
+@_settings
+def config_proxy(file: Path | None, **flags: Any) -> None:
+    """Print a configuration for the proxy in front of one server or of several."""
+    from moorage.cli.proxy import Front, write
+
+    front = Front(**{name: flags.pop(name) for name in Front.__struct_fields__})
+    write(_load(file, **flags).config, front)
+
+
 @commands.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @_settings

@@ -36,12 +36,12 @@ class BlobRow(msgspec.Struct, frozen=True):
     created_at: int
 
 
-# The identity among a blob's digests is its sha256, whose keys begin with 1 and sort first.
+# The identity among a blob's digests is its sha256, whose keys begin with 1.
+_BEYOND_IDENTITIES = b"\x02"
 _identity = (
     sa.select(blob_digest.c.digest)
     .where(blob_digest.c.blob_id == blob.c.id)
-    .order_by(blob_digest.c.digest)
-    .limit(sa.literal_column("1"))
+    .where(blob_digest.c.digest < sa.bindparam("beyond", type_=sa.LargeBinary))
     .correlate(blob)
     .scalar_subquery()
 )
@@ -78,7 +78,9 @@ PUT_IDENTITY = Query(
     .on_conflict_do_nothing(),
 )
 DROP_BLOB = Query("drop_blob", sa.delete(blob).where(blob.c.id == sa.bindparam("blob_id")))
-LAST_BLOB = Query("last_blob", sa.select(sa.func.max(blob.c.id)))
+LAST_BLOB = Query(
+    "last_blob", sa.select(blob.c.id).order_by(blob.c.id.desc()).limit(sa.literal_column("1"))
+)
 
 
 # Rows that came with their ids have not moved the counter that gives out new ones; on SQLite the
@@ -180,7 +182,7 @@ async def blob_pages(db: Database) -> AsyncIterator[list[BlobRow]]:
     while True:
 
         async def read(tx: Tx, after: int = after) -> list[Row]:
-            return await tx.many(LIST_BLOBS, after=after, limit=PAGE)
+            return await tx.many(LIST_BLOBS, after=after, beyond=_BEYOND_IDENTITIES, limit=PAGE)
 
         rows = [
             BlobRow(number, Digest.from_key(identity), *others)
@@ -197,7 +199,7 @@ async def last_blob(db: Database) -> int:
 
     async def read(tx: Tx) -> int:
         row = await tx.one(LAST_BLOB)
-        return row[0] or 0 if row else 0
+        return row[0] if row else 0
 
     return await db.read(read)
 
