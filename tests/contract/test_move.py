@@ -67,7 +67,7 @@ def new(request: pytest.FixtureRequest, tmp_path: Path) -> Registries:
     """Return an empty registry of each shape."""
     environment: dict[str, str] = {}
     if request.param == "fleet":
-        server: S3Server = request.getfixturevalue("s3")
+        server: S3Server = request.getfixturevalue("s3_servers")("swift")
         patch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
         for name, value in server.credentials.items():
             patch.setenv(name, value)
