@@ -20,6 +20,7 @@ from moorage.errors import (
     RegistryError,
     SizeInvalid,
     TooManyRequests,
+    Unavailable,
 )
 from moorage.model.access import Actor
 from moorage.model.artifacts import Repository, Upload
@@ -155,21 +156,25 @@ async def push_whole(
 
     Raises:
         DigestInvalid: the content has another digest; nothing is stored.
+        Unavailable: the store lost bytes that it had taken.
         Disconnected, BodyTimeout: the client stopped; nothing is stored.
     """
     upload = await open_upload(s, actor, name, digest.algorithm)
-    async with s.blobs.session(await _state(s, upload, body), keep_nowhere) as session:
-        received = await _receive(s, session, upload, body)
-        if received.broken is not None:
-            await session.abort()
-            raise received.broken
-        found = await _digests(s, session, upload, received, digest)
-        finished = await _finish(s, session, found, received.offset) if found else None
-        if found is None or finished is None:
-            await session.abort()
-            raise _mismatch(received.offset, digest)
-        row = _Row(s, actor, name, upload)
-        await _publish(row, finished, found, received.offset, ends=False)
+    try:
+        async with s.blobs.session(await _state(s, upload, body), keep_nowhere) as session:
+            received = await _receive(s, session, upload, body)
+            if received.broken is not None:
+                await session.abort()
+                raise received.broken
+            found = await _digests(s, session, upload, received, digest)
+            finished = await _finish(s, session, found, received.offset) if found else None
+            if found is None or finished is None:
+                await session.abort()
+                raise _mismatch(received.offset, digest)
+            row = _Row(s, actor, name, upload)
+            await _publish(row, finished, found, received.offset, ends=False)
+    except SessionLost as error:
+        raise Unavailable from error
 
 
 async def cancel(s: Services, actor: Actor, name: RepositoryName, upload_id: str) -> None:
@@ -376,7 +381,7 @@ async def _publish(
         repository, _ = await repositories.put_repository(tx, row.name, s.config.visibility, now)
         until = now + KEEP_REPLACED
         number, known = await blobs.put_blob(tx, digests, size, location, now, until)
-        await blobs.queue_deletes(tx, finished.leftovers, now, "sent")
+        await blobs.queue_deletes(tx, finished.leftovers, now, "leftover")
         await link(tx, repository, number, known, size, now)
 
     try:
