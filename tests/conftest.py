@@ -17,13 +17,16 @@ from postgres import running as postgres_running
 from process import Server, find_tool
 from registry import Answer, Registry, Repository
 from s3 import GATEWAY, SERVERS, S3Server
+from shapes import EMBEDDED, SHAPES, Shape
 
 PASSWORD = "correct horse battery staple"
 OWN = {"moorage", "server", "shared_server"}
 RUNNING: list[Server] = []
+SHAPE = pytest.StashKey[Shape]()
 NOT_RUN = pytest.StashKey[dict[str, list[str]]]()
 MARKERS = (
     "requirement(*ids): the rows of the protocol, the quirks (Q-) and abuse cases (S-) it holds",
+    "embedded: is about the embedded shape; not run with another --shape",
     "needs_root: needs to be root; not run otherwise",
     "needs_tool(name): needs a program; fails without it as root, not run otherwise",
     "where(path): needs what can't be had everywhere; not run without it",
@@ -32,6 +35,8 @@ MARKERS = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the address of a registry that runs already."""
+    parser.addoption("--shape", choices=SHAPES, default=EMBEDDED, help="what servers stand on")
+    parser.addoption("--redirect", action="store_true", help="send clients to the object store")
     parser.addoption("--registry", metavar="ADDRESS", help="test the registry at http://HOST:PORT")
 
 
@@ -39,6 +44,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers of these suites."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
+    shape = config.stash[SHAPE] = Shape(
+        config.getoption("--shape"), redirect=config.getoption("--redirect")
+    )
+    Server.stores = None if shape.is_embedded else shape
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what the servers stood on."""
+    config.stash[SHAPE].close()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -63,11 +77,10 @@ def _why_not(config: pytest.Config, item: pytest.Item) -> str | None:
         return "not run with --registry"
     if any(not mark.args[0].exists() for mark in item.iter_markers("where")):
         return "not run where their programs can't be built"
-    if os.geteuid() == 0:
-        return None
-    if item.get_closest_marker("needs_root"):
-        return "not run without root"
-    if any(not find_tool(mark.args[0]) for mark in item.iter_markers("needs_tool")):
+    if item.get_closest_marker("embedded") and not config.stash[SHAPE].is_embedded:
+        return "not run with this --shape"
+    lacks_tool = any(not find_tool(mark.args[0]) for mark in item.iter_markers("needs_tool"))
+    if os.geteuid() != 0 and (lacks_tool or item.get_closest_marker("needs_root")):
         return "not run without root"
     return None
 
@@ -76,7 +89,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     """Say what was left out."""
     for reason, nodeids in config.stash.get(NOT_RUN, {}).items():
         names = sorted({nodeid.partition("[")[0] for nodeid in nodeids})
-        shown = str(len(nodeids)) if "--registry" in reason else ", ".join(names)
+        shown = str(len(nodeids)) if "--" in reason else ", ".join(names)
         terminalreporter.write_line(f"{reason}: {shown}")
 
 

@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Protocol, Self
 
 import pytest
 
@@ -55,6 +55,14 @@ def find_tool(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
 
 
+class Stores(Protocol):
+    """Where the servers of a run keep what they have (`shapes.py`)."""
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the settings of a new server."""
+        ...
+
+
 class Server:
     """One `moorage serve`, in a process group of its own.
 
@@ -62,6 +70,8 @@ class Server:
     further arguments, `env` further environment, `workers` the number of worker processes.
     `address` is `host:port` and stays the same over restarts; `url` is made from it.
     """
+
+    stores: ClassVar[Stores | None] = None
 
     def __init__(
         self,
@@ -74,7 +84,7 @@ class Server:
         self._own = tempfile.mkdtemp(prefix="moorage-") if data is None else None
         self.data = Path(self._own) / "data" if self._own else Path(str(data))
         self.args = tuple(args)
-        self.env = dict(env or {})
+        self.env = {**(self.stores.environment() if self.stores else {}), **(env or {})}
         self.workers = workers
         self.port = port or free_port()
         self.address = f"127.0.0.1:{self.port}"

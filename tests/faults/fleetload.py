@@ -172,13 +172,13 @@ class Load:
     def _push_all(self, seed: int, until: float) -> None:
         chance = random.Random(f"push {seed} {self._repositories[0]}")
         client = Client(self._port, self._credentials, self.record)
-        while self._take("push"):
+        while self._take("push") and time.monotonic() < until:
             repository = chance.choice(self._repositories)
             layer = chance.randbytes(chance.choice((300, 4_000, 60_000)))
             config = encode({"architecture": "amd64", "os": "linux", "n": chance.random()})
             while not self._push(client, repository, unique("v"), config, layer):
                 if time.monotonic() > until:
-                    return
+                    break
         client.close()
 
     def _push(self, client: Client, repository: str, tag: str, config: bytes, layer: bytes) -> bool:

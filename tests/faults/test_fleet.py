@@ -203,3 +203,4 @@ def test_ready_tells_what_fails(front: Front) -> None:
     finally:
         front.fleet.database.start()
     assert client.ask("GET", "/readyz")[0] == 200
+    client.close()
