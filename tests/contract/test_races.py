@@ -50,6 +50,14 @@ async def both(a: Client, b: Client, elsewhere: Client) -> None:
     await elsewhere.blob(LAYER)
 
 
+FAR = RepositoryName.parse("far/away")
+
+
+async def far_away(a: Client, b: Client, elsewhere: Client) -> None:
+    """Begin with a layer in another namespace."""
+    await Client(a.s, FAR).blob(LAYER)
+
+
 CASES: dict[str, Case] = {
     "one blob to one repository": (
         nothing,
@@ -85,6 +93,11 @@ CASES: dict[str, Case] = {
         layers,
         lambda a, b, c: c.mount(LAYER, a.name),
         lambda a, b, c: b.delete_blob(LAYER),
+    ),
+    "mounts into one namespace that had it not": (
+        far_away,
+        lambda a, b, c: a.mount(LAYER, FAR),
+        lambda a, b, c: c.mount(LAYER, FAR),
     ),
     "mounts both ways": (
         both,
@@ -295,9 +308,10 @@ def test_queues_hand_out_each_thing_once(shared: OpenDatabase, what: Any) -> Non
 
     async def use(one: Services, two: Services) -> None:
         client = Client(one, "web/shop")
-        await images(client, client, client)
         claimed: list[int] = []
         for number in range(20):
+            wipe(shared.url)
+            await images(client, client, client)
             await one.db.write(
                 lambda tx, n=number: jobs.add_job(tx, f"job{n}", b"", run_at=1, now=1)
             )
