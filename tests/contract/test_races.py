@@ -28,11 +28,18 @@ Case = tuple[Step, Step, Step]
 
 
 async def nothing(a: Client, b: Client, elsewhere: Client) -> None:
-    """Begin with an empty repository."""
+    """Begin without a repository: whoever makes it first keeps the other waiting."""
+
+
+async def begun(a: Client, b: Client, elsewhere: Client) -> None:
+    """Begin with two repositories that have other content."""
+    await a.blob(b"seed")
+    await elsewhere.blob(b"seed")
 
 
 async def layers(a: Client, b: Client, elsewhere: Client) -> None:
-    """Begin with the layers."""
+    """Begin with the layers in one repository, and with the other one."""
+    await begun(a, b, elsewhere)
     await a.blob(LAYER)
     await a.blob(OTHER)
 
@@ -55,22 +62,28 @@ FAR = RepositoryName.parse("far/away")
 
 async def far_away(a: Client, b: Client, elsewhere: Client) -> None:
     """Begin with a layer in another namespace."""
+    await begun(a, b, elsewhere)
     await Client(a.s, FAR).blob(LAYER)
 
 
 CASES: dict[str, Case] = {
-    "one blob to one repository": (
+    "one blob to no repository yet": (
         nothing,
         lambda a, b, _: a.blob(LAYER),
         lambda a, b, _: b.blob(LAYER),
     ),
+    "one blob to one repository": (
+        begun,
+        lambda a, b, _: a.blob(LAYER),
+        lambda a, b, _: b.blob(LAYER),
+    ),
     "one blob to two repositories": (
-        nothing,
+        begun,
         lambda a, b, _: a.blob(LAYER),
         lambda a, b, c: c.blob(LAYER),
     ),
     "one blob by two digests": (
-        nothing,
+        begun,
         lambda a, b, _: a.blob(LAYER, "sha512"),
         lambda a, b, c: c.blob(LAYER),
     ),
@@ -175,7 +188,7 @@ CASES: dict[str, Case] = {
         lambda a, b, _: b.blob(LAYER),
     ),
     "one session finished twice": (
-        nothing,
+        begun,
         lambda a, b, _: finish(a),
         lambda a, b, _: finish(b),
     ),
@@ -193,12 +206,12 @@ SPARSE: dict[str, Case] = {
         lambda a, b, _: b.manifest(index(IMAGE, OTHER_IMAGE), "all"),
     ),
     "an image before its layer": (
-        nothing,
+        begun,
         lambda a, b, _: a.manifest(IMAGE),
         lambda a, b, _: b.blob(LAYER),
     ),
     "a layer before its image": (
-        nothing,
+        begun,
         lambda a, b, _: a.blob(LAYER),
         lambda a, b, _: b.manifest(IMAGE),
     ),
