@@ -20,6 +20,7 @@ gpgv            gpgv
 xz              xz-utils
 nginx           nginx-light
 haproxy         haproxy
+pgbouncer       pgbouncer
 wrk             wrk
 strace          strace
 cc              gcc

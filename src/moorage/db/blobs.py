@@ -30,6 +30,7 @@ _linked = (
     .where(repository_blob.c.trash_until == LIVE)
     .where(repository_blob.c.repository_id == sa.bindparam("repository_id"))
 )
+FIND_LINKED = Query("find_linked_blob", _linked)
 # For a transaction that names the blob: the link stays until its end. Reads lock nothing.
 HOLD_LINKED = Query(
     "hold_linked_blob",
@@ -197,6 +198,11 @@ END_DELETE = Query(
     "end_delete",
     sa.delete(delete_queue).where(delete_queue.c.location == sa.bindparam("location")),
 )
+
+
+async def has_linked(tx: Tx, repository_id: int, digest: Digest) -> bool:
+    """Tell whether the repository has a live blob of that digest at this moment."""
+    return await tx.one(FIND_LINKED, repository_id=repository_id, digest=digest.key) is not None
 
 
 async def hold_linked(tx: Tx, repository_id: int, digest: Digest) -> Blob | None:

@@ -1,8 +1,9 @@
 """Locks on what has no row yet, for the database on which transactions run side by side.
 
 Held to the end of the transaction. Rows are locked by the statements that find them. Every
-transaction locks in this order, so that none waits in a circle: blob, the names here, a
-repository's link to the blob, manifest, tag; several of a kind in the order of their keys.
+transaction locks in this order, so that none waits in a circle: upload, repository (by making
+it), blob, the names here, a repository's link to the blob, manifest, tag; several of a kind in the
+order of their keys.
 """
 
 from collections.abc import Iterable

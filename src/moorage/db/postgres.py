@@ -44,7 +44,7 @@ _PREPARED = 1_000
 # One round trip. A replica that stands still in the middle keeps its locks for 10 s at most, and
 # nobody waits longer for one. `SET LOCAL`, since behind a pooler a session is not ours to change.
 _BEGIN = (
-    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on;"
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = on;"
     " SET LOCAL lock_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '10s'"
 )
 
@@ -247,6 +247,7 @@ class PostgresDatabase:
             except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
                 raise
             except psycopg.Error as error:
+                await _is_dead(connection, error)
                 raise _translated(error) from error
             try:
                 ended = await connection.execute("COMMIT", prepare=False)
@@ -305,9 +306,12 @@ async def _configure(connection: Connection) -> None:
 
 
 async def _is_dead(connection: Connection, error: psycopg.Error) -> bool:
-    """Tell whether the error is the connection's, not the statement's; a dead one is closed."""
+    """Tell whether the error is the connection's, not the statement's; a dead one is closed.
+
+    One to a server that has become a standby as well: the next may lead to the primary.
+    """
     state = error.sqlstate or ""
-    if not connection.closed and not state.startswith(("08", "57P0")):
+    if not connection.closed and not state.startswith(("08", "57P0", "25006")):
         return False
     await connection.close()
     return True

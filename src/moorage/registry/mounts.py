@@ -2,7 +2,7 @@
 
 from moorage.auth.policy import decide
 from moorage.db import blobs, locks, manifests, repositories
-from moorage.db.engine import Tx
+from moorage.db.engine import Raced, Tx
 from moorage.model.access import Action, Actor, RepositoryTarget
 from moorage.model.artifacts import Repository
 from moorage.oci.digest import Digest
@@ -35,11 +35,13 @@ async def mount(
     now = s.clock.now()
 
     async def write(tx: Tx) -> bool:
-        await blobs.take_blob(tx, digest)
         for holder in readable:
-            blob = await blobs.hold_linked(tx, holder.id, digest)
-            if blob is not None:
+            if await blobs.has_linked(tx, holder.id, digest):
                 target, _ = await repositories.put_repository(tx, name, s.config.visibility, now)
+                await blobs.take_blob(tx, digest)
+                blob = await blobs.hold_linked(tx, holder.id, digest)
+                if blob is None:
+                    raise Raced
                 known = await blobs.list_digests(tx, blob.id)
                 await link(tx, target, blob.id, known, blob.size, now)
                 return True
