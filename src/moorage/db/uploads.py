@@ -58,8 +58,8 @@ ADVANCE_UPLOAD = Query(
         expires_at=sa.bindparam("new_expiry"),
     ),
 )
-# An ended session has no state and belongs to no repository. Its epoch moves on, so that whoever saw
-# it before can neither go on with it nor end it once more.
+# An ended session has no state and belongs to no repository. Its epoch moves on, so that whoever
+# saw it before can neither go on with it nor end it once more.
 END_UPLOAD = Query(
     "end_upload",
     sa.update(upload)
