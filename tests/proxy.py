@@ -51,6 +51,7 @@ class FaultyProxy:
         self._ready = threading.Event()
         self._end = asyncio.Event()
         self._rules: list[tuple[str, str, Fault, int]] = []
+        self._tasks: set[asyncio.Task[None] | None] = set()
         self.port = 0
         self.seen = 0
         self.requests: list[str] = []
@@ -94,12 +95,15 @@ class FaultyProxy:
             await asyncio.sleep(0.01)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        self._tasks.add(task)  # the event loop itself holds it only weakly
+        writer.transport.set_write_buffer_limits(0)  # `drain` then waits until all has left
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             head = await reader.readuntil(b"\r\n\r\n")
             await self._request(head, reader, writer)
-        writer.close()
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            await writer.wait_closed()
+            await writer.drain()
+        writer.transport.abort()
+        self._tasks.discard(task)
 
     def _fault_of(self, line: str) -> Fault | None:
         method, target, _ = line.split(" ", 2)
@@ -129,6 +133,7 @@ class FaultyProxy:
             return
         kept = [line for line in lines if not line.lower().startswith(("connection:", "expect:"))]
         there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        back.transport.set_write_buffer_limits(0)
         try:
             head = "\r\n".join([kept[0], "Connection: close", *kept[1:]]).encode("latin-1")
             back.write(head)
@@ -145,7 +150,9 @@ class FaultyProxy:
                 return
             await self._answer(there, writer, fault)
         finally:
-            back.close()
+            with contextlib.suppress(OSError):
+                await back.drain()
+            back.transport.abort()
 
     async def _answer(
         self, there: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault | None
