@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from contract.conftest import Registries
+from moorage import worker
 from moorage.blobs.s3 import S3Blobs
+from moorage.clock import HOUR
 from moorage.errors import BlobUploadUnknown, DigestInvalid, RangeInvalid, Unavailable
 from moorage.model.access import Actor
 from moorage.oci.digest import digest_of
@@ -266,7 +268,7 @@ def test_a_wrong_digest_deletes_nothing_of_the_winners(faulty: Faulty) -> None:
     faulty.run(use, 2)
 
 
-def test_small_patches_over_processes(faulty: Faulty) -> None:
+def test_small_patches_over_processes(faulty: Faulty, s3: S3Server) -> None:
     """Many requests over two processes: the content is read once, at the end."""
     raw = os.urandom(8 * PART // 4 * 3)
     step = PART // 4 * 3
@@ -281,8 +283,15 @@ def test_small_patches_over_processes(faulty: Faulty) -> None:
         gets = [line for line in faulty.proxy.requests if line.startswith("GET")]
         assert len([line for line in gets if "/objects/" in line]) == 1
         assert await stored(processes[1], raw) == raw
+        runner = worker.build(processes[0], processes[0].db)
+        await runner.schedule({"objects.delete": HOUR})
+        while await runner.run_one():
+            pass
+        assert await stored(processes[1], raw) == raw
 
     faulty.run(use, 2)
+    assert len(s3.keys(faulty.storage)) == 1  # what it was made from is gone
+    assert s3.unfinished(faulty.storage) == 0
 
 
 def test_nothing_is_left_over(faulty: Faulty, s3: S3Server) -> None:
