@@ -6,12 +6,13 @@ SERVE := $(VENV)/.serve
 TEST := $(VENV)/.test
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
-.PHONY: serve fleet check test bench conformance tools format clean
+.PHONY: serve check test bench conformance tools format clean
 
 serve: $(SERVE)
 	$(BIN)/moorage serve --listen 127.0.0.1:5000 --data ./data
 
 # A whole fleet on this machine, without containers: PostgreSQL, S3, two replicas, a proxy.
+.PHONY: fleet
 fleet: $(TEST) .venv-s3/.done
 	$(BIN)/python deploy/fleet.py
 
