@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from fronts import proxy
 from process import free_port, require_tool
-from proxies import proxy
 from registry import Registry, Repository, digest_of, with_query
 
 ROOT = Path(__file__).resolve().parents[2]
