@@ -77,7 +77,8 @@ class Fleet:
     def environment(self) -> dict[str, str]:
         """Return what makes a server one of this fleet."""
         return {
-            **self.store.environment(self.storage),
+            **self.store.environment(),
+            "MOORAGE_STORAGE": self.storage,
             "MOORAGE_DATABASE": self.database.url_of(DATABASE),
             "MOORAGE_ADMIN_USER": USER,
             "MOORAGE_ADMIN_PASSWORD_FILE": str(self.secret),
