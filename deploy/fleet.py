@@ -1,9 +1,9 @@
 """A whole fleet on this machine, without containers: `make fleet`.
 
-PostgreSQL, OpenStack Swift with its S3 interface, replicas of Moorage, and a proxy in front with the
-configuration that `moorage config proxy` prints. Everything listens on the loopback address only, on
-free ports but for the proxy's. It runs from a checkout, with the servers that the tests use; for
-real use each part is one of your own (docs/fleet.md).
+PostgreSQL, OpenStack Swift with its S3 interface, replicas of Moorage, and a proxy in front with
+the configuration that `moorage config proxy` prints. Everything listens on the loopback address
+only, on free ports but for the proxy's. It runs from a checkout, with the servers that the tests
+use; for real use each part is one of your own (docs/fleet.md).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from fleet import Fleet  # noqa: E402 - from the tests, which are no package
+from fronts import proxy  # noqa: E402
 from postgres import Postgres  # noqa: E402
 from process import find_tool, is_listening  # noqa: E402
-from proxies import proxy  # noqa: E402
 from s3 import READY_SECONDS, Swift  # noqa: E402
 
 
@@ -147,7 +147,7 @@ def main(replicas: int, port: int, data: Path, program: str) -> None:
     data.mkdir(parents=True, exist_ok=True)
     if os.geteuid() == 0 and not all(place.stat().st_mode & 0o001 for place in data.parents):
         raise click.ClickException(
-            f"PostgreSQL doesn't run as root, and nobody else may enter {data}: give another --data."
+            f"PostgreSQL doesn't run as root, and nobody else may enter {data}: change --data."
         )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), scratch() as directory:

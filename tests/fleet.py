@@ -5,7 +5,7 @@
         fleet.servers[0].kill()
         fleet.database.kill()
 
-Nothing is in front of the replicas: `proxies.proxy(…, fleet.addresses)` is.
+Nothing is in front of the replicas: `fronts.proxy(…, fleet.addresses)` is.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ asyncio.run(main())
 
 
 def wheels() -> Path:
-    """Return a directory with every wheel of the lock, made the first time with the host's pip."""
+    """Return every wheel of the lock for Debian 12, fetched the first time with the host's pip."""
     kept = KEPT / "wheels"
     if not kept.exists():
         KEPT.mkdir(parents=True, exist_ok=True)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from fronts import proxy
 from process import free_port, require_tool
-from registry import Registry
+from registry import Registry, Repository, digest_of, with_query
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 90
@@ -82,3 +85,64 @@ def test_what_was_pushed_is_there_the_next_time(data: Path) -> None:
             registry.get(path, {"Range": "bytes=0-9"}).expect((206, 307))
             again.push_image("latest")
             again.push_manifest(image.raw, "latest", image.media_type)
+
+
+class Client(threading.Thread):
+    """Pushes blobs in three requests each, and notes what was acknowledged and what was refused."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__()
+        self.pushed: list[tuple[Repository, str]] = []
+        self.failed: list[int] = []
+        self._registry = registry
+        self._ends = threading.Event()
+
+    def run(self) -> None:
+        """Push until told to stop."""
+        while not self._ends.is_set():
+            repository = self._registry.repository()
+            content = secrets.token_bytes(100_000)
+            digest = digest_of(content)
+            answer = self._registry.post(repository.path("blobs/uploads/"))
+            if answer.status == 202:
+                answer = self._registry.patch(answer["Location"], content)
+            if answer.status == 202:
+                answer = self._registry.put(with_query(answer["Location"], digest=digest), b"")
+            if answer.status == 201:
+                self.pushed.append((repository, digest))
+            else:
+                self.failed.append(answer.status)
+
+    def stop(self) -> None:
+        """Let it come to its end."""
+        self._ends.set()
+        self.join()
+
+
+@pytest.mark.parametrize("program", ["haproxy", "nginx"])
+def test_no_acknowledged_push_is_lost_when_a_replica_dies(program: str, data: Path) -> None:
+    """Of four clients, only what the dead replica was working on, or was about to get, fails."""
+    from fleet import Fleet
+
+    with Fleet(data, 3) as fleet, proxy(program, data, fleet.addresses) as running:
+        registry = Registry(running.url, fleet.credentials)
+        clients = [Client(registry) for _ in range(4)]
+        for client in clients:
+            client.start()
+        time.sleep(2)
+        fleet.servers[0].kill()
+        time.sleep(4)
+        fleet.servers[0].start()
+        for server in fleet.servers:
+            server.restart()
+            time.sleep(2)
+        for client in clients:
+            client.stop()
+        pushed = [blob for client in clients for blob in client.pushed]
+        direct = Registry(fleet.servers[1].url, fleet.credentials)
+        assert len(pushed) > 100
+        for repository, digest in pushed:
+            direct.head(repository.path(f"blobs/{digest}")).expect((200, 307))
+        failed = [status for client in clients for status in client.failed]
+        assert set(failed) <= {502, 503}
+        assert len(failed) <= 24, failed

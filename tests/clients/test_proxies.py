@@ -21,10 +21,10 @@ from typing import Self
 
 import pytest
 
+from fronts import NGINX, printed, proxy
 from moorage.cli.main import commands
 from moorage.errors import Refused
 from process import Server, find_tool, free_port, require_tool
-from proxies import NGINX, printed, proxy
 from registry import Registry, digest_of, unique, with_query
 
 PASSWORD = "correct horse battery staple"

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from contract.conftest import OpenDatabase
 from contract.test_database import CHANGE, GET, PUT, get, put
+from counting import CountingProxy
 from moorage.db import server
 from moorage.db.engine import Conflict, Query, Raced, StoreUnavailable, Tx
 from moorage.db.postgres import PostgresDatabase
@@ -23,7 +24,6 @@ from moorage.oci.names import RepositoryName, Tag
 from moorage.registry import pull
 from postgres import Postgres, running
 from process import find_tool, free_port, is_listening, require_tool
-from counting import CountingProxy
 
 PAUSE = Query("test_pause", sa.select(sa.literal_column("pg_sleep(0.1)")), only="postgresql")
 

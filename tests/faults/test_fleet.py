@@ -17,8 +17,8 @@ import pytest
 
 from faults.fleetload import Client, Failure, Load, Record, Unanswered, check_image
 from fleet import Fleet
+from fronts import proxy
 from process import require_tool
-from proxies import proxy
 from s3 import GATEWAY, Gateway, Swift
 
 PUSHES = int(os.environ.get("FLEET_PUSHES", "240"))
