@@ -9,7 +9,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 S3 := .venv-s3
 GATEWAY := .cache/bin/versitygw
 
-.PHONY: serve fleet check test bench conformance tools format clean
+.PHONY: serve fleet check test shapes bench conformance tools format clean
 
 serve: $(SERVE)
 	$(BIN)/moorage serve --listen 127.0.0.1:5000 --data ./data
@@ -41,17 +41,23 @@ $(GATEWAY):
 	command -v go >/dev/null || exit 0; \
 	GOBIN=$(CURDIR)/.cache/bin go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
-# Format, lint, types, shape, unit and contract tests, every statement EXPLAINed: under a minute,
-# so what needs an object store is left to `make test`.
+# Format, lint, types, shape, unit tests, every statement EXPLAINed: under a minute.
 check: $(TEST)
-	$(BIN)/ruff format --check src tests bench
-	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench deploy
+	$(BIN)/ruff check src tests bench deploy
 	$(BIN)/mypy src
-	$(BIN)/pytest -q tests/shape tests/unit tests/contract -k 'not swift and not versitygw'
+	$(BIN)/pytest -q tests/shape tests/unit
 
 # Everything, with real clients; as root it installs the Debian packages they come in.
 test: $(TEST) $(S3)/.done $(GATEWAY) tools
 	$(BIN)/pytest -q tests
+
+# The protocol on every pair of stores, and real clients on the fleet's; after `make test`.
+shapes: $(TEST) $(S3)/.done $(GATEWAY) tools
+	$(BIN)/pytest -q tests/http --shape sqlite+s3
+	$(BIN)/pytest -q tests/http --shape postgres+directory
+	$(BIN)/pytest -q tests/http --shape postgres+s3
+	$(BIN)/pytest -q tests/clients --shape postgres+s3 --redirect
 
 tools:
 	sh tests/tools.sh

@@ -26,7 +26,7 @@ SHAPE = pytest.StashKey[Shape]()
 NOT_RUN = pytest.StashKey[dict[str, list[str]]]()
 MARKERS = (
     "requirement(*ids): the rows of the protocol, the quirks (Q-) and abuse cases (S-) it holds",
-    "embedded: is about the embedded shape; not run with another --shape",
+    "on(store): is about what one store does; not run with a --shape without it",
     "needs_root: needs to be root; not run otherwise",
     "needs_tool(name): needs a program; fails without it as root, not run otherwise",
     "where(path): needs what can't be had everywhere; not run without it",
@@ -77,7 +77,8 @@ def _why_not(config: pytest.Config, item: pytest.Item) -> str | None:
         return "not run with --registry"
     if any(not mark.args[0].exists() for mark in item.iter_markers("where")):
         return "not run where their programs can't be built"
-    if item.get_closest_marker("embedded") and not config.stash[SHAPE].is_embedded:
+    shape = config.stash[SHAPE].name.split("+")
+    if any(mark.args[0] not in shape for mark in item.iter_markers("on")):
         return "not run with this --shape"
     lacks_tool = any(not find_tool(mark.args[0]) for mark in item.iter_markers("needs_tool"))
     if os.geteuid() != 0 and (lacks_tool or item.get_closest_marker("needs_root")):

@@ -28,7 +28,7 @@ class Kept:
 
     def __init__(self, start: Start, store: S3Server, env: dict[str, str]) -> None:
         self.store = store
-        self._environment = {**store.environment(), **env}
+        self._environment = {**store.environment(), "MOORAGE_REDIRECT__BLOBS": "true", **env}
         self.server = start(env=self._environment)
         who = ("admin", PASSWORD) if "MOORAGE_ADMIN_USER" in env else None
         self.registry = Registry(self.server.url, who)

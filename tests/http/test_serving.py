@@ -92,6 +92,7 @@ def test_push_and_pull_over_tls(encrypted: tuple[Server, Path]) -> None:
         assert CONTENT[2_000_000:2_900_001] in parts
 
 
+@pytest.mark.on("directory")
 def test_damage_is_never_served_whole_over_tls(encrypted: tuple[Server, Path]) -> None:
     """A bit that has turned on the disk breaks the connection before the end; a push heals it."""
     running, directory = encrypted
@@ -112,6 +113,7 @@ def test_damage_is_never_served_whole_over_tls(encrypted: tuple[Server, Path]) -
         assert answer(client, "GET", blob) == (200, CONTENT)
 
 
+@pytest.mark.on("directory")
 def test_a_blob_that_is_gone_is_asked_for_again(server: Start) -> None:
     """Bytes that are missing from the disk are answered as absent everywhere, until a push."""
     running = server()
@@ -193,6 +195,8 @@ def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.on("sqlite")
+@pytest.mark.on("directory")
 def test_doctor_finds_nothing_wrong(server: Start) -> None:
     """Beside a running server the doctor pushes and pulls, and exits 0."""
     running = server()
@@ -223,14 +227,15 @@ def test_jobs_are_listed(server: Start) -> None:
     running = server()
     until = time.monotonic() + 20
     while time.monotonic() < until:
-        listed = json.loads(run("job", "list", "--json", "--data", str(running.data)).stdout)
+        place = ("--data", str(running.data))
+        listed = json.loads(run("job", "list", "--json", *place, **running.env).stdout)
         done = {job["name"] for job in listed if job["state"] == "done"}
         if {"uploads.expire", "objects.delete", "events.fan-out"} <= done:
             break
         time.sleep(0.3)
     else:
         pytest.fail(f"not done: {listed}")
-    table = run("job", "list", "--data", str(running.data))
+    table = run("job", "list", "--data", str(running.data), **running.env)
     assert table.returncode == 0
     assert "uploads.expire" in table.stdout
 
@@ -242,6 +247,7 @@ def test_missing_registry_has_its_own_exit_code(tmp_path: Path) -> None:
     assert "There is no registry in" in done.stderr
 
 
+@pytest.mark.on("sqlite")
 def test_second_server_on_the_directory_is_refused(server: Start) -> None:
     """Two servers on one directory: the second says so and ends, the first goes on."""
     running = server()

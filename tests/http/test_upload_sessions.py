@@ -262,6 +262,7 @@ def test_truncated_put_is_never_stored(repository: Repository, framing: str) -> 
     assert not repository.has_blob(digest_of(part))
 
 
+@pytest.mark.on("directory")  # which holds the session; a store that fences lets the later one win
 @requirement("end-5", "S-44")
 def test_second_writer(repository: Repository) -> None:
     """While a PATCH is being received another one is 416, and the first is not hurt."""
