@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
+from urllib.request import urlopen
 
 import pytest
 from blake3 import blake3
@@ -428,6 +429,14 @@ class Repository:
         """Return the digest that a tag answers with, None where there is no such tag."""
         answer = self.registry.head(self.path(f"manifests/{tag}")).expect((200, 404))
         return answer["Docker-Content-Digest"] if answer.status == 200 else None
+
+    def blob(self, digest: str) -> bytes:
+        """Return a blob as a client gets it, from another place if it is sent there."""
+        answer = self.registry.get(self.path(f"blobs/{digest}")).expect((200, 307))
+        if answer.status == 200:
+            return answer.body
+        with urlopen(answer["Location"], timeout=20) as elsewhere:
+            return bytes(elsewhere.read())
 
     def has_blob(self, digest: str) -> bool:
         """Return whether the repository serves that blob."""

@@ -53,13 +53,27 @@ def prepare(config: Config, *, moving: bool = False) -> bytes:
 
     server.check_postgres(config.database)
     server.migrate_postgres(config.database)
-    if not moving and server.setting_postgres(config.database, STATE) == COPYING:
+    if not moving and move_state(config) == COPYING:
         raise Refused(
             "The database is the target of a move that has not ended.",
             why="It lacks some of what the registry has that is being moved.",
             do="Run `moorage move` again until it says that everything is there.",
         )
     return server.secret_postgres(config.database, "upload")
+
+
+def move_state(config: Config) -> str | None:
+    """Return how far a move to the settings' database has come, None if there was none.
+
+    Raises:
+        Refused: the database can't be read.
+    """
+    require_postgres()
+    from moorage.db import server  # noqa: PLC0415 - its driver is an extra
+
+    if not server.check_schema_postgres(config.database).found:
+        return None
+    return server.setting_postgres(config.database, STATE)
 
 
 def schema_state(config: Config) -> SchemaState:

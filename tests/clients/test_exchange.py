@@ -66,8 +66,7 @@ def check_content(pushed: Pushed, layout: Path) -> None:
 
 def blob(pushed: Pushed, digest: str) -> bytes:
     """Return a blob as the registry serves it."""
-    path = pushed.repository.path(f"blobs/{digest}")
-    raw = pushed.repository.registry.get(path).expect(200).body
+    raw = pushed.repository.blob(digest)
     assert digest_of(raw) == digest
     return raw
 

@@ -46,7 +46,12 @@ def one_server(directory: Path) -> Iterator[Replicas]:
     """Run the embedded shape: one server, two processes."""
     secret = directory / "password"
     secret.write_text(PASSWORD)
-    env = {"MOORAGE_ADMIN_USER": "admin", "MOORAGE_ADMIN_PASSWORD_FILE": str(secret)}
+    env = {
+        "MOORAGE_ADMIN_USER": "admin",
+        "MOORAGE_ADMIN_PASSWORD_FILE": str(secret),
+        # It is the proxy that bodies are to pass through.
+        "MOORAGE_REDIRECT__BLOBS": "false",
+    }
     with Server(directory / "data", env=env) as server:
         registry = Registry(server.url, ("admin", PASSWORD))
         yield Replicas((server.address,), registry.authorization)

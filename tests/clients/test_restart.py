@@ -26,7 +26,7 @@ BIG = 96 << 20
 @pytest.fixture
 def mortal(server: Callable[..., Server]) -> Server:
     """Return a server that may be killed."""
-    return server()
+    return server(env={"MOORAGE_REDIRECT__BLOBS": "false"})
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import time
 import click
 import msgspec
 
-from moorage.app import blob_store, database, prepare
+from moorage.app import blob_store, database, move_state, prepare
 from moorage.config import Config
 from moorage.db.sqlite import freeze
 from moorage.errors import Refused
-from moorage.registry.move import End, Move, Moved, Step
+from moorage.registry.move import DONE, End, Move, Moved, Step
 
 _SECONDS = 5.0
 
@@ -32,9 +32,7 @@ def move(config: Config, *, abort: bool) -> None:
             exit_code=3,
         )
     if abort:
-        freeze(config.directory, frozen=False)
-        click.echo("The registry takes pushes again. What was copied is brought up to date by")
-        click.echo("the next move; a server on the new database would refuse to start.")
+        _abort(config)
         return
     if not config.database:
         raise Refused(
@@ -45,6 +43,17 @@ def move(config: Config, *, abort: bool) -> None:
         )
     moved = asyncio.run(_move(config, _Progress()))
     _report(config, moved)
+
+
+def _abort(config: Config) -> None:
+    if config.database and move_state(config) == DONE:
+        raise Refused(
+            "The move has ended.",
+            why="The new registry may have taken pushes by now, which the old one would lack.",
+            do="Go on with the new one. To go back all the same, stop it and leave --database out.",
+        )
+    freeze(config.directory, frozen=False)
+    click.echo("The registry takes pushes again. The next move brings the copy up to date.")
 
 
 async def _move(config: Config, progress: "_Progress") -> Moved:
