@@ -12,6 +12,8 @@ import pytest
 
 from process import find_tool, require_tool
 
+pytestmark = pytest.mark.on("sqlite")
+
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 ONE = {"MOORAGE_PASSWORD_FILE"}
 FLEET = ONE | {

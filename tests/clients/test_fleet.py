@@ -23,7 +23,12 @@ from registry import Registry, Repository, digest_of, with_query
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 90
-pytestmark = [require_tool("nginx"), require_tool("haproxy"), pytest.mark.timeout(300)]
+pytestmark = [
+    require_tool("nginx"),
+    require_tool("haproxy"),
+    pytest.mark.timeout(300),
+    pytest.mark.on("sqlite"),  # it brings its own
+]
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from moorage.errors import Refused
 from process import Server, find_tool, free_port, require_tool
 from registry import Registry, digest_of, unique, with_query
 
+pytestmark = pytest.mark.on("sqlite")  # the shapes are its own: `REPLICAS`
 PASSWORD = "correct horse battery staple"
 MIB = 1 << 20
 # The proxy may write no file beyond this: a body on its disk would be an error.
