@@ -5,11 +5,14 @@ The short form is for every change; `make faults` runs the long one.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -204,3 +207,26 @@ def test_ready_tells_what_fails(front: Front) -> None:
         front.fleet.database.start()
     assert client.ask("GET", "/readyz")[0] == 200
     client.close()
+
+
+@pytest.mark.parametrize("dependency", ["database", "storage"])
+def test_ready_tells_what_hangs(front: Front, dependency: str) -> None:
+    """The same of what stands still and keeps its connections, within three seconds each time."""
+    frozen = front.fleet.database if dependency == "database" else front.fleet.store
+    address = f"http://127.0.0.1:{front.servers[0].port}/readyz"
+    frozen.freeze()
+    try:
+        for _ in range(4):
+            began = time.monotonic()
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(address, timeout=10)
+            assert time.monotonic() - began < 3
+            with refused.value as told:
+                found = json.loads(told.read())
+            assert [name for name, state in found.items() if state != "ok"] == [dependency]
+    finally:
+        frozen.thaw()
+    until = time.monotonic() + 15
+    while not front.servers[0].is_ready():
+        assert time.monotonic() < until
+        time.sleep(0.2)
