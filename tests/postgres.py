@@ -15,6 +15,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -116,6 +117,23 @@ class Postgres:
     def kill(self) -> None:
         """Stop the server without any good-bye."""
         self.stop("immediate")
+
+    def freeze(self) -> None:
+        """Have the server and all its processes stand still: connections stay, nothing answers."""
+        for pid in self._pids():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have it go on."""
+        for pid in self._pids():
+            os.kill(pid, signal.SIGCONT)
+
+    def _pids(self) -> list[int]:
+        if self._process is None:
+            return []
+        own = self._process.pid
+        children = Path(f"/proc/{own}/task/{own}/children").read_text().split()
+        return [own, *map(int, children)]
 
     def log(self) -> str:
         """Return what the server has written."""

@@ -31,6 +31,8 @@ class Fault(enum.Enum):
     ERROR_AFTER = "the request is passed on whole, and 500 comes back"
     SLOW_DOWN = "503 SlowDown, and nothing is passed on"
     CUT_ANSWER = "the head and half of the body of the answer, then the end"
+    NOT_FOUND = "404 of something that is no object store, and nothing is passed on"
+    HANG = "a little of the body is taken, and the client waits for ever"
     STALL = "nothing for two seconds, then the request is passed on"
 
 
@@ -38,6 +40,7 @@ REFUSALS = {
     Fault.ERROR: ("500 Internal Server Error", "InternalError"),
     Fault.ERROR_AFTER: ("500 Internal Server Error", "InternalError"),
     Fault.SLOW_DOWN: ("503 Service Unavailable", "SlowDown"),
+    Fault.NOT_FOUND: ("404 Not Found", ""),
 }
 
 
@@ -122,12 +125,12 @@ class FaultyProxy:
         fault = self._fault_of(lines[0])
         if fault is Fault.REFUSE:
             return
-        if fault is Fault.STALL:
-            await asyncio.sleep(2)
+        if fault in (Fault.STALL, Fault.HANG):
+            await asyncio.sleep(2 if fault is Fault.STALL else 600)
         length = int(_header(lines, "content-length") or 0)
         if _header(lines, "expect"):
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if fault in (Fault.ERROR, Fault.SLOW_DOWN):
+        if fault in (Fault.ERROR, Fault.SLOW_DOWN, Fault.NOT_FOUND):
             await _copy(reader, None, length)
             await self._refuse(fault, writer)
             return
@@ -169,7 +172,8 @@ class FaultyProxy:
 
     async def _refuse(self, fault: Fault, writer: asyncio.StreamWriter) -> None:
         status, code = REFUSALS[fault]
-        body = f"<Error><Code>{code}</Code><Message>fault</Message></Error>".encode()
+        told = f"<Error><Code>{code}</Code><Message>fault</Message></Error>"
+        body = (told if code else "404 page not found\n").encode()
         writer.write(
             f"HTTP/1.1 {status}\r\nContent-Type: application/xml\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()

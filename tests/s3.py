@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+import signal
 import subprocess
 import time
 import uuid
@@ -137,6 +138,16 @@ class S3Server:
                 process.kill()
                 process.wait()
         self._processes.clear()
+
+    def freeze(self) -> None:
+        """Have the processes stand still: connections stay, nothing answers."""
+        for process in self._processes:
+            process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Have them go on."""
+        for process in self._processes:
+            process.send_signal(signal.SIGCONT)
 
     @property
     def storage(self) -> str:

@@ -18,6 +18,7 @@ from moorage.errors import Refused
 from moorage.events.outbox import Outbox
 from moorage.registry.hashing import Hashes
 from moorage.registry.move import COPYING, STATE
+from moorage.registry.readiness import Readiness
 from moorage.registry.services import Services
 from moorage.registry.sessions import SessionIds
 from moorage.telemetry import Telemetry
@@ -180,17 +181,19 @@ async def build(
     telemetry = Telemetry(worker, config.log.format, access=config.log.access)
     db, clock = database(config, telemetry.metrics)
     await db.open()
+    blobs = blob_store(config)
     return Services(
         config=config,
         clock=clock,
         db=db,
-        blobs=blob_store(config),
+        blobs=blobs,
         events=Outbox(),
         auth=Credentials(admin, LocalMode(config)),
         hashes=Hashes(),
         session_ids=SessionIds(key),
         telemetry=telemetry,
         proxies=Proxies(config.trusted_proxies),
+        readiness=Readiness(db, blobs, telemetry),
         run_directory=run_directory,
     )
 

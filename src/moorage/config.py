@@ -21,6 +21,7 @@ from moorage.errors import Refused
 PREFIX = "MOORAGE_"
 GIB = 1 << 30
 _STORAGE = re.compile(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9][A-Za-z0-9._/-]*)?", re.ASCII)
+_ENDPOINT = re.compile(r"https?://[^/\s?#@]+(/[^\s?#]*)?", re.ASCII)
 # What the command line reads by itself, and what Kubernetes adds for a Service called `moorage`.
 _NOT_OURS = re.compile(r"MOORAGE_(CONFIG|TRACE|SERVICE_(HOST|PORT\w*)|PORT(_\d+_\w+)?)")
 
@@ -327,6 +328,11 @@ def _store_misfits(config: Config) -> Iterator[tuple[str, bool, str]]:
         "storage",
         bool(config.storage) and not _STORAGE.fullmatch(config.storage),
         "it is a bucket and a prefix as s3://bucket/prefix, or empty",
+    )
+    yield (
+        "s3.endpoint",
+        bool(config.s3.endpoint) and not _ENDPOINT.fullmatch(config.s3.endpoint),
+        "it is the address of an object store, as https://s3.example, or empty for AWS",
     )
     yield (
         "s3.part_bytes",

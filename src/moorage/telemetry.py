@@ -6,6 +6,7 @@ stopped reading can't stop the event loop.
 """
 
 import asyncio
+import logging
 import os
 import queue
 import sys
@@ -94,6 +95,15 @@ class Telemetry:
         self.registry = CollectorRegistry(auto_describe=False)
         self.metrics = Metrics(self.registry, worker)
 
+    def adopt_libraries(self) -> None:
+        """Have what libraries log, from warnings on, come out as lines of ours.
+
+        Otherwise it goes to standard error as bare text, in between lines of JSON. It is this whole
+        process's setting, and so its entry's to make.
+        """
+        handler = _Adopting(self.log)
+        logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
     def access(self, line: dict[str, Any]) -> None:
         """Write one line of the access log; values are escaped, so a user's text stays a value.
 
@@ -124,6 +134,19 @@ class Telemetry:
         lines, self._pending = self._pending, []
         if lines:
             self.sink.write(b"".join(lines))
+
+
+class _Adopting(logging.Handler):
+    """Hands the records of the standard library's logging to our logger."""
+
+    def __init__(self, log: Any) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell = self._log.error if record.levelno >= logging.ERROR else self._log.warning
+        told = {"exc_info": record.exc_info} if record.exc_info else {}
+        tell("library", library=record.name, message=record.getMessage(), **told)
 
 
 def _printable(value: Any) -> Any:

@@ -284,7 +284,7 @@ class Dying:
                 return
             with connection:
                 head = connection.recv(65_536)
-                if head.startswith(b"GET /readyz "):
+                if head.startswith(b"GET /healthz "):
                     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                 elif head:
                     self.taken.append(head.split(b" ")[0].decode())

@@ -66,6 +66,56 @@ def test_a_restarted_server_costs_no_read(own: Postgres) -> None:
     use(own.database(), body)
 
 
+def test_a_server_that_hangs_is_left(own: Postgres) -> None:
+    """Nobody waits for an answer for longer than the driver was told, nor is a read tried again."""
+    url = own.database()
+
+    async def run() -> None:
+        db = PostgresDatabase(url, 2, answer_seconds=0.5)
+        await db.open()
+        try:
+            await put(db, "a")
+            own.freeze()
+            began = time.monotonic()
+            answers = await asyncio.gather(
+                get(db, "a"), put(db, "b"), get(db, "a"), return_exceptions=True
+            )
+            assert [type(each) for each in answers] == [StoreUnavailable] * 3
+            assert time.monotonic() - began < 5
+            own.thaw()
+            assert await get(db, "a") == "x"
+            await put(db, "c")
+            # Both connections have been given back or replaced.
+            assert await asyncio.gather(*(get(db, "c") for _ in range(4))) == ["x"] * 4
+        finally:
+            own.thaw()
+            await db.close()
+
+    asyncio.run(run())
+
+
+def test_a_server_that_hangs_in_rollback_is_left(own: Postgres) -> None:
+    """What the caller is told is its own refusal, and the connection is closed."""
+    url = own.database()
+
+    async def refuse(tx: Tx) -> None:
+        await tx.one(GET, key="a")
+        own.freeze()
+        raise Conflict("refused")
+
+    async def run() -> None:
+        db = PostgresDatabase(url, 2, answer_seconds=0.5)
+        await db.open()
+        try:
+            with pytest.raises(Conflict):
+                await asyncio.wait_for(db.write(refuse), 5)
+        finally:
+            own.thaw()
+            await db.close()
+
+    asyncio.run(run())
+
+
 def test_a_server_that_is_away_is_said_to_be(own: Postgres) -> None:
     """Within seconds, with when to try again; and it works again by itself."""
 

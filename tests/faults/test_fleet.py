@@ -5,6 +5,9 @@ The short form is for every change; `make faults` runs the long one.
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import json
 import os
 import shutil
 import tempfile
@@ -204,3 +207,31 @@ def test_ready_tells_what_fails(front: Front) -> None:
         front.fleet.database.start()
     assert client.ask("GET", "/readyz")[0] == 200
     client.close()
+
+
+def readiness(port: int) -> tuple[int, dict[str, str]]:
+    """Return what `/readyz` answers: the status, and each dependency's state."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as asking:
+        asking.request("GET", "/readyz")
+        answer = asking.getresponse()
+        return answer.status, json.loads(answer.read())
+
+
+@pytest.mark.parametrize("dependency", ["database", "storage"])
+def test_ready_tells_what_hangs(front: Front, dependency: str) -> None:
+    """The same of what stands still and keeps its connections, within three seconds each time."""
+    frozen = front.fleet.database if dependency == "database" else front.fleet.store
+    frozen.freeze()
+    try:
+        for _ in range(4):
+            began = time.monotonic()
+            status, found = readiness(front.servers[0].port)
+            assert time.monotonic() - began < 3
+            assert status == 503
+            assert [name for name, state in found.items() if state != "ok"] == [dependency]
+    finally:
+        frozen.thaw()
+    until = time.monotonic() + 15
+    while not front.servers[0].is_ready():
+        assert time.monotonic() < until
+        time.sleep(0.2)

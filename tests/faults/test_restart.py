@@ -108,6 +108,25 @@ def test_a_stop_lets_requests_finish(server: Start) -> None:
     assert repository.registry.get(path).expect(200).body == other
 
 
+def test_a_stop_answers_who_was_on_the_way(server: Start) -> None:
+    """Connections are not reset while a proxy can't know yet; each is closed with its answer."""
+    running = server()
+    answered = []
+    with Registry(running.url).wire() as kept:
+        running.terminate()
+        began = time.monotonic()
+        while time.monotonic() < began + 0.3:
+            with Registry(running.url).wire() as wire:
+                wire.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                answered.append(wire.answer().expect(200))
+        kept.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answered.append(kept.answer().expect(200))
+    assert len(answered) > 10
+    # The first ones may have been answered before the signal had come.
+    assert all(each["Connection"] == "close" for each in answered[-5:])
+    assert running.wait() == 0
+
+
 def test_a_stop_waits_no_longer_than_it_was_told(server: Start) -> None:
     """A client that does not read is left after `drain_seconds`; its push is not acknowledged."""
     running = server(env={"MOORAGE_LIMITS__DRAIN_SECONDS": "1"})

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from contract.conftest import Registries
+from contract.conftest import Registries, settings_in
 from moorage import worker
 from moorage.blobs.s3 import S3Blobs
 from moorage.clock import HOUR
@@ -18,6 +18,7 @@ from moorage.model.access import Actor
 from moorage.oci.digest import digest_of
 from moorage.oci.names import RepositoryName
 from moorage.registry import pull, uploads
+from moorage.registry.readiness import Readiness
 from moorage.registry.services import Services
 from moorage.registry.uploads import Body
 from proxy import Fault, FaultyProxy
@@ -74,7 +75,7 @@ def faulty(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     for name, value in s3.credentials.items():
         monkeypatch.setenv(name, value)
     with FaultyProxy(s3.port) as proxy:
-        yield Faulty(Registries(tmp_path, s3.settings()), proxy, s3)
+        yield Faulty(Registries(settings_in(tmp_path, s3.settings())), proxy, s3)
 
 
 async def chunks(raw: bytes) -> AsyncIterator[bytes]:
@@ -308,3 +309,48 @@ def test_nothing_is_left_over(faulty: Faulty, s3: S3Server) -> None:
     faulty.run(use)
     assert s3.keys(faulty.storage) == []
     assert s3.unfinished(faulty.storage) == 0
+
+
+def test_a_404_of_something_else_is_no_loss(faulty: Faulty) -> None:
+    """What stands before the store may say so while it restarts; only the store's word counts."""
+
+    async def use(s: Services) -> None:
+        number = await begin(s, SMALL)
+        await finish(s, number, b"", SMALL)
+        faulty.proxy.on("GET", "/objects/", Fault.NOT_FOUND, 100)
+        with pytest.raises(Unavailable):
+            await stored(s, SMALL)
+        faulty.proxy.heal()
+        assert await stored(s, SMALL) == SMALL
+
+    faulty.run(use)
+
+
+def test_a_store_that_takes_no_more_is_left(faulty: Faulty) -> None:
+    """The push is refused in a time that a client waits for, and can be gone on with."""
+
+    async def use(s: Services) -> None:
+        number = await begin(s)
+        faulty.proxy.on("PUT", "partNumber=", Fault.HANG, 100)
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(append(s, number, LARGE), 20)
+        faulty.proxy.heal()
+        await finish(s, number, LARGE, LARGE)
+        assert await stored(s, LARGE) == LARGE
+
+    faulty.run(use)
+
+
+@pytest.mark.parametrize("bucket", ["moorage-tests", "moorage-not-there"])
+def test_ready_wants_the_bucket(faulty: Faulty, s3: S3Server, bucket: str) -> None:
+    """A store that answers without our bucket is not ready."""
+
+    async def use(s: Services) -> None:
+        store = S3Blobs(f"s3://{bucket}/t", s3.options(), s.clock)
+        try:
+            found = await Readiness(s.db, store, s.telemetry).look()
+            assert found == {"database": True, "storage": bucket == s3.bucket}
+        finally:
+            await store.close()
+
+    faulty.run(use)

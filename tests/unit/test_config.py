@@ -61,6 +61,8 @@ def test_texts_become_values(env: dict[str, str], key: str, value: Any) -> None:
         ({"MOORAGE_TRUSTED_PROXIES": "10.0.0.1,*"}, ("trusted_proxies is not usable",)),
         ({"MOORAGE_URL": "registry.example"}, ("url is not usable",)),
         ({"MOORAGE_URL": "https://registry.example/path"}, ("url is not usable",)),
+        ({"MOORAGE_S3__ENDPOINT": "s3.example:9000"}, ("s3.endpoint is not usable",)),
+        ({"MOORAGE_S3__ENDPOINT": "https://key:secret@s3.example"}, ("s3.endpoint is not usable",)),
         ({"MOORAGE_TLS__CERT": "c.pem"}, ("tls.cert is not usable",)),
         ({"MOORAGE_ADMIN_USER": "admin"}, ("admin_user is not usable",)),
     ],

@@ -1,6 +1,7 @@
 """Log lines keep their structure whatever a user sends; request ids are harmless."""
 
 import json
+import logging
 import os
 
 import pytest
@@ -61,3 +62,28 @@ def test_request_ids(given: str | None, kept: bool) -> None:
     assert (made == given) is kept
     assert made.isascii()
     assert made
+
+
+def test_lines_of_libraries_are_lines_of_ours() -> None:
+    """What the connection pool or the event loop logs is JSON as all else, from warnings on."""
+    read, write = os.pipe()
+    telemetry = Telemetry("0", "json", access=False)
+    telemetry.sink._descriptor = write
+    root = logging.getLogger()
+    kept = root.handlers[:], root.level
+    for handler in kept[0]:
+        root.removeHandler(handler)  # else they would be closed
+    try:
+        telemetry.adopt_libraries()
+        logging.getLogger("psycopg.pool").warning("error connecting in %r: %s", "pool-1", "x\ny")
+        logging.getLogger("psycopg.pool").info("no line")
+    finally:
+        root.handlers[:], root.level = kept
+    telemetry.sink.close()
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        (line,) = map(json.loads, pipe.read().splitlines())
+    assert line["event"] == "library"
+    assert line["library"] == "psycopg.pool"
+    assert line["message"] == "error connecting in 'pool-1': x\ny"
+    assert (line["level"], line["worker"]) == ("warning", "0")

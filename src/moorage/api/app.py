@@ -6,9 +6,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from moorage.api import metrics
 from moorage.auth.policy import require
-from moorage.db.engine import Tx
-from moorage.db.repositories import list_repositories
-from moorage.errors import RegistryError, RouteUnknown, Unsupported
+from moorage.errors import RouteUnknown, Unsupported
 from moorage.model.access import Action, Facts, System
 from moorage.registry.services import Services
 from moorage.web.request import Request
@@ -25,17 +23,9 @@ async def get_health(s: Services, request: Request) -> Response:  # noqa: ARG001
 
 async def get_ready(s: Services, request: Request) -> Response:  # noqa: ARG001
     """Answer 200 when the database and the store answer; open, and silent about why not."""
-    checks = {"database": _check_database, "storage": _check_storage}
-    found = {}
-    for name, check in checks.items():
-        try:
-            await check(s)
-            found[name] = "ok"
-        except (RegistryError, OSError) as error:
-            s.telemetry.log.error("not ready", dependency=name, exc_info=error)
-            found[name] = "failing"
-    status = 200 if all(state == "ok" for state in found.values()) else 503
-    return json_answer(status, found, {"Cache-Control": "no-store"})
+    found = await s.readiness.look()
+    told = {name: "ok" if answers else "failing" for name, answers in found.items()}
+    return json_answer(200 if all(found.values()) else 503, told, {"Cache-Control": "no-store"})
 
 
 async def get_metrics(s: Services, request: Request) -> Response:
@@ -73,14 +63,3 @@ async def respond(s: Services, request: Request) -> Response:
     if request.method not in ("GET", "HEAD"):
         raise Unsupported(headers={"Allow": "GET, HEAD"})
     return await handler(s, request)
-
-
-async def _check_database(s: Services) -> None:
-    async def read(tx: Tx) -> list[str]:
-        return await list_repositories(tx, "", 1)
-
-    await s.db.read(read)
-
-
-async def _check_storage(s: Services) -> None:
-    await s.blobs.free()

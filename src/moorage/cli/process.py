@@ -25,6 +25,8 @@ from moorage.web.listen import ReloadingTls
 _PR_SET_PDEATHSIG = 1
 _KERNEL_BACKLOG = 1_024
 _CUT_SECONDS = 1.0
+# How long a server that was told to stop still accepts connections; each is closed with its answer.
+_LAST_CALL_SECONDS = 0.5
 # A thread that holds the interpreter gives it up after this long, so that the event loop, which
 # answers everybody, does not wait 5 ms for each thread that parses or writes.
 _SWITCH_SECONDS = 0.001
@@ -72,6 +74,7 @@ def run_jobs(shared: Shared) -> None:
 def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, Any, None]]) -> None:
     async def body() -> None:
         s = await build(shared.config, shared.key, shared.administrator, name, shared.run_directory)
+        s.telemetry.adopt_libraries()
         sibling = await metrics.serve_own(s, shared.run_directory / f"{name}.sock")
         lag = asyncio.create_task(s.telemetry.metrics.watch_loop())
         try:
@@ -99,6 +102,10 @@ async def _serve(s: Services, shared: Shared) -> None:
         await web.SockSite(runner, listener, ssl_context=context, backlog=1).start()
         listener.listen(_KERNEL_BACKLOG)
     await _told_to_stop().wait()
+    door.wind_down()
+    # A proxy has sent some that are not accepted yet, and sends more until it knows: closing the
+    # listener would reset them all.
+    await asyncio.sleep(_LAST_CALL_SECONDS)
     for site in list(runner.sites):
         await site.stop()
     await door.drain(server, s.config.limits.drain_seconds)

@@ -152,8 +152,10 @@ backend moorage
     retries 3
     retry-on conn-failure
     option redispatch 1
+    # Not /readyz: when the database or the store is away, it is for all replicas. Each says so
+    # itself, with when to try again, and serves what it still can; HAProxy could only say 503.
     option httpchk
-    http-check send meth GET uri /readyz ver HTTP/1.1 hdr Host @NAME@
+    http-check send meth GET uri /healthz ver HTTP/1.1 hdr Host @NAME@
     http-check expect status 200
     default-server check inter 2s fall 2 rise 1@RESOLVE@
 @SERVERS@

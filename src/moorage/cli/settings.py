@@ -36,7 +36,8 @@ def show(loaded: Loaded, *, origin: bool) -> None:
 def _written(value: Any) -> str:
     text = msgspec.json.encode(value).decode()
     # An address may carry a password, and what is printed is pasted into bug reports.
-    return re.sub(r"(://[^:/@\s]*):[^@/\s]*@", r"\1:***@", text)
+    text = re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", text)
+    return re.sub(r"([?&](?:ssl)?password=)[^&\s\"]*", r"\1***", text)
 
 
 def versions() -> None:

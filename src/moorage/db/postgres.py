@@ -6,9 +6,11 @@ apart by the statements themselves and by the locks that the modules beside take
 
 import asyncio
 import contextlib
+import os
 import random
+import socket
 import time
-from collections.abc import Awaitable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import coroutine
 from typing import Any, TypeVar, cast
@@ -36,6 +38,9 @@ Value = TypeVar("Value")
 Connection = psycopg.AsyncConnection[Row]
 
 _WAIT_SECONDS = 3.0
+# More than a wait for a lock may take. A server that hangs without closing its connections, as one
+# whose disk does, costs what waits for it no more than this.
+_ANSWER_SECONDS = 30.0
 _MEASURE_SECONDS = 30.0
 _ATTEMPTS = 8
 _FIRST_THREADS = 8
@@ -52,11 +57,12 @@ _BEGIN = (
 class PostgresTx:
     """A `Tx` on one connection; `busy` while it waits for the server."""
 
-    __slots__ = ("_connection", "_writes", "busy")
+    __slots__ = ("_connection", "_seconds", "_writes", "busy")
 
-    def __init__(self, connection: Connection, *, writes: bool) -> None:
-        """Run on the connection, reads only unless `writes`."""
+    def __init__(self, connection: Connection, seconds: float, *, writes: bool) -> None:
+        """Run on the connection, reads only unless `writes`; each answer may take so long."""
         self._connection = connection
+        self._seconds = seconds
         self._writes = writes
         self.busy = False
 
@@ -81,7 +87,8 @@ class PostgresTx:
         try:
             cursor = self._connection.cursor(binary=True)
             bound = [query.bind(values) for values in rows]
-            await cursor.executemany(query.text("postgresql"), bound)
+            with _answered_within(self._seconds, self._connection):
+                await cursor.executemany(query.text("postgresql"), bound)
         finally:
             self.busy = False
 
@@ -90,7 +97,8 @@ class PostgresTx:
         self.busy = True
         try:
             cursor = self._connection.cursor(binary=True)
-            return await cursor.execute(query.text("postgresql"), query.bind(values))
+            with _answered_within(self._seconds, self._connection):
+                return await cursor.execute(query.text("postgresql"), query.bind(values))
         finally:
             self.busy = False
 
@@ -130,8 +138,17 @@ class PostgresDatabase:
     `clock` shows the server's time once the database is open.
     """
 
-    def __init__(self, url: str, connections: int, observer: WriteObserver | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        connections: int,
+        observer: WriteObserver | None = None,
+        *,
+        answer_seconds: float = _ANSWER_SECONDS,
+    ) -> None:
         """Name the server and how many connections this process may have; opens none.
+
+        Whoever waits longer than `answer_seconds` for one answer is told that there is none.
 
         Raises:
             Refused: the URL can't be read.
@@ -140,6 +157,7 @@ class PostgresDatabase:
         self._address = Address(url)
         self._most = connections
         self._observer = observer
+        self._seconds = answer_seconds
         self._firsts = ThreadPoolExecutor(_FIRST_THREADS, thread_name_prefix="db-first")
         self._pool: AsyncConnectionPool[Connection] | None = None
         self._measuring: asyncio.Task[None] | None = None
@@ -179,7 +197,7 @@ class PostgresDatabase:
         """Run the body, each statement by itself; again on another connection if one was dead."""
         for _ in range(self._most + 1):
             connection = await self._take()
-            tx = PostgresTx(connection, writes=False)
+            tx = PostgresTx(connection, self._seconds, writes=False)
             try:
                 return await _watched(tx, body(tx))
             except psycopg.Error as error:
@@ -241,7 +259,7 @@ class PostgresDatabase:
         """Run the body once and commit; what goes wrong in COMMIT is never tried again."""
         connection = await self._begin()
         try:
-            tx = PostgresTx(connection, writes=True)
+            tx = PostgresTx(connection, self._seconds, writes=True)
             try:
                 value = await _watched(tx, body(tx))
             except (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected):
@@ -250,7 +268,8 @@ class PostgresDatabase:
                 await _is_dead(connection, error)
                 raise _translated(error) from error
             try:
-                ended = await connection.execute("COMMIT", prepare=False)
+                with _answered_within(self._seconds, connection):
+                    ended = await connection.execute("COMMIT", prepare=False)
             except psycopg.Error as error:
                 raise _translated(error) from error
             if ended.statusmessage != "COMMIT":
@@ -263,13 +282,14 @@ class PostgresDatabase:
         for _ in range(self._most + 1):
             connection = await self._take()
             try:
-                await connection.execute(_BEGIN, prepare=False)
+                with _answered_within(self._seconds, connection):
+                    await connection.execute(_BEGIN, prepare=False)
             except psycopg.Error as error:
                 dead = await _is_dead(connection, error)
                 await self._give_back(connection)
                 if not dead:
                     raise _translated(error) from error
-            except asyncio.CancelledError:
+            except (asyncio.CancelledError, StoreUnavailable):
                 await self._give_back(connection)
                 raise
             else:
@@ -293,10 +313,43 @@ class PostgresDatabase:
 
     async def _undo(self, connection: Connection) -> None:
         try:
-            await connection.rollback()
-        except psycopg.Error:
+            with _answered_within(self._seconds, connection):
+                await connection.rollback()
+        except (psycopg.Error, StoreUnavailable):
             await connection.close()
         await cast("AsyncConnectionPool[Connection]", self._pool).putconn(connection)
+
+
+@contextlib.contextmanager
+def _answered_within(seconds: float, connection: Connection) -> Iterator[None]:
+    """Break the connection off when the server has not answered by then.
+
+    Cancelling would ask the same server to give up, and wait for its word.
+
+    Raises:
+        StoreUnavailable: it had not.
+    """
+    late = False
+
+    def break_off() -> None:
+        nonlocal late
+        late = True
+        # The connection stays libpq's to close: what it reads next is the end of the stream.
+        with (
+            contextlib.suppress(OSError, psycopg.Error),
+            socket.socket(fileno=os.dup(connection.fileno())) as cut,
+        ):
+            cut.shutdown(socket.SHUT_RDWR)
+
+    timer = asyncio.get_running_loop().call_later(seconds, break_off)
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        if late:
+            raise StoreUnavailable("the database did not answer in time") from error
+        raise
+    finally:
+        timer.cancel()
 
 
 async def _configure(connection: Connection) -> None:

@@ -14,6 +14,7 @@ from moorage.events.outbox import Event
 from moorage.model.access import Actor
 from moorage.model.artifacts import TagChange
 from moorage.registry.hashing import Hashes
+from moorage.registry.readiness import Readiness
 from moorage.registry.sessions import SessionIds
 from moorage.telemetry import Telemetry
 from moorage.web.clients import Proxies
@@ -41,6 +42,7 @@ class Services(msgspec.Struct, frozen=True):
     session_ids: SessionIds
     telemetry: Telemetry
     proxies: Proxies
+    readiness: Readiness
     # Where the processes of this server find each other's private sockets.
     run_directory: Path | None = None
 

@@ -11,6 +11,7 @@ from moorage.web.request import Request
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _RESOLVED_SECONDS = 60.0
+_LOOK_UP_SECONDS = 2.0
 # An address may come with a port, one of version 6 then in brackets.
 _FORWARDED = re.compile(
     r"\[([0-9A-Fa-f:.]+)\](?::\d+)?|([0-9.]+)(?::\d+)?|([0-9A-Fa-f:.]+)", re.ASCII
@@ -26,6 +27,7 @@ class Proxies:
         self._names = [text for text in trusted if not _is_network(text)]
         self._resolved: list[str] = []
         self._until = 0.0
+        self._looking = asyncio.Lock()
 
     async def client_of(self, request: Request) -> Address | None:
         """Return the client's address: the peer's, or the nearest one that is no trusted proxy.
@@ -53,10 +55,12 @@ class Proxies:
         if not self._names:
             return False
         loop = asyncio.get_running_loop()
-        if loop.time() >= self._until:
-            found = await asyncio.gather(*(_look_up(name) for name in self._names))
-            self._resolved = [text for texts in found for text in texts]
-            self._until = loop.time() + _RESOLVED_SECONDS
+        # One look-up for all who wait: each takes a thread, and of those there are few.
+        async with self._looking:
+            if loop.time() >= self._until:
+                found = await asyncio.gather(*(_look_up(name) for name in self._names))
+                self._resolved = [text for texts in found for text in texts]
+                self._until = loop.time() + _RESOLVED_SECONDS
         return is_within(address, self._resolved)
 
 
@@ -80,8 +84,9 @@ def parse_address(text: str) -> Address | None:
 async def _look_up(name: str) -> list[str]:
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except OSError:  # a name that nobody has: nobody is trusted by it
+        async with asyncio.timeout(_LOOK_UP_SECONDS):
+            found = await loop.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except OSError:  # a name that nobody has, or can be told: nobody is trusted by it
         return []
     return [str(each[4][0]).partition("%")[0] for each in found]
 

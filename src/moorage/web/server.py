@@ -111,12 +111,16 @@ class Front:
         if isinstance(error, Damaged) and response.on_damage is not None:
             await response.on_damage()
 
+    def wind_down(self) -> None:
+        """From now on close each connection with its answer."""
+        self._draining = True
+
     async def drain(self, server: web.Server, seconds: float) -> None:
         """Let what is under way come to its end, for at most so long; nothing new is begun.
 
         Bodies go on arriving meanwhile: the server library's own shutdown drops them.
         """
-        self._draining = True
+        self.wind_down()
         for connection in server.connections:
             if isinstance(connection, _Connection) and connection.is_idle:
                 connection.close()
