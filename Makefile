@@ -9,7 +9,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 S3 := .venv-s3
 GATEWAY := .cache/bin/versitygw
 
-.PHONY: serve fleet check test shapes bench conformance tools format clean
+.PHONY: serve fleet check test shapes faults bench conformance tools format clean
 
 serve: $(SERVE)
 	$(BIN)/moorage serve --listen 127.0.0.1:5000 --data ./data
@@ -58,6 +58,12 @@ shapes: $(TEST) $(S3)/.done $(GATEWAY) tools
 	$(BIN)/pytest -q tests/http --shape postgres+directory
 	$(BIN)/pytest -q tests/http --shape postgres+s3
 	$(BIN)/pytest -q tests/clients --shape postgres+s3 --redirect
+
+# The long forms of what `make test` proves shortly; 15 minutes or so.
+faults: $(TEST) $(S3)/.done $(GATEWAY) tools
+	FLEET_PUSHES=5000 FLEET_PULLS=50000 FLEET_KILL_SECONDS=10 FLEET_TAG_ROUNDS=10 \
+	FLEET_BLOB_MIB=10240 FLEET_PATCHED_MIB=1024 $(BIN)/pytest -q tests/faults \
+	-k "fleet or releases"
 
 tools:
 	sh tests/tools.sh

@@ -34,6 +34,7 @@ class Fault(enum.Enum):
     NOT_FOUND = "404 of something that is no object store, and nothing is passed on"
     HANG = "a little of the body is taken, and the client waits for ever"
     STALL = "nothing for two seconds, then the request is passed on"
+    STALL_ANSWER = "the request is passed on whole, and the answer comes two seconds later"
 
 
 REFUSALS = {
@@ -58,6 +59,7 @@ class FaultyProxy:
         self.port = 0
         self.seen = 0
         self.requests: list[str] = []
+        self.read = 0  # bytes of the answers to GET
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -151,7 +153,8 @@ class FaultyProxy:
                 if fault is Fault.ERROR_AFTER:
                     await self._refuse(fault, writer)
                 return
-            await self._answer(there, writer, fault)
+            count = await self._answer(there, writer, fault)
+            self.read += count if lines[0].startswith("GET ") else 0
         finally:
             with contextlib.suppress(OSError):
                 await back.drain()
@@ -159,16 +162,22 @@ class FaultyProxy:
 
     async def _answer(
         self, there: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault | None
-    ) -> None:
+    ) -> int:
+        """Pass the answer on, and return how long its body was."""
+        count = 0
         head = await there.readuntil(b"\r\n\r\n")
+        if fault is Fault.STALL_ANSWER:
+            await asyncio.sleep(2)
         writer.write(head)
         length = _header(head.decode("latin-1").split("\r\n"), "content-length")
         if fault is Fault.CUT_ANSWER:
             await _copy(there, writer, int(length or 0) // 2)
-            return
+            return int(length or 0) // 2
         while chunk := await there.read(CHUNK):
+            count += len(chunk)
             writer.write(chunk)
             await writer.drain()
+        return count
 
     async def _refuse(self, fault: Fault, writer: asyncio.StreamWriter) -> None:
         status, code = REFUSALS[fault]

@@ -202,6 +202,30 @@ def test_another_process_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [4, 6 << 20])
+def test_what_nobody_keeps_is_withdrawn(store: OpenStore, size: int) -> None:
+    """A writer whose state is kept nowhere takes along what it wrote, and nothing else."""
+    raw = os.urandom(size)
+
+    async def body(blobs: BlobStore) -> None:
+        state = await blobs.begin(new_id(), None)
+        async with blobs.session(state, keep_nowhere) as session:
+            await session.append(0, chunks(raw))
+            state = await session.sync()
+        async with blobs.session(state, keep_nowhere) as session:
+            await session.append(size, chunks(b"late"))
+            late = await session.sync()
+            await session.withdraw()
+            await session.withdraw()
+        if not store.is_locking:
+            with pytest.raises(SessionLost):
+                await go_on(blobs, late, size + 4)
+        location = await go_on(blobs, state, size)
+        assert await content(blobs, location) == raw
+
+    store.run(body)
+
+
+@pytest.mark.parametrize("size", [4, 6 << 20])
 @pytest.mark.parametrize("end", ["finish", "abort"])
 def test_lost_bytes_are_told(store: OpenStore, size: int, end: str) -> None:
     """A session that was given up, or has fewer bytes than it should, is lost."""

@@ -9,20 +9,15 @@ import contextlib
 import http.client
 import json
 import os
-import shutil
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from faults.fleetload import Client, Failure, Load, Record, Unanswered, check_image
-from fleet import Fleet
-from fronts import proxy
+from faults.fronting import Front
 from process import require_tool
-from s3 import GATEWAY, Gateway, Swift
 
 PUSHES = int(os.environ.get("FLEET_PUSHES", "240"))
 PULLS = int(os.environ.get("FLEET_PULLS", "2400"))
@@ -34,36 +29,6 @@ NOTICED_SECONDS = 1.0
 Figure = Callable[[str], None]
 
 pytestmark = [require_tool("nginx"), pytest.mark.timeout(LONGEST + 120)]
-
-
-class Front:
-    """A fleet and the proxy before it."""
-
-    def __init__(self, fleet: Fleet, port: int) -> None:
-        self.fleet = fleet
-        self.port = port
-        self.servers = fleet.servers
-        self.credentials = fleet.credentials
-
-
-@pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    """Run three replicas behind nginx, over a database and a store that may be stopped."""
-    directory = tmp_path_factory.mktemp("fleet")
-    # The quicker of the two stores, where it can be had.
-    store = Gateway if GATEWAY.exists() else Swift
-    quiet = {"MOORAGE_LOG__ACCESS": "false"}
-    # Apart from pytest's own directories, which the proxy's user may not enter.
-    root = Path(tempfile.mkdtemp(prefix="moorage-proxy-"))
-    root.chmod(0o755)
-    try:
-        with (
-            Fleet(directory, 3, store=store(directory / "store"), settings=quiet) as fleet,
-            proxy("nginx", root, fleet.addresses) as running,
-        ):
-            yield Front(fleet, running.port)
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
 
 
 class Killer(threading.Thread):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import random
 import socket
 import threading
@@ -13,9 +14,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from faults.watching import memory_of, wait_for_workers
+from postgres import Postgres
 from process import Server
 from registry import Registry, Repository, Wire, digest_of, with_query
-from s3 import S3Server
+from s3 import GATEWAY, S3Server
 
 Start = Callable[..., Server]
 Figure = Callable[[str], None]
@@ -23,6 +25,7 @@ Figure = Callable[[str], None]
 MIB = 1 << 20
 ALLOWED = 32 * MIB
 SLOW_PULLS = 64
+HUGE_MIB = int(os.environ.get("FLEET_BLOB_MIB", "512"))
 QUIET = {"MOORAGE_LOG__ACCESS": "false"}
 
 
@@ -137,17 +140,32 @@ def test_a_large_blob_in_an_object_store_needs_three_parts(
     assert growth <= 3 * 16 * MIB + ALLOWED
 
 
-def push_and_pull(running: Server, figure: Figure) -> int:
-    """Push and pull one GiB and return by how much the server's memory grew."""
+@pytest.mark.timeout(120 + HUGE_MIB)
+@pytest.mark.where(GATEWAY)
+def test_a_huge_blob_of_a_fleet_needs_three_parts(
+    server: Start, postgres: Postgres, s3_servers: Callable[[str], S3Server], figure: Figure
+) -> None:
+    """The same on the fleet's stores; `make faults` passes 10 GiB."""
+    kept = {
+        **s3_servers("versitygw").environment(),
+        "MOORAGE_S3__PART_BYTES": str(16 * MIB),
+        "MOORAGE_DATABASE": postgres.database(),
+        "MOORAGE_REDIRECT__BLOBS": "false",
+    }
+    growth = push_and_pull(server(env={**QUIET, **kept}), figure, HUGE_MIB * MIB)
+    assert growth <= 3 * 16 * MIB + ALLOWED
+
+
+def push_and_pull(running: Server, figure: Figure, size: int = 1024 * MIB) -> int:
+    """Push and pull a blob, one GiB if not told, and return by how much the server grew."""
     repository = warmed(running)
-    size = 1024 * MIB
     hashed = hashlib.sha256()
     for piece in pieces(size):
         hashed.update(piece)
     digest = f"sha256:{hashed.hexdigest()}"
     with Watch(running) as watch:
         target = with_query(repository.begin(), digest=digest)
-        with repository.registry.wire(timeout=60) as wire:
+        with repository.registry.wire(timeout=300) as wire:
             headers = {"Content-Length": str(size)}
             wire.send(repository.registry.head_of("PUT", target, headers, b""))
             began = time.monotonic()
@@ -158,5 +176,8 @@ def push_and_pull(running: Server, figure: Figure) -> int:
             began = time.monotonic()
             assert pull(wire, repository, digest) == digest
             pulled = time.monotonic() - began
-    figure(f"{watch.growth / MIB:.1f} MiB more; push {pushed:.1f} s, pull {pulled:.1f} s")
+    figure(
+        f"{size / MIB:.0f} MiB need {watch.growth / MIB:.1f} MiB more;"
+        f" push {pushed:.1f} s, pull {pulled:.1f} s"
+    )
     return watch.growth

@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 
 from faults.linearizability import LOST, Kind, Operation, is_linearizable
+from faults.tagging import Client, run_clients, with_a_stale_answer
 from faults.watching import commits_of, samples_of, wait_for_workers, workers_of
 from process import Server
 from registry import (
     EMPTY_JSON,
     OCI_EMPTY,
-    OCI_INDEX,
-    Answer,
     Registry,
-    Repository,
     describe,
-    digest_of,
-    encode,
     image_document,
-    index_document,
     next_link,
 )
 
 CLIENTS = 6
-TAGS = ("one", "two", "three", "four")
 SECONDS = 4.0
-History = dict[str, list[Operation]]
 
 
 def at(
@@ -91,93 +81,6 @@ def test_the_checker_itself(history: list[Operation], holds: bool) -> None:
     assert is_linearizable(history) is holds
 
 
-class Client:
-    """One client that reads and writes tags at random, and writes down what it saw."""
-
-    def __init__(self, repository: Repository, seed: int) -> None:
-        self._repository = repository
-        self._random = random.Random(seed)
-        self._seed = seed
-        self._seen: dict[str, str | None] = {}
-        self._count = 0
-        self.history: defaultdict[str, list[Operation]] = defaultdict(list)
-
-    def run(self, until: float) -> None:
-        """Go on until the time, over a new connection whenever one was lost."""
-        while time.monotonic() < until:
-            try:
-                with self._repository.registry.wire() as self._wire:
-                    while time.monotonic() < until:
-                        self._step(self._random.choice(TAGS))
-            except TimeoutError:
-                raise
-            except OSError:
-                continue
-
-    def _step(self, tag: str) -> None:
-        kind = self._random.choice(("get", "get", "put", "put", "swap", "swap", "create", "delete"))
-        self._count += 1
-        raw = encode(index_document([], annotations={"by": f"{self._seed}-{self._count}"}))
-        value = digest_of(raw) if kind in ("put", "swap", "create") else None
-        headers = {"Content-Type": OCI_INDEX} if value else {}
-        expected = None
-        if kind == "swap":
-            expected = self._seen.get(tag) or digest_of(b"never there")
-            headers["If-Match"] = f'"{expected}"'
-        elif kind == "create":
-            headers["If-None-Match"] = "*"
-        called = time.monotonic()
-        lost = Operation(called, LOST, kind, value, expected)
-        try:
-            answer = self._ask(kind, tag, headers, raw)
-        except OSError:
-            self.history[tag].append(lost)
-            raise
-        self.history[tag].append(self._told(lost, tag, answer))
-
-    def _ask(self, kind: str, tag: str, headers: dict[str, str], raw: bytes) -> Answer:
-        method = {"get": self._random.choice(("GET", "HEAD")), "delete": "DELETE"}.get(kind, "PUT")
-        target = self._repository.path(f"manifests/{tag}")
-        body = raw if method == "PUT" else None
-        return self._repository.registry.request(method, target, headers, body, self._wire)
-
-    def _told(self, asked: Operation, tag: str, answer: Answer) -> Operation:
-        if asked.kind == "get":
-            answer.expect((200, 404))
-            value = answer["Docker-Content-Digest"] if answer.status == 200 else None
-            self._seen[tag] = value
-            return replace(asked, returned=time.monotonic(), value=value)
-        refusals = {"put": (), "swap": (412,), "create": (412,), "delete": (404,)}[asked.kind]
-        answer.expect((201, 202, *refusals))
-        done = answer.status in (201, 202)
-        if done:
-            self._seen[tag] = asked.value
-        return replace(asked, returned=time.monotonic(), done=done)
-
-
-def run_clients(server: Server, disturb: Callable[[], None]) -> History:
-    """Let all clients work on the tags of one repository, and return what they saw."""
-    wait_for_workers(server)
-    until = time.monotonic() + SECONDS
-    repository = Registry(server.url).repository()
-    clients = [Client(repository, seed) for seed in range(CLIENTS)]
-    with ThreadPoolExecutor(CLIENTS) as pool:
-        running = [pool.submit(client.run, until) for client in clients]
-        time.sleep(SECONDS / 3)
-        disturb()
-        for client in running:
-            client.result(60)
-    return {tag: [seen for client in clients for seen in client.history[tag]] for tag in TAGS}
-
-
-def with_a_stale_answer(history: list[Operation]) -> list[Operation]:
-    """Return the history with its last read told what was replaced long before."""
-    puts = [one for one in history if one.kind == "put" and one.done]
-    oldest = min(puts, key=lambda one: one.called)
-    last = max((one for one in history if one.kind == "get"), key=lambda one: one.called)
-    return [replace(one, value=oldest.value) if one is last else one for one in history]
-
-
 @pytest.mark.parametrize("killing", [False, True], ids=["calm", "killing a worker"])
 def test_a_tag_has_one_history(
     server: Callable[..., Server], figure: Callable[[str], None], killing: bool
@@ -189,7 +92,10 @@ def test_a_tag_has_one_history(
         if killing:
             os.kill(workers_of(running)[0], signal.SIGKILL)
 
-    history = run_clients(running, disturb)
+    wait_for_workers(running)
+    repository = Registry(running.url).repository()
+    clients = [Client(repository, seed) for seed in range(CLIENTS)]
+    history = run_clients(clients, SECONDS, disturb)
     began = time.monotonic()
     for tag, operations in history.items():
         assert is_linearizable(operations), f"{tag}: {operations}"

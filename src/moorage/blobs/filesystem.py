@@ -254,6 +254,10 @@ class FileSession:
         await self._run(self._finish, location)
         return Finished(location)
 
+    async def withdraw(self) -> None:
+        """Return at once: what stands beyond the session's offset is overwritten."""
+        return
+
     async def abort(self) -> None:
         """Unlink the file."""
         with _disk_errors():

@@ -130,6 +130,8 @@ class S3Session:
         self._next_count = 1
         self._sending: asyncio.Task[None] | None = None
         self._finished: Finished | None = None
+        # The object that `sync` wrote, of which no row knows yet.
+        self._synced = ""
 
     async def settle(self) -> None:
         """End what is still being sent, when the request failed, and free the memory."""
@@ -167,6 +169,7 @@ class S3Session:
             # If the blob ends here, this is the whole of it, and its place is where blobs are.
             place = new_id() if not state.size else _REMAINDERS + new_id()
             await self._write(place)
+            self._synced = place
             state.remainders.append(Remainder(place, self._filled))
             self._buffer, self._filled = io.BytesIO(), 0
         if self._kept.stale:
@@ -195,6 +198,13 @@ class S3Session:
         if self._finished is None:
             self._finished = await self._finish()
         return self._finished
+
+    async def withdraw(self) -> None:
+        """Remove the object of the rest; its parts go when the session is finished or given up."""
+        if self._synced:
+            with suppress(Unavailable):  # then it takes up room, and nothing else
+                await self._bucket.delete([_key(self._synced)])
+            self._synced = ""
 
     async def abort(self) -> None:
         """Remove whatever the session has written."""

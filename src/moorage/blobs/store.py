@@ -107,6 +107,13 @@ class UploadSession(Protocol):
         """
         ...
 
+    async def withdraw(self) -> None:
+        """Remove what `sync` wrote, once its state turned out to be kept nowhere.
+
+        Whatever the session had before stays as it is, for whoever goes on with it.
+        """
+        ...
+
     async def abort(self) -> None:
         """Give up the bytes; does nothing when they are gone already."""
         ...

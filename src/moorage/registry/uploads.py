@@ -293,8 +293,8 @@ async def _keep(row: _Row, session: UploadSession, received: _Received) -> None:
     except StoreUnavailable:
         raise  # a row may name these bytes all the same
     except RegistryError:
-        if is_first:
-            await session.abort()  # no row names these bytes
+        # No row names what was written.
+        await (session.abort() if is_first else session.withdraw())
         raise
     if hasher is not None:
         kept = row.upload
