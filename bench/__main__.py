@@ -12,7 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from bench import blobs, manifests, pages, pushes, report, resources
+from bench import (
+    blobs,
+    fleet,
+    fleet_pages,
+    fleet_pushes,
+    fleet_replicas,
+    manifests,
+    pages,
+    pushes,
+    report,
+    resources,
+)
 from bench.report import Report, Row
 from bench.rounds import Bench, say
 from bench.servers import Moorage, Server, SpareRegistry, make_certificate
@@ -37,8 +48,20 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "loop-lag": resources.loop_lag,
     "fairness": resources.fairness,
     "huge": blobs.huge,
+    "fleet-pulls": fleet.pulls,
+    "fleet-redirects": fleet.redirects,
+    "fleet-streams": fleet.streams,
+    "fleet-trips": fleet.trips,
+    "fleet-images": fleet_pushes.images,
+    "fleet-push-put": fleet_pushes.push_put,
+    "fleet-push-patch": fleet_pushes.push_patch,
+    "fleet-reread": fleet_pushes.reread,
+    "fleet-pages": fleet_pages.pages,
+    "fleet-scaling": fleet_replicas.scaling,
+    "fleet-idle": fleet_replicas.idle,
 }
-ASKED_FOR = {"huge"}  # measured only when named
+# Measured only when named.
+ASKED_FOR = {"huge", *(name for name in MEASUREMENTS if name.startswith("fleet-"))}
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -93,7 +116,7 @@ def main() -> int:
     scratch = Path(tempfile.mkdtemp(prefix="moorage-bench-"))
     context = multiprocessing.get_context("fork")
     try:
-        with ProcessPoolExecutor(2, mp_context=context) as pool:
+        with ProcessPoolExecutor(3, mp_context=context) as pool:
             warm(pool)
             bench = Bench(scratch, pool, make_certificate(scratch), ours, quick=chosen.quick)
             kind = "quick run" if chosen.quick else "full run"

@@ -139,6 +139,11 @@ class S3Server:
         self._processes.clear()
 
     @property
+    def pids(self) -> tuple[int, ...]:
+        """The ids of the server's processes."""
+        return tuple(process.pid for process in self._processes)
+
+    @property
     def storage(self) -> str:
         """A fresh place in the bucket, as the setting `storage` has it."""
         return f"s3://{self.bucket}/t{uuid.uuid4().hex}"
