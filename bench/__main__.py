@@ -49,6 +49,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "fairness": resources.fairness,
     "huge": blobs.huge,
     "fleet-pulls": fleet.pulls,
+    "fleet-password": fleet.passwords,
     "fleet-redirects": fleet.redirects,
     "fleet-streams": fleet.streams,
     "fleet-trips": fleet.trips,

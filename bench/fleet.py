@@ -3,6 +3,7 @@
 Requests a fleet answers cost a round trip to PostgreSQL; how many is counted by a proxy in between.
 """
 
+import base64
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,12 +11,12 @@ from dataclasses import replace
 from bench import bodies, load, manifests, uploads
 from bench.bodies import MANIFEST, MIB
 from bench.load import Work
-from bench.manifests import CONNECTIONS, SMALL
+from bench.manifests import CONNECTIONS, SMALL, wrk_get
 from bench.report import Row, Target, within
 from bench.resources import series
 from bench.rounds import BYTES, REQUESTS, Bench, Comparison, Pair, Unit, interleave
 from bench.servers import Server
-from bench.stores import FLEET, Counter, FleetPair, Replica, Spent, fleet_pair, running
+from bench.stores import FLEET, Counter, FleetPair, Replica, Spent, Stores, fleet_pair, running
 from bench.wire import Connection, request
 from proxy import FaultyProxy
 
@@ -88,6 +89,27 @@ def pulls(bench: Bench) -> list[Row]:
         name = "manifest GET by tag, 1 connection"
         rows += rows_of(name, compare(fleet, bench.rounds, lone), REQUESTS)[:1]
     return rows
+
+
+def passwords(bench: Bench) -> list[Row]:
+    """Manifest GETs with the administrator's password, and in local mode without one."""
+    path, name = f"/v2/{SMALL}/manifests/v0", "manifest GET by tag"
+    secret = bench.scratch / "password"
+    secret.touch(0o600)
+    secret.write_text("a password for the bench\n")
+    admin = {"MOORAGE_ADMIN_USER": "admin", "MOORAGE_ADMIN_PASSWORD_FILE": str(secret)}
+    word = base64.b64encode(b"admin:a password for the bench").decode()
+    lua = f'wrk.headers["Authorization"] = "Basic {word}"\n'
+    with Stores(bench.directory()) as stores:
+        settings = stores.settings()
+        pair = Pair(*(Replica.make(bench, settings | more, 2) for more in (admin, {})))
+        with running([pair.ours, pair.peer]):
+            connection = pair.peer.connection()
+            uploads.push_image(connection, SMALL, "v0", bodies.image("small", padding=1400))
+            connection.close()
+            result = wrk_get(bench, pair, path, MANIFEST, lua)
+    sides = ("with a password", "local mode")
+    return [replace(row, sides=sides) for row in result.rows(name, REQUESTS)[:2]]
 
 
 def redirects(bench: Bench) -> list[Row]:

@@ -213,7 +213,7 @@ def machine() -> dict[str, str]:
         "Moorage": _moorage(),
         "docker-registry": _first_line(["docker-registry", "--version"]),
         "PostgreSQL": _first_line([str(PROGRAMS / "postgres"), "--version"]),
-        "object store": _first_line([str(GATEWAY), "--version"]),
+        "object store": "versitygw" if GATEWAY.exists() else "swift",
         "wrk": _first_line(["dpkg-query", "-W", "-f", "${Version}", "wrk"]),
         "skopeo": _first_line(["skopeo", "--version"]),
     }
