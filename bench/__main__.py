@@ -61,6 +61,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "fleet-scaling": fleet_replicas.scaling,
     "fleet-idle": fleet_replicas.idle,
 }
+ONLY = "measure these alone; `fleet-` is all that begin so"
 # Measured only when named.
 ASKED_FOR = {"huge", *(name for name in MEASUREMENTS if name.startswith("fleet-"))}
 
@@ -68,7 +69,7 @@ ASKED_FOR = {"huge", *(name for name in MEASUREMENTS if name.startswith("fleet-"
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the command line, its names checked."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", default="", metavar="NAME,NAME", help="measure these alone")
+    parser.add_argument("--only", default="", metavar="NAME,NAME", help=ONLY)
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--no-save", action="store_true", help="print without keeping results")
@@ -76,12 +77,19 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--self-test", action="store_true", help="docker-registry on both sides; keeps nothing"
     )
     chosen = parser.parse_args(words)
-    chosen.names = [name for name in chosen.only.split(",") if name] or [
+    asked = [name for name in chosen.only.split(",") if name]
+    chosen.names = [each for name in asked for each in named(name)] or [
         name for name in MEASUREMENTS if name not in ASKED_FOR
     ]
     if unknown := set(chosen.names) - set(MEASUREMENTS):
         parser.error(f"no measurement {', '.join(sorted(unknown))}; see --list")
     return chosen
+
+
+def named(name: str) -> list[str]:
+    """Return what a name on the command line stands for; one that ends in `-` begins several."""
+    several = [each for each in MEASUREMENTS if name.endswith("-") and each.startswith(name)]
+    return several or [name]
 
 
 def measure(bench: Bench, names: Sequence[str], kind: str) -> Report:
