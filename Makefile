@@ -9,7 +9,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 S3 := .venv-s3
 GATEWAY := .cache/bin/versitygw
 
-.PHONY: serve fleet check test shapes faults bench conformance tools format clean
+.PHONY: serve fleet check test shapes faults bench bench-fleet conformance tools format clean
 
 serve: $(SERVE)
 	$(BIN)/moorage serve --listen 127.0.0.1:5000 --data ./data
@@ -70,6 +70,10 @@ tools:
 
 bench: $(TEST)
 	$(BIN)/python -m bench
+
+# PostgreSQL and an object store beside SQLite and a directory: a quarter of an hour.
+bench-fleet: $(TEST) $(S3)/.done $(GATEWAY)
+	$(BIN)/python -m bench --only fleet-
 
 # The official OCI conformance suite, where a Go toolchain is at hand.
 conformance: $(TEST)

@@ -12,7 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from bench import blobs, manifests, pages, pushes, report, resources
+from bench import (
+    blobs,
+    fleet,
+    fleet_pages,
+    fleet_pushes,
+    fleet_replicas,
+    manifests,
+    pages,
+    pushes,
+    report,
+    resources,
+)
 from bench.report import Report, Row
 from bench.rounds import Bench, say
 from bench.servers import Moorage, Server, SpareRegistry, make_certificate
@@ -37,14 +48,28 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "loop-lag": resources.loop_lag,
     "fairness": resources.fairness,
     "huge": blobs.huge,
+    "fleet-pulls": fleet.pulls,
+    "fleet-password": fleet.passwords,
+    "fleet-redirects": fleet.redirects,
+    "fleet-streams": fleet.streams,
+    "fleet-trips": fleet.trips,
+    "fleet-images": fleet_pushes.images,
+    "fleet-push-put": fleet_pushes.push_put,
+    "fleet-push-patch": fleet_pushes.push_patch,
+    "fleet-reread": fleet_pushes.reread,
+    "fleet-pages": fleet_pages.pages,
+    "fleet-scaling": fleet_replicas.scaling,
+    "fleet-idle": fleet_replicas.idle,
 }
-ASKED_FOR = {"huge"}  # measured only when named
+ONLY = "measure these alone; `fleet-` is all that begin so"
+# Measured only when named.
+ASKED_FOR = {"huge", *(name for name in MEASUREMENTS if name.startswith("fleet-"))}
 
 
 def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the command line, its names checked."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--only", default="", metavar="NAME,NAME", help="measure these alone")
+    parser.add_argument("--only", default="", metavar="NAME,NAME", help=ONLY)
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--no-save", action="store_true", help="print without keeping results")
@@ -52,12 +77,19 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         "--self-test", action="store_true", help="docker-registry on both sides; keeps nothing"
     )
     chosen = parser.parse_args(words)
-    chosen.names = [name for name in chosen.only.split(",") if name] or [
+    asked = [name for name in chosen.only.split(",") if name]
+    chosen.names = [each for name in asked for each in named(name)] or [
         name for name in MEASUREMENTS if name not in ASKED_FOR
     ]
     if unknown := set(chosen.names) - set(MEASUREMENTS):
         parser.error(f"no measurement {', '.join(sorted(unknown))}; see --list")
     return chosen
+
+
+def named(name: str) -> list[str]:
+    """Return what a name on the command line stands for; one that ends in `-` begins several."""
+    several = [each for each in MEASUREMENTS if name.endswith("-") and each.startswith(name)]
+    return several or [name]
 
 
 def measure(bench: Bench, names: Sequence[str], kind: str) -> Report:
@@ -93,7 +125,7 @@ def main() -> int:
     scratch = Path(tempfile.mkdtemp(prefix="moorage-bench-"))
     context = multiprocessing.get_context("fork")
     try:
-        with ProcessPoolExecutor(2, mp_context=context) as pool:
+        with ProcessPoolExecutor(3, mp_context=context) as pool:
             warm(pool)
             bench = Bench(scratch, pool, make_certificate(scratch), ours, quick=chosen.quick)
             kind = "quick run" if chosen.quick else "full run"

@@ -1,5 +1,6 @@
 """Rows of figures, their targets, the table people read and the files it is kept in."""
 
+import itertools
 import json
 import os
 import platform
@@ -12,11 +13,14 @@ from typing import Literal
 
 from bench import tools
 from bench.tools import BenchError
+from postgres import PROGRAMS
+from s3 import GATEWAY
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "RESULTS.md"
 LATEST = HERE / "results.json"
 THOUSAND = 1000
+SIDES = ("Moorage", "docker-registry")
 PREFACE = """# Results of the benchmark
 
 `make bench` appends a section per run; `results.json` holds the latest run for programs.
@@ -26,6 +30,9 @@ smallest and the largest ratio of a round. Both servers make a push durable befo
 CPU is user and system time of the server's whole process tree; memory is the peak of its
 proportional set size. The client runs on the same cores as the server: "client" is the share of one
 core it took while Moorage / docker-registry was measured. Rows are printed whether won or lost.
+Measurements `fleet-*` compare other pairs, which the head of their table names: the fleet's shape
+(PostgreSQL and an S3 server on the same machine) beside the embedded one, many entries beside few,
+three replicas beside one.
 """
 
 
@@ -81,6 +88,7 @@ class Row:
     target: Target | None = None
     client: tuple[float, float] | None = None
     note: str = ""
+    sides: tuple[str, str] = SIDES
 
     @property
     def ratio(self) -> float | None:
@@ -145,24 +153,21 @@ class Report:
 
     kind: str
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    load: float = field(default_factory=lambda: os.getloadavg()[0])
     rows: list[Row] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
 
     def markdown(self) -> str:
         """Return the run as a section of RESULTS.md."""
-        heads = ["measurement", "figure", "Moorage", "docker-registry", "ratio", "client", "target"]
-        lines = [heads, *(row.cells() for row in self.rows)]
-        widths = [max(len(line[place]) for line in lines) for place in range(len(heads))]
-        rule = ["-" * width for width in widths]
-        table = [
-            "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-            for line in (heads, rule, *lines[1:])
-        ]
+        groups = itertools.groupby(self.rows, key=lambda row: row.sides)
+        tables = [table(sides, [row.cells() for row in rows]) for sides, rows in groups]
         title = f"## {self.started:%Y-%m-%d %H:%M} UTC, {self.kind}"
         facts = [f"- {name}: {value}" for name, value in machine().items()]
+        # What others did on the machine: a figure of a fleet suffers from it more than a ratio.
+        facts.append(f"- load average before the run: {self.load:.1f}")
         notes = [f"- {row.name}, {row.figure}: {row.note}" for row in self.rows if row.note]
         failed = [f"- NOT MEASURED {name}: {why}" for name, why in self.failures.items()]
-        blocks = [[title], facts, [f"{line} |" for line in table], [self.score()], notes, failed]
+        blocks = [[title], facts, *tables, [self.score()], notes, failed]
         return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
     def score(self) -> str:
@@ -185,6 +190,17 @@ class Report:
         (directory / LATEST.name).write_text(json.dumps(document, indent=1) + "\n")
 
 
+def table(sides: tuple[str, str], lines: Sequence[Sequence[str]]) -> list[str]:
+    """Return the lines of a table of rows that compare the same two."""
+    heads = ["measurement", "figure", *sides, "ratio", "client", "target"]
+    widths = [max(len(line[place]) for line in (heads, *lines)) for place in range(len(heads))]
+    rule = ["-" * width for width in widths]
+    return [
+        "| " + " | ".join(cell.ljust(n) for cell, n in zip(line, widths, strict=True)) + " |"
+        for line in (heads, rule, *lines)
+    ]
+
+
 def machine() -> dict[str, str]:
     """Return the facts a figure means nothing without."""
     model = _line_after("/proc/cpuinfo", "model name")
@@ -196,6 +212,8 @@ def machine() -> dict[str, str]:
         "python": platform.python_version(),
         "Moorage": _moorage(),
         "docker-registry": _first_line(["docker-registry", "--version"]),
+        "PostgreSQL": _first_line([str(PROGRAMS / "postgres"), "--version"]),
+        "object store": "versitygw" if GATEWAY.exists() else "swift",
         "wrk": _first_line(["dpkg-query", "-W", "-f", "${Version}", "wrk"]),
         "skopeo": _first_line(["skopeo", "--version"]),
     }

@@ -180,9 +180,13 @@ class Bench:
         running = [self.submit(call, *args) for call, *args in calls]
         return load.together([future.result() for future in running])
 
+    def directory(self) -> Path:
+        """Return the name of a directory that nothing has used; nothing is made."""
+        return self.scratch / f"server-{next(self._numbers)}"
+
     def fresh(self, kind: type[Server], certificate: Certificate | None = None) -> Server:
         """Return a server that does not run yet, over a directory of its own."""
-        return kind(self.scratch / f"server-{next(self._numbers)}", certificate)
+        return kind(self.directory(), certificate)
 
     @contextmanager
     def pair(self, *, tls: bool = False) -> Iterator[Pair]:

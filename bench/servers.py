@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -49,6 +50,7 @@ class Server(ABC):
 
     name: str
     ready_path: str
+    environment: Mapping[str, str] | None = None  # the caller's own
 
     def __init__(self, directory: Path, certificate: Certificate | None = None) -> None:
         """Prepare to serve `directory`; nothing runs yet."""
@@ -73,7 +75,7 @@ class Server(ABC):
         self.directory.mkdir(exist_ok=True)
         command = self.command()
         begun = time.perf_counter()
-        self._process = tools.spawn(command, self.directory, self.log)
+        self._process = tools.spawn(command, self.directory, self.log, self.environment)
         while time.perf_counter() - begun < START_LIMIT:
             if self._process.poll() is not None:
                 break
@@ -138,10 +140,11 @@ class Moorage(Server):
 
     name = "Moorage"
     ready_path = "/readyz"
+    workers = 2
 
     def command(self) -> list[str]:
         """Return the command line that serves the directory."""
-        serve = [sys.executable, "-m", "moorage", "serve", "--workers", "2"]
+        serve = [sys.executable, "-m", "moorage", "serve", "--workers", str(self.workers)]
         place = ["--listen", self.endpoint.authority, "--data", str(self.directory / "data")]
         if self.certificate is None:
             return serve + place

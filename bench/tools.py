@@ -24,12 +24,18 @@ def run(
     return done.stdout
 
 
-def spawn(command: Sequence[str], directory: Path, log: Path) -> "subprocess.Popen[bytes]":
+def spawn(
+    command: Sequence[str],
+    directory: Path,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+) -> "subprocess.Popen[bytes]":
     """Start a server in a session of its own, with everything it prints going to `log`."""
     with log.open("ab") as output:
         return subprocess.Popen(
             command,
             cwd=directory,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

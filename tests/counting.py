@@ -7,13 +7,18 @@ from typing import Self
 
 
 class CountingProxy:
-    """Passes bytes to a port; `bursts` counts what was sent without an answer in between."""
+    """Passes bytes to a port; `bursts` counts what was sent without an answer in between.
+
+    `sent` and `received` are the bytes that passed to the port and back.
+    """
 
     def __init__(self, target: int) -> None:
         self._target = target
         self._server: asyncio.Server | None = None
         self._passing: set[asyncio.Task[None]] = set()
         self.bursts = 0
+        self.sent = 0
+        self.received = 0
         self.port = 0
 
     async def __aenter__(self) -> Self:
@@ -48,6 +53,7 @@ class CountingProxy:
                 if answered.is_set():
                     self.bursts += 1
                     answered.clear()
+                self.sent += len(sent)
                 to.write(sent)
         finally:
             to.close()
@@ -58,6 +64,7 @@ class CountingProxy:
         try:
             while received := await answers.read(1 << 16):
                 answered.set()
+                self.received += len(received)
                 back.write(received)
         finally:
             back.close()

@@ -150,6 +150,11 @@ class S3Server:
             process.send_signal(signal.SIGCONT)
 
     @property
+    def pids(self) -> tuple[int, ...]:
+        """The ids of the server's processes."""
+        return tuple(process.pid for process in self._processes)
+
+    @property
     def storage(self) -> str:
         """A fresh place in the bucket, as the setting `storage` has it."""
         return f"s3://{self.bucket}/t{uuid.uuid4().hex}"

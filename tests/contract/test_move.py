@@ -14,7 +14,7 @@ from moorage.model.access import Actor
 from moorage.oci.digest import Digest, digest_of
 from moorage.oci.names import RepositoryName
 from moorage.registry import listing, pull, uploads
-from moorage.registry.move import End, Move, Step, unfinished
+from moorage.registry.move import COPYING, DONE, STATE, End, Move, Step
 from moorage.registry.services import Services
 from s3 import S3Server
 
@@ -96,11 +96,11 @@ def test_everything_is_there(old: Registries, new: Registries, tmp_path: Path) -
         steps: list[Step] = []
         moving = move(source, target, steps)
         await moving.begin()
-        assert await unfinished(target.db)
+        assert await settings.get(target.db, STATE) == COPYING
         await moving.copy_blobs()
         freeze(tmp_path / "old", frozen=True)
         moved = await moving.finish()
-        assert not await unfinished(target.db)
+        assert await settings.get(target.db, STATE) == DONE
         assert moved.rows["blob_digest"] == len(set(digests))
         assert not moved.lost
         for raw, digest in zip(raws, digests, strict=True):
@@ -199,6 +199,6 @@ def test_a_source_that_is_written_meanwhile_is_noticed(old: Registries, new: Reg
         moving._compare = disturbed  # type: ignore[method-assign]
         with pytest.raises(Refused, match="setting differ"):
             await moving.finish()
-        assert await unfinished(target.db)
+        assert await settings.get(target.db, STATE) == COPYING
 
     both(old, new, use)

@@ -108,6 +108,7 @@ class TableCopy(msgspec.Struct, frozen=True):
     read: Query
     write: Query
     clear: Query
+    empty: Query | None
     go_on: Query | None
 
     def after(self, row: Row) -> dict[str, Any]:
@@ -143,6 +144,8 @@ async def clear(db: Database, copy: TableCopy) -> None:
     """Remove every row of the table, but the settings that belong to the place."""
 
     async def remove(tx: Tx) -> None:
+        if copy.empty is not None:
+            await tx.run(copy.empty)
         await tx.run(copy.clear)
 
     await db.write(remove)
@@ -255,6 +258,12 @@ def _copy_of(table: sa.Table) -> TableCopy:
         read=Query(f"copy_{table.name}", read),
         write=Query(f"paste_{table.name}", write),
         clear=Query(f"clear_{table.name}", clear_all),
+        # At once, however many rows there are; SQLite does so by itself.
+        empty=None
+        if table is schema.setting
+        else Query(
+            f"empty_{table.name}", sa.text(f"TRUNCATE TABLE {table.name}"), only="postgresql"
+        ),
         go_on=_go_on(table.name) if table.autoincrement_column is not None else None,
     )
 

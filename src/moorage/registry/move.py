@@ -187,11 +187,6 @@ class Move:
             self._tell(Step("comparing blobs", rows[-1].id))
 
 
-async def unfinished(db: Database) -> bool:
-    """Tell whether the database is one that a move has begun to fill and not ended."""
-    return await settings.get(db, STATE) == COPYING
-
-
 async def _identity(db: Database) -> str:
     secret = await settings.get(db, _OWN) or ""
     return hashlib.sha256(secret.encode()).hexdigest()[:32]
