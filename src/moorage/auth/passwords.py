@@ -35,7 +35,8 @@ class Passwords:
         self._key = secrets.token_bytes(32)
         self._verified: dict[bytes, float] = {}
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="argon2")
-        self._waiting = 0
+        # What is being verified at this moment; whoever sends the same waits for the one answer.
+        self._checks: dict[bytes, asyncio.Task[bool]] = {}
 
     async def verify(self, user: str, password: str, stored: str) -> bool:
         """Tell whether the password is the one that was hashed.
@@ -45,21 +46,26 @@ class Passwords:
         """
         text = f"{user}\0{password}\0{stored}".encode()
         mark = hmac.digest(self._key, text, hashlib.sha256)
-        now = time.monotonic()
-        if self._verified.get(mark, 0.0) > now:
+        if self._verified.get(mark, 0.0) > time.monotonic():
             return True
-        if self._waiting >= _MAX_WAITING:
-            raise TooManyRequests("too many sign-ins at once")
-        self._waiting += 1
+        check = self._checks.get(mark)
+        if check is None:
+            if len(self._checks) >= _MAX_WAITING:
+                raise TooManyRequests("too many sign-ins at once")
+            check = self._checks[mark] = asyncio.create_task(self._check(mark, stored, password))
+        # One that goes away must not take the answer from the others.
+        return await asyncio.shield(check)
+
+    async def _check(self, mark: bytes, stored: str, password: str) -> bool:
         try:
             loop = asyncio.get_running_loop()
             right = await loop.run_in_executor(self._pool, _verify, stored, password)
         finally:
-            self._waiting -= 1
+            del self._checks[mark]
         if right:
             if len(self._verified) >= _MAX_REMEMBERED:
                 self._verified.clear()
-            self._verified[mark] = now + _REMEMBERED_SECONDS
+            self._verified[mark] = time.monotonic() + _REMEMBERED_SECONDS
         return right
 
 

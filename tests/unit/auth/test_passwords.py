@@ -59,3 +59,21 @@ def test_too_many_at_once_are_refused() -> None:
         assert sum(isinstance(result, TooManyRequests) for result in results) == 28
 
     asyncio.run(body())
+
+
+def test_many_who_send_the_same_wait_for_one_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand nodes that pull at once, as in a rollout, cost one verification and no refusal."""
+
+    async def body() -> None:
+        checks = Passwords()
+        asked = []
+        real = passwords._verify
+        monkeypatch.setattr(passwords, "_verify", lambda *pair: asked.append(pair) or real(*pair))
+        first = asyncio.ensure_future(checks.verify("admin", "correct horse battery", STORED))
+        others = [checks.verify("admin", "correct horse battery", STORED) for _ in range(1_000)]
+        await asyncio.sleep(0)
+        first.cancel()  # its client went away
+        assert all(await asyncio.gather(*others))
+        assert len(asked) == 1
+
+    asyncio.run(body())
