@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from contract.conftest import Registries
+from contract.conftest import Registries, settings_in
 from moorage import worker
 from moorage.blobs.s3 import S3Blobs
 from moorage.clock import HOUR
@@ -74,7 +74,7 @@ def faulty(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     for name, value in s3.credentials.items():
         monkeypatch.setenv(name, value)
     with FaultyProxy(s3.port) as proxy:
-        yield Faulty(Registries(tmp_path, s3.settings()), proxy, s3)
+        yield Faulty(Registries(settings_in(tmp_path, s3.settings())), proxy, s3)
 
 
 async def chunks(raw: bytes) -> AsyncIterator[bytes]:
