@@ -104,7 +104,7 @@ def test_side_by_side_on_postgres(fleet: Fleet, steps: Path, tmp_path: Path) -> 
     assert "Traceback" not in before.stderr_tail(10_000)
 
 
-@pytest.mark.embedded
+@pytest.mark.on("sqlite")
 def test_one_after_the_other_on_a_file(
     server: Callable[..., Server], steps: Path, tmp_path: Path
 ) -> None:
