@@ -27,6 +27,12 @@ from moorage.errors import Refused
 _OLDEST = 13
 # Any number would do, as long as all releases of this program take the same.
 _MIGRATION_LOCK = 0x6D6F6F72616765
+# Not `to_regclass`: within a transaction it may still say no of a table that another program has
+# made while this one waited for the lock.
+_IS_THERE = (
+    "SELECT EXISTS (SELECT FROM pg_tables WHERE tablename = 'setting'"
+    " AND schemaname = ANY (current_schemas(false)))"
+)
 _SETTINGS = (
     "SELECT current_setting('server_version_num')::int, current_setting('fsync'),"
     " current_setting('full_page_writes'), pg_is_in_recovery(), getdatabaseencoding()"
@@ -147,7 +153,7 @@ def _state(connection: psycopg.Connection[tuple[Any, ...]]) -> SchemaState:
         row = _run(connection, READ_SETTING, {"key": key}).fetchone()
         return str(row[0]) if row else None
 
-    there = connection.execute("SELECT to_regclass('setting') IS NOT NULL").fetchone()
+    there = connection.execute(_IS_THERE).fetchone()
     return check_schema(read if there and there[0] else None)
 
 
