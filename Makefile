@@ -52,8 +52,9 @@ check: $(TEST)
 test: $(TEST) $(S3)/.done $(GATEWAY) tools
 	$(BIN)/pytest -q tests
 
-# The protocol on every pair of stores, and real clients on the fleet's; after `make test`.
+# What takes minutes, the protocol on every pair of stores, real clients on the fleet's; after `make test`.
 shapes: $(TEST) $(S3)/.done $(GATEWAY) tools
+	$(BIN)/pytest -q tests --long
 	$(BIN)/pytest -q tests/http --shape sqlite+s3
 	$(BIN)/pytest -q tests/http --shape postgres+directory
 	$(BIN)/pytest -q tests/http --shape postgres+s3

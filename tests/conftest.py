@@ -27,6 +27,7 @@ NOT_RUN = pytest.StashKey[dict[str, list[str]]]()
 MARKERS = (
     "requirement(*ids): the rows of the protocol, the quirks (Q-) and abuse cases (S-) it holds",
     "on(store): is about what one store does; not run with a --shape without it",
+    "long: takes minutes; run by `make shapes`, with --long",
     "needs_root: needs to be root; not run otherwise",
     "needs_tool(name): needs a program; fails without it as root, not run otherwise",
     "where(path): needs what can't be had everywhere; not run without it",
@@ -36,6 +37,7 @@ MARKERS = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the address of a registry that runs already."""
     parser.addoption("--shape", choices=SHAPES, default=EMBEDDED, help="what servers stand on")
+    parser.addoption("--long", action="store_true", help="run what takes minutes, and nothing else")
     parser.addoption("--redirect", action="store_true", help="send clients to the object store")
     parser.addoption("--registry", metavar="ADDRESS", help="test the registry at http://HOST:PORT")
 
@@ -77,6 +79,8 @@ def _why_not(config: pytest.Config, item: pytest.Item) -> str | None:
         return "not run with --registry"
     if any(not mark.args[0].exists() for mark in item.iter_markers("where")):
         return "not run where their programs can't be built"
+    if bool(item.get_closest_marker("long")) != config.getoption("--long"):
+        return "left to --long" if not config.getoption("--long") else "not run with --long"
     shape = config.stash[SHAPE].name.split("+")
     if any(mark.args[0] not in shape for mark in item.iter_markers("on")):
         return "not run with this --shape"

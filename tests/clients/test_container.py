@@ -23,7 +23,7 @@ from clients.programs import run, wait_for
 from process import free_port, is_listening
 from registry import Registry
 
-pytestmark = [*needs("podman", "buildah"), SLOW, pytest.mark.on("sqlite")]
+pytestmark = [*needs("podman", "buildah"), SLOW, pytest.mark.long]
 ROOT = Path(__file__).resolve().parents[2]
 CONTEXT = ("LICENSE", "README.md", "pyproject.toml", "deploy", "requirements", "src")
 BASE, IMAGE = "localhost/base", "localhost/moorage"

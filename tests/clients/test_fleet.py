@@ -27,7 +27,7 @@ pytestmark = [
     require_tool("nginx"),
     require_tool("haproxy"),
     pytest.mark.timeout(300),
-    pytest.mark.on("sqlite"),  # it brings its own
+    pytest.mark.long,
 ]
 
 
