@@ -172,7 +172,8 @@ def repository(registry: Registry) -> Repository:
     return registry.repository()
 
 
-BOTH = ["swift", pytest.param("versitygw", marks=pytest.mark.where(GATEWAY))]
+# The second implementation is left to --long: it is another server, not another promise.
+BOTH = ["swift", pytest.param("versitygw", marks=[pytest.mark.where(GATEWAY), pytest.mark.long])]
 
 
 @pytest.fixture(scope="session", params=BOTH)
