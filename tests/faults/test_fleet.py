@@ -20,8 +20,8 @@ from faults.fleetload import Client, Failure, Load, Record, Unanswered, check_im
 from faults.fronting import Front
 from process import require_tool
 
-PUSHES = int(os.environ.get("FLEET_PUSHES", "240"))
-PULLS = int(os.environ.get("FLEET_PULLS", "2400"))
+PUSHES = int(os.environ.get("FLEET_PUSHES", "360"))
+PULLS = int(os.environ.get("FLEET_PULLS", "3600"))
 SECONDS_BETWEEN_KILLS = float(os.environ.get("FLEET_KILL_SECONDS", "1"))
 PUSHERS, PULLERS = 6, 6
 LONGEST = 60.0 + (PUSHES + PULLS) / 15
