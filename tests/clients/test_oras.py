@@ -57,6 +57,8 @@ def test_a_blob_of_no_bytes_is_a_blob(repository: Repository) -> None:
     """The empty blob is stored and served like any other."""
     repository.push_blob(b"")
     assert repository.blob(digest_of(b"")) == b""
+    answer = repository.registry.head(repository.path(f"blobs/{digest_of(b'')}")).expect(200)
+    assert answer["Content-Length"] == "0"
     assert repository.has_blob(digest_of(b""))
 
 

@@ -93,9 +93,12 @@ class Front:
         except OSError as error:
             # Of the connection, or of a file that is being sent: the answer has been begun.
             response.status = 499  # as access logs write what no client saw
-            if raw.transport is not None:
-                raw.transport.abort()
-            await self._lost(request, response, error)
+            try:
+                # Noted before the client sees it: what it asks next must be told of the damage.
+                await self._lost(request, response, error)
+            finally:
+                if raw.transport is not None:
+                    raw.transport.abort()
             raise ConnectionResetError(str(error)) from error
         finally:
             response.close()
