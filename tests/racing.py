@@ -16,8 +16,8 @@ from typing import Any
 import msgspec
 import psycopg
 
+from moorage.db.columns import metadata
 from moorage.db.postgres import PostgresTx
-from moorage.db.schema import metadata
 from moorage.db.tags import Condition
 from moorage.model.access import Actor
 from moorage.model.artifacts import TagChange

@@ -1,12 +1,12 @@
 """The composition root: settings in, one process's services and its handler out."""
 
+import asyncio
 import importlib.util
 from pathlib import Path
 
 from moorage.api import app as api
-from moorage.auth.credentials import Administrator, Credentials
+from moorage.auth.credentials import Credentials
 from moorage.auth.local import LocalMode
-from moorage.auth.passwords import hash_password
 from moorage.blobs.filesystem import FilesystemBlobs
 from moorage.blobs.store import BlobStore
 from moorage.clock import Clock, SystemClock
@@ -16,6 +16,7 @@ from moorage.db.migrate import SchemaState, check_schema_sqlite, migrate_sqlite,
 from moorage.db.sqlite import SqliteDatabase
 from moorage.errors import Refused
 from moorage.events.outbox import Outbox
+from moorage.registry import accounts
 from moorage.registry.hashing import Hashes
 from moorage.registry.move import COPYING, STATE
 from moorage.registry.readiness import Readiness
@@ -140,14 +141,14 @@ def blob_store(config: Config) -> BlobStore:
     return S3Blobs(config.storage, config.s3, SystemClock())
 
 
-def administrator(config: Config) -> Administrator | None:
-    """Return the administrator that the settings name, with the password hashed.
+def administrator_password(config: Config) -> str:
+    """Return the password of the administrator that the settings name, empty if they name none.
 
     Raises:
-        Refused: the password can't be read or is too short.
+        Refused: it can't be read or is too short.
     """
     if not config.admin_user:
-        return None
+        return ""
     try:
         text = Path(config.admin_password_file).read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -164,13 +165,32 @@ def administrator(config: Config) -> Administrator | None:
             do=f"Put a longer one into {config.admin_password_file}.",
             exit_code=2,
         )
-    return Administrator(config.admin_user, hash_password(text))
+    return text
+
+
+def put_administrator(config: Config) -> None:
+    """Give the administrator of the settings its account, with the password that they name.
+
+    Raises:
+        Refused: the password can't be used, or the name is no name of an account.
+    """
+    password = administrator_password(config)
+    if password:
+        asyncio.run(_put_administrator(config, password))
+
+
+async def _put_administrator(config: Config, password: str) -> None:
+    db, clock = database(config)
+    await db.open()
+    try:
+        await accounts.put_administrator(db, clock, config.admin_user, password)
+    finally:
+        await db.close()
 
 
 async def build(
     config: Config,
     key: bytes,
-    admin: Administrator | None,
     worker: str,
     run_directory: Path | None = None,
 ) -> Services:
@@ -188,7 +208,7 @@ async def build(
         db=db,
         blobs=blobs,
         events=Outbox(),
-        auth=Credentials(admin, LocalMode(config)),
+        auth=Credentials(db, clock, LocalMode(config)),
         hashes=Hashes(),
         session_ids=SessionIds(key),
         telemetry=telemetry,

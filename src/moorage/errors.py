@@ -7,6 +7,7 @@
     │   └── BodyEncoded          415
     ├── BlobUploadUnknown        BLOB_UPLOAD_UNKNOWN 404
     ├── Denied                   DENIED 403
+    │   ├── NotPermitted         401
     │   └── PreconditionFailed   412
     ├── DigestInvalid            DIGEST_INVALID 400
     ├── ManifestBlobUnknown      MANIFEST_BLOB_UNKNOWN 400
@@ -126,6 +127,29 @@ class Denied(RegistryError):
     code = "DENIED"
     status = 403
     message = "this is not allowed"
+
+
+class NotPermitted(Denied):
+    """Who is signed in has not the right; 401, since its text reaches people through clients so.
+
+    `disclose` says that the caller may know of the target: the management API then says 403,
+    and otherwise 404.
+    """
+
+    status = 401
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        scope: str = "",
+        disclose: bool = False,
+        hint: str | None = None,
+    ) -> None:
+        """Keep the scope that would have been needed, in the grammar of the token service."""
+        super().__init__(message, hint=hint)
+        self.scope = scope
+        self.disclose = disclose
 
 
 class PreconditionFailed(Denied):
@@ -259,6 +283,19 @@ class Unauthorized(RegistryError):
     code = "UNAUTHORIZED"
     status = 401
     message = "authentication is required"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        scope: str = "",
+        error: str = "",
+        hint: str | None = "Sign in with docker login",
+    ) -> None:
+        """Keep what the challenge says: the scope to ask for, and what is wrong with the token."""
+        super().__init__(message, hint=hint)
+        self.scope = scope
+        self.error = error
 
 
 class Unavailable(RegistryError):

@@ -146,7 +146,7 @@ class Registries:
 
     async def within(self, use: Callable[..., Awaitable[Any]], count: int = 1) -> Any:
         """Run it in the event loop that is running already."""
-        built = [await build(self.config, self.key, None, str(n)) for n in range(count)]
+        built = [await build(self.config, self.key, str(n)) for n in range(count)]
         try:
             return await use(*built)
         finally:

@@ -38,7 +38,7 @@ async def chunks():
 async def body():
     flags = {"data": sys.argv[1], "database": sys.argv[3], "limits.free_bytes": 1}
     config = load(None, {}, flags).config
-    s = await build(config, prepare(config), None, "other")
+    s = await build(config, prepare(config), "other")
     actor = Actor("administrator", "alice", "password")
     name = RepositoryName.parse("web/shop")
     upload = await uploads.open_upload(s, actor, name, "sha256")

@@ -12,7 +12,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from moorage.db import migrate, server
-from moorage.db.schema import SCHEMA_COMPATIBLE, SCHEMA_VERSION, metadata
+from moorage.db.columns import metadata
+from moorage.db.schema import SCHEMA_COMPATIBLE, SCHEMA_VERSION
 from moorage.db.sqlite import connect
 from moorage.errors import Refused
 from postgres import Postgres
@@ -42,7 +43,7 @@ def shape(connection: apsw.Connection) -> dict[tuple[str, str], str]:
     """Return every table and index with its text, written in one way."""
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
     return {
-        (kind, name): re.sub(r"[\s\"]+", " ", text.replace("(", " ( ").replace(")", " ) ")).strip()
+        (kind, name): re.sub(r"[\s\"]+", " ", re.sub(r"([(),])", r" \1 ", text)).strip()
         for kind, name, text in rows
         if not name.startswith("sqlite_")
     }

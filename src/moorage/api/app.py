@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from moorage.api import metrics
+from moorage.auth.challenge import challenge
 from moorage.auth.policy import require
-from moorage.errors import RouteUnknown, Unsupported
-from moorage.model.access import Action, Facts, System
+from moorage.errors import NotPermitted, RouteUnknown, Unauthorized, Unsupported
+from moorage.model.access import Action, System
+from moorage.registry import rights
 from moorage.registry.services import Services
 from moorage.web.request import Request
 from moorage.web.response import Response, answer, json_answer
@@ -31,7 +33,7 @@ async def get_ready(s: Services, request: Request) -> Response:  # noqa: ARG001
 async def get_metrics(s: Services, request: Request) -> Response:
     """Answer with the metrics of all workers, added up."""
     actor = await s.auth.authenticate(request)
-    require(actor, Action.METRICS, System(), Facts())
+    require(actor, Action.METRICS, System(), await rights.find_standing(s, actor))
     text = await metrics.collect(s)
     return answer(200, text, CONTENT_TYPE_PLAIN_0_0_4, Cache_Control="no-store")
 
@@ -62,4 +64,8 @@ async def respond(s: Services, request: Request) -> Response:
     request.action, handler = found
     if request.method not in ("GET", "HEAD"):
         raise Unsupported(headers={"Allow": "GET, HEAD"})
-    return await handler(s, request)
+    try:
+        return await handler(s, request)
+    except (Unauthorized, NotPermitted) as refused:
+        challenge(refused)
+        raise

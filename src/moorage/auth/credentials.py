@@ -1,60 +1,134 @@
-"""Who asks: the one place that looks at `Authorization`."""
+"""Who asks: the one place that looks at `Authorization`.
+
+Who somebody is may be remembered for a minute; what it may is read with each request, and whether
+its credential is still in force as well (`db/access.py`).
+"""
 
 import base64
+import hashlib
 import hmac
+import re
+import secrets
 from typing import Protocol
 
 import msgspec
 
 from moorage.auth.local import LocalMode
 from moorage.auth.passwords import Passwords
+from moorage.auth.scopes import decode_scopes
+from moorage.auth.secrets import PREFIX, hash_secret, is_secret
+from moorage.clock import DAY, MINUTE, Clock
+from moorage.db import principals
+from moorage.db.engine import Database, Tx
+from moorage.db.principals import Account, Holder
 from moorage.errors import Unauthorized
-from moorage.model.access import Actor
+from moorage.model.access import Actor, Subject
 from moorage.web.request import Request
-
-CHALLENGE = 'Basic realm="Moorage", charset="UTF-8"'
-
 
 # What containers/image sends for nobody at all: an empty name and an empty password.
 _NOBODY = "basic og=="
+_REMEMBERED = MINUTE
+_MAX_REMEMBERED = 10_000
+# An account whose provider has been silent for so long is nobody any more to its tokens.
+CONFIRMED = DAY
+_LOOKS_SIGNED = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 
 
 class Authenticator(Protocol):
     """Tells who a request is from."""
 
-    async def authenticate(self, request: Request) -> Actor:
+    async def authenticate(self, request: Request, *, grace: int = 0) -> Actor:
         """Return who asks; anonymous without credentials.
+
+        A bearer token that ran out less than `grace` milliseconds ago is taken as well.
 
         Raises:
             Unauthorized: there are credentials, and they are wrong.
+            TooManyRequests: too many wrong ones have come from there.
         """
         ...
 
 
-class Administrator(msgspec.Struct, frozen=True):
-    """The one account that comes from the environment."""
+class SignedTokens(Protocol):
+    """Knows who sent a signed token: our own bearer, or one of an issuer that is trusted."""
 
-    name: str
-    password_hash: str
+    async def identify(self, text: str, *, grace: int) -> Actor:
+        """Return who it speaks for.
+
+        Raises:
+            Unauthorized: it is not good.
+        """
+        ...
+
+
+class _Known(msgspec.Struct, frozen=True):
+    actor: Actor
+    until: int
 
 
 class Credentials:
-    """The `Authenticator` of a server: its administrator if it has one, else local mode."""
+    """The `Authenticator` of a server: accounts and tokens; before there are any, local mode."""
 
-    def __init__(self, administrator: Administrator | None, local: LocalMode) -> None:
-        """Use the administrator; with none, whoever local mode lets in."""
-        self._administrator = administrator
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        local: LocalMode,
+        bearers: SignedTokens | None = None,
+        assertions: SignedTokens | None = None,
+    ) -> None:
+        """Ask the database for accounts and tokens; with no account yet, let local mode decide."""
+        self._db = db
+        self._clock = clock
         self._local = local
+        self._bearers = bearers
+        self._assertions = assertions
         self._passwords = Passwords()
+        self._key = secrets.token_bytes(32)
+        self._known: dict[bytes, _Known] = {}
+        self._has_accounts = False
 
-    async def authenticate(self, request: Request) -> Actor:
+    async def authenticate(self, request: Request, *, grace: int = 0) -> Actor:
         """Return who asks."""
-        if self._administrator is None:
+        header = request.headers.get("Authorization")
+        if not await self._is_open():
             actor = self._local_actor(request)
+        elif header is None or header.lower() == _NOBODY:
+            actor = Actor("anonymous", "anonymous", "none")
         else:
-            actor = await self._account(request, self._administrator)
+            actor = await self._identify(header, grace)
         request.actor = actor.name
         return actor
+
+    async def sign_in(self, user: str, password: str) -> Actor:
+        """Return who a user name and password, or a token in the password's place, stand for.
+
+        Raises:
+            Unauthorized: they are wrong; in one text whatever is wrong with them.
+            TooManyRequests: too many wrong ones have come.
+        """
+        now = self._clock.now()
+        mark = hmac.digest(self._key, f"{user}\0{password}".encode(), hashlib.sha256)
+        known = self._known.get(mark)
+        if known is not None and known.until > now:
+            return known.actor
+        if password.startswith(PREFIX):
+            actor = await self._holder(password)
+        elif self._assertions is not None and _LOOKS_SIGNED.fullmatch(password):
+            return await self._assertions.identify(password, grace=0)
+        else:
+            actor = await self._account(user, password)
+        if len(self._known) >= _MAX_REMEMBERED:
+            self._known.clear()
+        until = now + _REMEMBERED
+        self._known[mark] = _Known(actor, min(until, actor.expires_at or until))
+        return actor
+
+    async def _is_open(self) -> bool:
+        """Tell whether accounts decide; once there has been one, they always do."""
+        if not self._has_accounts:
+            self._has_accounts = await self._db.read(principals.has_accounts)
+        return self._has_accounts
 
     def _local_actor(self, request: Request) -> Actor:
         refusal = self._local.refusal(request)
@@ -62,36 +136,70 @@ class Credentials:
             return Actor("anonymous", "anonymous", "none", refusal)
         return Actor("local", "local", "loopback")
 
-    async def _account(self, request: Request, administrator: Administrator) -> Actor:
-        header = request.headers.get("Authorization")
-        if header is None or header.lower() == _NOBODY:
-            return Actor("anonymous", "anonymous", "none")
-        user, password = _basic(header)
-        right = await self._passwords.verify(user, password, administrator.password_hash)
-        known = hmac.compare_digest(user.encode(), administrator.name.encode())
-        if not (right and known):
-            raise unauthorized("the user name or password is wrong")
-        return Actor("administrator", administrator.name, "password")
+    async def _identify(self, header: str, grace: int) -> Actor:
+        scheme, _, rest = header.partition(" ")
+        text = rest.strip()
+        if scheme.lower() == "basic":
+            return await self.sign_in(*_basic(text))
+        if scheme.lower() != "bearer":
+            raise Unauthorized("only Basic and Bearer credentials are accepted")
+        if text.startswith(PREFIX):
+            return await self.sign_in("", text)
+        if self._bearers is None:
+            raise Unauthorized("the token is not good", error="invalid_token")
+        return await self._bearers.identify(text, grace=grace)
+
+    async def _account(self, user: str, password: str) -> Actor:
+        async def read(tx: Tx) -> Account | None:
+            return await principals.find_account(tx, user)
+
+        account = await self._db.read(read)
+        stored = account.password if account is not None else ""
+        right = await self._passwords.verify(user, password, stored)
+        # With a second factor, a password alone is good for the sign-in page only.
+        if account is None or not right or not account.enabled or account.totp:
+            raise _wrong()
+        subject = Subject(account.id, 0, account.generation)
+        return Actor("account", account.name, "password", subject=subject)
+
+    async def _holder(self, secret: str) -> Actor:
+        if not is_secret(secret):
+            raise _wrong()
+
+        async def read(tx: Tx) -> Holder | None:
+            return await principals.find_holder(tx, hash_secret(secret))
+
+        holder = await self._db.read(read)
+        now = self._clock.now()
+        if holder is None or holder.revoked_at or not holder.enabled:
+            raise _wrong()
+        if holder.expires_at and holder.expires_at <= now:
+            raise Unauthorized("the token has expired", hint="Make a new one")
+        if holder.provider and holder.confirmed_at + CONFIRMED <= now:
+            raise Unauthorized(
+                f"{holder.provider} has not confirmed the account for a day",
+                hint="Sign in there again",
+            )
+        return Actor(
+            "robot" if holder.kind == "robot" else "account",
+            holder.name,
+            f"token:{holder.token_id}",
+            subject=Subject(holder.principal_id, holder.token_id, 0),
+            scopes=decode_scopes(holder.scopes),
+            expires_at=holder.expires_at,
+        )
 
 
-def unauthorized(message: str) -> Unauthorized:
-    """Return the refusal that asks a client for a user name and password."""
-    return Unauthorized(
-        message,
-        hint="Sign in with docker login",
-        headers={"WWW-Authenticate": CHALLENGE},
-    )
+def _wrong() -> Unauthorized:
+    return Unauthorized("the user name or password is wrong")
 
 
-def _basic(header: str) -> tuple[str, str]:
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        raise unauthorized("only a user name and password are accepted")
+def _basic(encoded: str) -> tuple[str, str]:
     try:
-        text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
+        text = base64.b64decode(encoded, validate=True).decode("utf-8")
     except ValueError:  # not base64, not ASCII, not UTF-8
-        raise unauthorized("the credentials are malformed") from None
+        raise Unauthorized("the credentials are malformed") from None
     user, colon, password = text.partition(":")
     if not colon or not user or not password or "\0" in text:
-        raise unauthorized("a user name and a password are needed")
+        raise Unauthorized("a user name and a password are needed")
     return user, password

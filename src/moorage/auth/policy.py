@@ -1,28 +1,63 @@
 """What they may: one pure function for every door."""
 
-from moorage.auth.credentials import unauthorized
-from moorage.errors import Denied
-from moorage.model.access import Action, Actor, Decision, Facts, Target
+from moorage.errors import Denied, NotPermitted, Unauthorized
+from moorage.model.access import (
+    Action,
+    Actor,
+    Decision,
+    Facts,
+    Namespace,
+    RepositoryTarget,
+    Scope,
+    System,
+    TagOf,
+    Target,
+    UploadOf,
+)
 
 _LOCAL_ACTIONS = frozenset(
     {Action.PING, Action.PULL, Action.PUSH, Action.DELETE, Action.CATALOG, Action.METRICS}
 )
+# What needs how much (`Role.rank`); what an auditor sees is asked of `audits`.
+_RANKS = {
+    Action.PULL: 1,
+    Action.PUSH: 2,
+    Action.DELETE: 3,
+    Action.CONFIGURE: 3,
+    Action.MANAGE_ACCESS: 4,
+}
+_ROLES = {1: "reader", 2: "writer", 3: "maintainer", 4: "owner"}
+_AUDITED = frozenset({Action.AUDIT, Action.SEE_ACCESS})
+_ANY_ACCOUNT = frozenset({Action.PING, Action.CATALOG})
+_ASKED = {Action.PULL: "pull", Action.PUSH: "pull,push", Action.DELETE: "delete"}
+# What a bearer token or a scoped credential is told by name; all else is for whole credentials.
+_IN_SCOPES = frozenset({Action.PULL, Action.PUSH, Action.DELETE})
 
 
-def decide(actor: Actor, action: Action, target: Target, facts: Facts) -> Decision:  # noqa: ARG001
+def decide(actor: Actor, action: Action, target: Target, facts: Facts) -> Decision:
     """Return whether the actor may do this to the target, and why.
 
     Pure: everything it needs is in its arguments, so the same question has the same answer at
     every door. `facts` come with the statement that resolved the target.
     """
-    if actor.kind == "administrator":
-        return Decision(allowed=True, reason="administrator", disclose=True)
-    if actor.kind == "local":
-        allowed = action in _LOCAL_ACTIONS
-        return Decision(allowed=allowed, reason="local mode", disclose=True)
-    if action is Action.PULL and facts.visibility == "public" and not actor.refusal:
-        return Decision(allowed=True, reason="public repository", disclose=True)
-    return Decision(allowed=False, reason=actor.refusal or "not signed in")
+    if not actor.is_signed_in:
+        return _of_nobody(actor, action, facts)
+    if not facts.standing:
+        return Decision(allowed=False, reason="the credential has ended", ended=True)
+    name, title = _name_of(target), _title(actor)
+    where = name or "this registry"
+    reason = _reason(action, target, facts)
+    if reason and _covers(actor.scopes, action, name):
+        if _covers(actor.bound, action, name):
+            return Decision(allowed=True, reason=reason, disclose=True)
+        told = f"the token was not asked for {action.value} on {where}"
+        return Decision(allowed=False, reason=told, wider=True)
+    told = f"{title} has no {action.value} right on {where}"
+    if reason:
+        told = f"the token of {title} is not for {action.value} on {where}"
+    may_pull = bool(_reason(Action.PULL, target, facts))
+    disclose = may_pull and _covers(actor.scopes, Action.PULL, name)
+    return Decision(allowed=False, reason=told, disclose=disclose)
 
 
 def require(actor: Actor, action: Action, target: Target, facts: Facts) -> None:
@@ -30,7 +65,9 @@ def require(actor: Actor, action: Action, target: Target, facts: Facts) -> None:
 
     Raises:
         Denied: local mode does not hold for the request; says why and what to do.
-        Unauthorized: nobody is signed in; in one text for what exists and what does not.
+        Unauthorized: nobody is signed in, or with what has ended; in one text for what exists
+            and what does not.
+        NotPermitted: who is signed in has not the right, in one text as well.
     """
     decision = decide(actor, action, target, facts)
     if decision.allowed:
@@ -39,8 +76,75 @@ def require(actor: Actor, action: Action, target: Target, facts: Facts) -> None:
         raise Denied(
             f"this registry is in local mode, and the request is not local: {actor.refusal}",
             hint=(
-                "Start it with MOORAGE_ADMIN_USER and MOORAGE_ADMIN_PASSWORD_FILE set, then sign "
-                "in with docker login"
+                "Open the set-up link that its terminal shows, or start it with "
+                "MOORAGE_ADMIN_USER and MOORAGE_ADMIN_PASSWORD_FILE set, then sign in with "
+                "docker login"
             ),
         )
-    raise unauthorized("this needs a signed-in user")
+    scope = _scope(action, _name_of(target))
+    if actor.kind == "anonymous":
+        raise Unauthorized("this needs a signed-in user", scope=scope)
+    if decision.ended:
+        raise Unauthorized("the credential is no longer good", scope=scope, error="invalid_token")
+    if decision.wider:
+        raise Unauthorized(decision.reason, scope=scope, error="insufficient_scope")
+    raise NotPermitted(
+        decision.reason,
+        scope=scope,
+        disclose=decision.disclose,
+        hint="Ask an owner of the namespace for it",
+    )
+
+
+def _of_nobody(actor: Actor, action: Action, facts: Facts) -> Decision:
+    if actor.kind == "local":
+        allowed = action in _LOCAL_ACTIONS
+        return Decision(allowed=allowed, reason="local mode", disclose=True)
+    if action is Action.PULL and facts.visibility == "public" and not actor.refusal:
+        return Decision(allowed=True, reason="public repository", disclose=True)
+    return Decision(allowed=False, reason=actor.refusal or "not signed in")
+
+
+def _reason(action: Action, target: Target, facts: Facts) -> str:
+    """Return by what the subject may, its credential's limits aside; empty if it may not."""
+    if action in _ANY_ACCOUNT:
+        return "signed in"
+    if facts.standing > 1:
+        return "administrator"
+    if isinstance(target, System) or not facts.has_namespace:
+        return ""
+    if action is Action.PULL and facts.visibility != "private" and facts.exists:
+        return f"{facts.visibility} repository"
+    if action in _AUDITED:
+        return "auditor or owner" if facts.audits else ""
+    needed = _RANKS.get(action)
+    return _ROLES[facts.rank] if needed is not None and facts.rank >= needed else ""
+
+
+def _covers(scopes: tuple[Scope, ...] | None, action: Action, name: str) -> bool:
+    if scopes is None or action is Action.PING:
+        return True
+    if action is Action.CATALOG:
+        return any(action.value in each.actions for each in scopes)
+    return action in _IN_SCOPES and any(each.covers(name, action) for each in scopes)
+
+
+def _scope(action: Action, name: str) -> str:
+    """Return what a client is to ask the token service for; empty where no scope helps."""
+    if action is Action.CATALOG:
+        return "registry:catalog:*"
+    asked = _ASKED.get(action)
+    return f"repository:{name}:{asked}" if asked and name else ""
+
+
+def _name_of(target: Target) -> str:
+    if isinstance(target, System):
+        return ""
+    if isinstance(target, RepositoryTarget | Namespace):
+        return target.name
+    assert isinstance(target, TagOf | UploadOf)  # noqa: S101 - there is no other kind
+    return target.repository
+
+
+def _title(actor: Actor) -> str:
+    return actor.name if actor.kind == "account" else f"{actor.kind} {actor.name}"

@@ -37,7 +37,7 @@ async def examine_database(config: Config) -> list[Finding]:
         why = f"{len(state.steps)} steps are to be run"
         return [Finding("schema", "warn", why, "run moorage migrate, or start the server")]
     found = [Finding("schema", "ok", f"{state.found}, as this release wants it")]
-    s = await build(config, b"doctor", None, "doctor")
+    s = await build(config, b"doctor", "doctor")
     try:
         found += [await _way(s), _clock(s), await _agreement(s)]
     except RegistryError as error:

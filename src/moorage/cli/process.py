@@ -17,7 +17,6 @@ from aiohttp import web
 from moorage import worker
 from moorage.api import metrics
 from moorage.app import build, front
-from moorage.auth.credentials import Administrator
 from moorage.config import Config
 from moorage.registry.services import Services
 from moorage.web.listen import ReloadingTls
@@ -40,7 +39,6 @@ class Shared(msgspec.Struct, frozen=True):
 
     config: Config
     key: bytes
-    administrator: Administrator | None
     listeners: list[socket.socket]
     tls: ReloadingTls | None
     run_directory: Path
@@ -73,7 +71,7 @@ def run_jobs(shared: Shared) -> None:
 
 def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, Any, None]]) -> None:
     async def body() -> None:
-        s = await build(shared.config, shared.key, shared.administrator, name, shared.run_directory)
+        s = await build(shared.config, shared.key, name, shared.run_directory)
         s.telemetry.adopt_libraries()
         sibling = await metrics.serve_own(s, shared.run_directory / f"{name}.sock")
         lag = asyncio.create_task(s.telemetry.metrics.watch_loop())

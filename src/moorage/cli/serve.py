@@ -20,8 +20,7 @@ import click
 import msgspec
 
 from moorage import __version__
-from moorage.app import administrator, prepare
-from moorage.auth.credentials import Administrator
+from moorage.app import prepare, put_administrator
 from moorage.cli import process
 from moorage.cli.lock import BEAT_SECONDS, DataLock
 from moorage.config import Config
@@ -45,14 +44,14 @@ def serve(config: Config) -> None:
     listeners = [bind(address) for address in addresses]
     lock = DataLock.acquire(config.directory) if config.uses_directory else None
     key = prepare(config)
-    admin = administrator(config)
+    put_administrator(config)
     tls = ReloadingTls(config.tls.cert, config.tls.key) if config.tls.cert else None
     run_directory = Path(tempfile.mkdtemp(prefix="moorage-"))
     try:
-        _announce(config, addresses, listeners, admin)
+        _announce(config, addresses, listeners)
         gc.collect()
         gc.freeze()
-        shared = process.Shared(config, key, admin, listeners, tls, run_directory)
+        shared = process.Shared(config, key, listeners, tls, run_directory)
         sys.exit(Supervisor(shared, lock).run())
     finally:
         if lock is not None:
@@ -174,7 +173,6 @@ def _announce(
     config: Config,
     addresses: list[Address],
     listeners: list[socket.socket],
-    admin: Administrator | None,
 ) -> None:
     scheme = "https" if config.tls.cert else "http"
     click.echo(f"Moorage {__version__}, data in {config.directory}", err=True)
@@ -186,7 +184,7 @@ def _announce(
         shown = "localhost" if address.is_loopback else address.host or "this-host"
         click.echo(f"  {scheme}://{shown}:{port}/", err=True)
         click.echo(f"  docker push {shown}:{port}/NAME:TAG", err=True)
-    if admin is not None:
+    if config.admin_user:
         if not config.tls.cert and not all(address.is_private for address in addresses):
             click.echo(
                 "  WARNING: passwords cross the network unencrypted. Give --tls-cert and --tls-key,"

@@ -4,16 +4,19 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from moorage.db.access import FACTS, HERE, Found, found_of, place_of
 from moorage.db.engine import Query, Raced, Tx, insert
-from moorage.db.repositories import LIVE, repository_of
+from moorage.db.repositories import LIVE
 from moorage.db.schema import (
     blob,
     blob_digest,
     delete_queue,
+    namespace,
     repository,
     repository_blob,
     usage_delta,
 )
+from moorage.model.access import Subject
 from moorage.model.artifacts import Blob, Repository
 from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName
@@ -45,17 +48,13 @@ TAKE_LINKED = Query(
 FIND_FOR_PULL = Query(
     "find_blob_for_pull",
     sa.select(
-        repository.c.id,
-        repository.c.namespace_id,
-        repository.c.name,
-        repository.c.visibility,
+        *FACTS,
         blob.c.id,
         blob.c.size,
         blob.c.location,
         repository_blob.c.lease_until,
-    )
-    .select_from(
-        repository.outerjoin(blob_digest, blob_digest.c.digest == sa.bindparam("digest"))
+    ).select_from(
+        HERE.outerjoin(blob_digest, blob_digest.c.digest == sa.bindparam("digest"))
         .outerjoin(
             repository_blob,
             sa.and_(
@@ -68,21 +67,17 @@ FIND_FOR_PULL = Query(
             blob,
             sa.and_(blob.c.id == repository_blob.c.blob_id, blob.c.state == _IS_LIVE),
         )
-    )
-    .where(repository.c.name == sa.bindparam("name"))
-    .where(repository.c.trash_until == LIVE),
+    ),
 )
 LIST_HOLDERS = Query(
     "list_holders_of_blob",
     sa.select(
-        repository.c.id,
-        repository.c.namespace_id,
-        repository.c.name,
-        repository.c.visibility,
+        *FACTS,
     )
     .select_from(blob_digest)
     .join(repository_blob, repository_blob.c.blob_id == blob_digest.c.blob_id)
     .join(repository, repository.c.id == repository_blob.c.repository_id)
+    .join(namespace, namespace.c.id == repository.c.namespace_id)
     .where(blob_digest.c.digest == sa.bindparam("digest"))
     .where(repository_blob.c.trash_until == LIVE)
     .where(repository.c.trash_until == LIVE)
@@ -223,20 +218,26 @@ async def take_blob(tx: Tx, digest: Digest) -> bool:
 
 
 async def find_for_pull(
-    tx: Tx, name: RepositoryName, digest: Digest
-) -> tuple[Repository | None, Blob | None, int]:
+    tx: Tx, subject: Subject, name: RepositoryName, digest: Digest
+) -> tuple[Found, Blob | None, int]:
     """Return the repository, its blob of that digest, and until when the blob is leased."""
-    row = await tx.one(FIND_FOR_PULL, name=name, digest=digest.key)
-    if row is None:
-        return None, None, 0
-    found = Blob(row[4], row[5], row[6]) if row[4] is not None else None
-    return repository_of(row[:4]), found, row[7] or 0
+    row = await tx.one(FIND_FOR_PULL, **place_of(subject, name), digest=digest.key)
+    assert row is not None  # noqa: S101 - it begins at a row that is always there
+    found = Blob(row[6], row[7], row[8]) if row[6] is not None else None
+    return found_of(row), found, row[9] or 0
 
 
-async def list_holders(tx: Tx, digest: Digest, limit: int) -> list[Repository]:
-    """Return up to `limit` live repositories that have the blob."""
-    rows = await tx.many(LIST_HOLDERS, digest=digest.key, limit=limit)
-    return [repository_of(row) for row in rows]
+async def list_holders(tx: Tx, subject: Subject, digest: Digest, limit: int) -> list[Found]:
+    """Return up to `limit` live repositories that have the blob, readable or not."""
+    rows = await tx.many(
+        LIST_HOLDERS,
+        digest=digest.key,
+        limit=limit,
+        principal_id=subject.principal_id,
+        token_id=subject.token_id,
+        generation=subject.generation,
+    )
+    return [found_of(row) for row in rows]
 
 
 async def put_blob(

@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db import schema
+from moorage.db.columns import metadata
 from moorage.db.engine import Database, Query, Row, Tx, insert
 from moorage.db.schema import blob, blob_digest
 from moorage.oci.digest import Digest
@@ -86,7 +87,7 @@ LAST_BLOB = Query(
 # Rows that came with their ids have not moved the counter that gives out new ones; on SQLite the
 # highest id does that by itself.
 def _go_on(table: str) -> Query:
-    highest = sa.select(sa.func.max(schema.metadata.tables[table].c.id)).scalar_subquery()
+    highest = sa.select(sa.func.max(metadata.tables[table].c.id)).scalar_subquery()
     counter = sa.func.pg_get_serial_sequence(
         sa.literal_column(f"'{table}'"), sa.literal_column("'id'")
     )
@@ -119,7 +120,7 @@ class TableCopy(msgspec.Struct, frozen=True):
 
 def table_copies() -> list[TableCopy]:
     """Return how each table that a move copies is copied, in an order that needs no other one."""
-    tables = [table for table in schema.metadata.sorted_tables if table.name not in _LEFT]
+    tables = [table for table in metadata.sorted_tables if table.name not in _LEFT]
     return [_copy_of(table) for table in tables]
 
 
@@ -262,7 +263,7 @@ def _copy_of(table: sa.Table) -> TableCopy:
         empty=None
         if table is schema.setting
         else Query(
-            f"empty_{table.name}", sa.text(f"TRUNCATE TABLE {table.name}"), only="postgresql"
+            f"empty_{table.name}", sa.text(f'TRUNCATE TABLE "{table.name}"'), only="postgresql"
         ),
         go_on=_go_on(table.name) if table.autoincrement_column is not None else None,
     )

@@ -1,9 +1,9 @@
 """Locks on what has no row yet, for the database on which transactions run side by side.
 
 Held to the end of the transaction. Rows are locked by the statements that find them. Every
-transaction locks in this order, so that none waits in a circle: upload, repository (by making
-it), blob, the names here, a repository's link to the blob, manifest, tag; several of a kind in the
-order of their keys.
+transaction locks in this order, so that none waits in a circle: principal, namespace, upload,
+repository (by making it), blob, names of content, a repository's link to the blob, manifest, tag;
+several of a kind in the order of their keys.
 """
 
 from collections.abc import Iterable
@@ -20,6 +20,15 @@ LOCK_NAME = Query(
     only="postgresql",
 )
 
+SHARE_ACCESS = Query(
+    "share_access",
+    sa.select(
+        sa.func.pg_advisory_xact_lock_shared(sa.bindparam("first", type_=sa.BigInteger)),
+        sa.func.pg_advisory_xact_lock_shared(sa.bindparam("second", type_=sa.BigInteger)),
+    ),
+    only="postgresql",
+)
+
 
 async def lock_content(tx: Tx, repository_id: int, digests: Iterable[Digest]) -> None:
     """Keep content of these digests from coming to the repository, or from being looked for.
@@ -29,6 +38,25 @@ async def lock_content(tx: Tx, repository_id: int, digests: Iterable[Digest]) ->
     """
     numbers = {_number(b"content", repository_id, digest.key) for digest in digests}
     await tx.run_many(LOCK_NAME, [{"number": number} for number in sorted(numbers)])
+
+
+async def share_access(tx: Tx, principal_id: int, namespace: str) -> None:
+    """Keep the principal's rights in the namespace as they are until the transaction ends."""
+    await tx.one(
+        SHARE_ACCESS,
+        first=_number(b"principal", principal_id, b""),
+        second=_number(b"namespace", 0, namespace.encode()),
+    )
+
+
+async def take_principal(tx: Tx, principal_id: int) -> None:
+    """Let the writes end that go on in the principal's name; before it or a credential ends."""
+    await tx.one(LOCK_NAME, number=_number(b"principal", principal_id, b""))
+
+
+async def take_namespace(tx: Tx, name: str) -> None:
+    """Let the writes in the namespace end; before a grant, a team or a rule of it changes."""
+    await tx.one(LOCK_NAME, number=_number(b"namespace", 0, name.encode()))
 
 
 async def lock_job(tx: Tx, name: str, key: str) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from moorage.db.access import FACTS, HERE, Found, found_of, place_of
 from moorage.db.engine import EMPTY, Query, Raced, Row, Tx, insert
-from moorage.db.repositories import LIVE, repository_of
+from moorage.db.repositories import LIVE
 from moorage.db.schema import (
     manifest,
     manifest_digest,
@@ -15,7 +16,8 @@ from moorage.db.schema import (
     repository,
     tag,
 )
-from moorage.model.artifacts import Repository, StoredManifest
+from moorage.model.access import Subject
+from moorage.model.artifacts import StoredManifest
 from moorage.oci.digest import Digest
 from moorage.oci.names import Reference, RepositoryName
 
@@ -41,17 +43,10 @@ def _for_pull(title: str, by: sa.Table, *, raw: bool) -> Query:
         manifest.c.media_type,
     ]
     columns += [manifest.c.size, manifest.c.raw if raw else EMPTY]
-    facts = (
-        repository.c.id,
-        repository.c.namespace_id,
-        repository.c.name,
-        repository.c.visibility,
-    )
     return Query(
         title,
-        sa.select(*facts, *columns)
-        .select_from(
-            repository.outerjoin(
+        sa.select(*FACTS, *columns).select_from(
+            HERE.outerjoin(
                 by,
                 sa.and_(
                     by.c.repository_id == repository.c.id,
@@ -61,9 +56,7 @@ def _for_pull(title: str, by: sa.Table, *, raw: bool) -> Query:
                 manifest,
                 sa.and_(manifest.c.id == by.c.manifest_id, manifest.c.trash_until == LIVE),
             )
-        )
-        .where(repository.c.name == sa.bindparam("name"))
-        .where(repository.c.trash_until == LIVE),
+        ),
     )
 
 
@@ -203,20 +196,17 @@ def _stored(row: Row) -> StoredManifest:
 
 
 async def find_for_pull(
-    tx: Tx, name: RepositoryName, reference: Reference, *, raw: bool
-) -> tuple[Repository | None, StoredManifest | None]:
+    tx: Tx, subject: Subject, name: RepositoryName, reference: Reference, *, raw: bool
+) -> tuple[Found, StoredManifest | None]:
     """Return the repository and its manifest by tag or digest; `raw` asks for its bytes too."""
+    place = place_of(subject, name)
     if isinstance(reference, Digest):
         query = PULL_BY_DIGEST if raw else HEAD_BY_DIGEST
-        row = await tx.one(query, name=name, reference=reference.key)
+        row = await tx.one(query, **place, reference=reference.key)
     else:
-        row = await tx.one(PULL_BY_TAG if raw else HEAD_BY_TAG, name=name, reference=reference)
-    if row is None:
-        return None, None
-    return (
-        repository_of(row[:4]),
-        _stored(row[4:]) if row[4] is not None else None,
-    )
+        row = await tx.one(PULL_BY_TAG if raw else HEAD_BY_TAG, **place, reference=reference)
+    assert row is not None  # noqa: S101 - it begins at a row that is always there
+    return found_of(row), _stored(row[6:]) if row[6] is not None else None
 
 
 async def find_live(tx: Tx, repository_id: int, digest: Digest) -> Digest | None:

@@ -2,12 +2,15 @@
 
 import sqlalchemy as sa
 
+from moorage.db.access_schema import grant, readable
 from moorage.db.engine import Query, Raced, Tx, insert
 from moorage.db.schema import namespace, repository
 from moorage.model.artifacts import Repository
 from moorage.oci.names import RepositoryName
 
 LIVE: sa.ColumnClause[int] = sa.literal_column("0")
+# In `readable`: the principals that are no one's in particular.
+EVERYBODY, SIGNED_IN = 0, -1
 
 FIND_REPOSITORY = Query(
     "find_repository",
@@ -22,7 +25,9 @@ FIND_REPOSITORY = Query(
 )
 FIND_NAMESPACE = Query(
     "find_namespace",
-    sa.select(namespace.c.id).where(namespace.c.name == sa.bindparam("name")),
+    sa.select(namespace.c.id, namespace.c.visibility).where(
+        namespace.c.name == sa.bindparam("name")
+    ),
 )
 ADD_NAMESPACE = Query(
     "add_namespace",
@@ -31,8 +36,42 @@ ADD_NAMESPACE = Query(
         name=sa.bindparam("name"),
         kind=sa.bindparam("kind"),
         created_at=sa.bindparam("now"),
+        visibility=sa.bindparam("visibility"),
+        rules_version=LIVE,
     )
     .on_conflict_do_nothing(),
+)
+# Whoever may read all of the namespace finds what is made in it.
+ADD_READERS = Query(
+    "add_readers_of_repository",
+    insert(readable)
+    .from_select(
+        ["principal_id", "name", "repository_id"],
+        sa.select(
+            grant.c.principal_id,
+            sa.cast(sa.bindparam("name"), sa.Text),
+            sa.cast(sa.bindparam("number"), sa.BigInteger),
+        )
+        .where(grant.c.namespace_id == sa.bindparam("namespace_id"))
+        .where(grant.c.repository_id == LIVE),
+    )
+    .on_conflict_do_nothing(),
+)
+PUT_READER = Query(
+    "put_reader",
+    insert(readable)
+    .values(
+        principal_id=sa.bindparam("principal_id"),
+        name=sa.bindparam("name"),
+        repository_id=sa.bindparam("number"),
+    )
+    .on_conflict_do_nothing(),
+)
+END_READER = Query(
+    "end_reader",
+    sa.delete(readable)
+    .where(readable.c.principal_id == sa.bindparam("principal_id"))
+    .where(readable.c.name == sa.bindparam("name")),
 )
 ADD_REPOSITORY = Query(
     "add_repository",
@@ -84,22 +123,39 @@ async def put_repository(
 ) -> tuple[Repository, bool]:
     """Return the repository of that name and whether this call made it, its namespace too.
 
+    It is as visible as its namespace says; `visibility` is for a namespace that is made as well.
+
     Raises:
         Raced: another transaction has just made and removed it.
     """
     found = await find_repository(tx, name)
     if found is not None:
         return found, False
-    await tx.run(ADD_NAMESPACE, name=name.namespace, kind="organisation", now=now)
+    await tx.run(
+        ADD_NAMESPACE, name=name.namespace, kind="organisation", visibility=visibility, now=now
+    )
     owner = await tx.one(FIND_NAMESPACE, name=name.namespace)
     assert owner is not None  # noqa: S101 - added two lines above, and namespaces are never deleted
     made = await tx.run(
-        ADD_REPOSITORY, namespace_id=owner[0], name=name, visibility=visibility, now=now
+        ADD_REPOSITORY, namespace_id=owner[0], name=name, visibility=owner[1], now=now
     )
     found = await find_repository(tx, name)
     if found is None:
         raise Raced
+    if made:
+        await tx.run(ADD_READERS, namespace_id=found.namespace_id, name=name, number=found.id)
+        await put_everybody(tx, found)
     return found, bool(made)
+
+
+async def put_everybody(tx: Tx, repository: Repository) -> None:
+    """Have everybody, or everybody who is signed in, find the repository as its visibility says."""
+    for visibility, principal in (("public", EVERYBODY), ("internal", SIGNED_IN)):
+        place = {"principal_id": principal, "name": repository.name}
+        if repository.visibility == visibility:
+            await tx.run(PUT_READER, **place, number=repository.id)
+        else:
+            await tx.run(END_READER, **place)
 
 
 async def list_repositories(tx: Tx, after: str, limit: int) -> list[str]:

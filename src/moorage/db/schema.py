@@ -9,149 +9,123 @@ Conventions, which every table keeps:
 - no shared row is updated per request: what is counted is appended and folded later.
 """
 
-from typing import Any
-
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 3
+import moorage.db.access_schema  # noqa: F401 - its tables are part of the schema
+from moorage.db.columns import (
+    AUTOINCREMENT,
+    CLUSTERED,
+    data,
+    identity,
+    metadata,
+    number,
+    partial,
+    text,
+)
+
+SCHEMA_VERSION = 5
 # The oldest schema that this program can still read and write.
 SCHEMA_COMPATIBLE = 2
 
-metadata = sa.MetaData()
-
-_integer = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-# Pages are in the order of bytes on both databases, whatever language the server speaks.
-_plain_text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-
-
-def _id() -> sa.Column[int]:
-    return sa.Column("id", _integer, primary_key=True, autoincrement=True)
-
-
-def _number(name: str, **options: Any) -> sa.Column[int]:
-    return sa.Column(name, _integer, nullable=False, autoincrement=False, **options)
-
-
-def _text(name: str, **options: Any) -> sa.Column[str]:
-    return sa.Column(name, _plain_text, nullable=False, **options)
-
-
-def _bytes(name: str, **options: Any) -> sa.Column[bytes]:
-    return sa.Column(name, sa.LargeBinary, nullable=False, **options)
-
-
-def _partial(name: str, rule: str, *columns: str) -> sa.Index:
-    """Return an index of the rows that the rule holds for; statements repeat the rule."""
-    return sa.Index(
-        name,
-        *columns,
-        sqlite_where=sa.text(rule),
-        postgresql_where=sa.text(rule.replace("x''", "''::bytea")),
-    )
-
-
-# Ids of rows are never used again; tables without ids are kept in the order of their key.
-_AUTOINCREMENT: dict[str, Any] = {"sqlite_autoincrement": True}
-_CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}
-
-setting = sa.Table(
-    "setting", metadata, _text("key", primary_key=True), _text("value"), **_CLUSTERED
-)
+setting = sa.Table("setting", metadata, text("key", primary_key=True), text("value"), **CLUSTERED)
 
 # Bumped by a restore; the store keeps a copy, and a difference stops collection.
-store_epoch = sa.Table("store_epoch", metadata, _number("epoch", primary_key=True), _number("at"))
+store_epoch = sa.Table("store_epoch", metadata, number("epoch", primary_key=True), number("at"))
 
 namespace = sa.Table(
     "namespace",
     metadata,
-    _id(),
-    _text("name", unique=True),
-    _text("kind"),
-    _number("created_at"),
-    **_AUTOINCREMENT,
+    identity(),
+    text("name", unique=True),
+    text("kind"),  # personal or organisation
+    number("created_at"),
+    text("visibility", server_default="private"),  # of repositories that a push makes here
+    # Counted up by every change of the rules for tags: a write that saw older ones starts again.
+    number("rules_version", server_default="0"),
+    **AUTOINCREMENT,
 )
 
 repository = sa.Table(
     "repository",
     metadata,
-    _id(),
-    _number("namespace_id"),
-    _text("name"),
-    _text("kind"),  # hosted, mirror or replica
-    _text("visibility"),  # private, internal or public
-    _number("generation"),
-    _number("created_at"),
-    _number("trash_until"),
+    identity(),
+    number("namespace_id"),
+    text("name"),
+    text("kind"),  # hosted, mirror or replica
+    text("visibility"),  # private, internal or public
+    number("generation"),
+    number("created_at"),
+    number("trash_until"),
     sa.Index("repository_by_name", "name", "trash_until", unique=True),
     sa.Index("repository_by_namespace", "namespace_id", "name"),
-    **_AUTOINCREMENT,
+    **AUTOINCREMENT,
 )
 
 # The names that a repository had before, so that a rename breaks no pull.
 repository_alias = sa.Table(
     "repository_alias",
     metadata,
-    _text("name", primary_key=True),
-    _number("repository_id"),
+    text("name", primary_key=True),
+    number("repository_id"),
     sa.Index("repository_alias_by_repository", "repository_id"),
-    **_CLUSTERED,
+    **CLUSTERED,
 )
 
 blob = sa.Table(
     "blob",
     metadata,
-    _id(),
-    _number("size"),
-    _text("location", unique=True),
-    _text("state"),  # live, or lost: known to be damaged, answered as absent, healed by a push
-    _number("created_at"),
-    **_AUTOINCREMENT,
+    identity(),
+    number("size"),
+    text("location", unique=True),
+    text("state"),  # live, or lost: known to be damaged, answered as absent, healed by a push
+    number("created_at"),
+    **AUTOINCREMENT,
 )
 
 # The only way in to a blob.
 blob_digest = sa.Table(
     "blob_digest",
     metadata,
-    _bytes("digest", primary_key=True),
-    _number("blob_id"),
+    data("digest", primary_key=True),
+    number("blob_id"),
     sa.Index("blob_digest_by_blob", "blob_id"),
-    **_CLUSTERED,
+    **CLUSTERED,
 )
 
 repository_blob = sa.Table(
     "repository_blob",
     metadata,
-    _number("repository_id", primary_key=True),
-    _number("blob_id", primary_key=True),
-    _number("namespace_id"),
-    _number("lease_until"),
-    _number("trash_until"),
+    number("repository_id", primary_key=True),
+    number("blob_id", primary_key=True),
+    number("namespace_id"),
+    number("lease_until"),
+    number("trash_until"),
     sa.Index("repository_blob_by_blob", "blob_id"),
     sa.Index("repository_blob_by_namespace", "namespace_id", "blob_id"),
-    **_CLUSTERED,
+    **CLUSTERED,
 )
 
 manifest = sa.Table(
     "manifest",
     metadata,
-    _id(),
-    _number("repository_id"),
-    _bytes("identity"),
-    _text("media_type"),
-    _text("artifact_type"),
+    identity(),
+    number("repository_id"),
+    data("identity"),
+    text("media_type"),
+    text("artifact_type"),
     # The subject's identity where it is known, else the key as written; empty without a subject.
-    _bytes("subject"),
+    data("subject"),
     # The descriptor that the referrers API lists; empty without a subject.
-    _bytes("listed"),
-    _number("size"),
-    _number("created_at"),
-    _number("trash_until"),
-    _bytes("raw"),
+    data("listed"),
+    number("size"),
+    number("created_at"),
+    number("trash_until"),
+    data("raw"),
     sa.Index("manifest_by_identity", "repository_id", "identity", unique=True),
-    _partial(
+    partial(
         "manifest_by_subject", "subject != x''", "repository_id", "subject", "trash_until", "id"
     ),
-    _partial(
+    partial(
         "manifest_by_subject_and_type",
         "subject != x''",
         "repository_id",
@@ -160,18 +134,18 @@ manifest = sa.Table(
         "trash_until",
         "id",
     ),
-    **_AUTOINCREMENT,
+    **AUTOINCREMENT,
 )
 
 # Every digest that a manifest can be asked by; its identity is one of them.
 manifest_digest = sa.Table(
     "manifest_digest",
     metadata,
-    _number("repository_id", primary_key=True),
-    _bytes("digest", primary_key=True),
-    _number("manifest_id"),
+    number("repository_id", primary_key=True),
+    data("digest", primary_key=True),
+    number("manifest_id"),
     sa.Index("manifest_digest_by_manifest", "manifest_id"),
-    **_CLUSTERED,
+    **CLUSTERED,
 )
 
 # No foreign key to the child: it may be a blob, a manifest, absent or foreign. `role` says what
@@ -179,229 +153,237 @@ manifest_digest = sa.Table(
 manifest_reference = sa.Table(
     "manifest_reference",
     metadata,
-    _number("manifest_id", primary_key=True),
-    _number("position", primary_key=True),
-    _number("repository_id"),
-    _text("role"),
-    _bytes("child_digest"),
-    _text("kind"),  # blob, manifest, foreign or absent
-    _number("child_id"),  # 0 unless kind is blob or manifest
+    number("manifest_id", primary_key=True),
+    number("position", primary_key=True),
+    number("repository_id"),
+    text("role"),
+    data("child_digest"),
+    text("kind"),  # blob, manifest, foreign or absent
+    number("child_id"),  # 0 unless kind is blob or manifest
     sa.Index("manifest_reference_by_child", "repository_id", "child_id", "kind"),
-    _partial("manifest_reference_absent", "kind = 'absent'", "repository_id", "child_digest"),
-    **_CLUSTERED,
+    partial("manifest_reference_absent", "kind = 'absent'", "repository_id", "child_digest"),
+    **CLUSTERED,
 )
 
 tag = sa.Table(
     "tag",
     metadata,
-    _number("repository_id", primary_key=True),
-    _text("name", primary_key=True),
-    _number("manifest_id"),
-    _bytes("digest"),  # the one it was pushed with
-    _number("version"),
-    _number("updated_at"),
+    number("repository_id", primary_key=True),
+    text("name", primary_key=True),
+    number("manifest_id"),
+    data("digest"),  # the one it was pushed with
+    number("version"),
+    number("updated_at"),
     sa.Index("tag_by_manifest", "repository_id", "manifest_id"),
-    **_CLUSTERED,
+    **CLUSTERED,
 )
 
 # Append-only; version n + 1 follows n over deletion and re-creation. `digest` is empty for an end.
 tag_change = sa.Table(
     "tag_change",
     metadata,
-    _number("repository_id", primary_key=True),
-    _text("name", primary_key=True),
-    _number("version", primary_key=True),
-    _bytes("digest"),
-    _number("at"),
-    _text("actor"),
-    _text("credential"),
-    _text("request_id"),
-    _text("cause"),
-    _text("cause_id"),
-    **_CLUSTERED,
+    number("repository_id", primary_key=True),
+    text("name", primary_key=True),
+    number("version", primary_key=True),
+    data("digest"),
+    number("at"),
+    text("actor"),
+    text("credential"),
+    text("request_id"),
+    text("cause"),
+    text("cause_id"),
+    **CLUSTERED,
 )
 
 upload = sa.Table(
     "upload",
     metadata,
-    _text("id", primary_key=True),
-    _number("repository_id"),
-    _text("owner"),
-    _text("algorithm"),
-    _bytes("state"),
-    _number("offset"),
-    _bytes("prefix"),  # the key of the sha256 of all bytes so far; empty when unknown
-    _number("epoch"),
-    _number("created_at"),
-    _number("expires_at"),
+    text("id", primary_key=True),
+    number("repository_id"),
+    text("owner"),
+    text("algorithm"),
+    data("state"),
+    number("offset"),
+    data("prefix"),  # the key of the sha256 of all bytes so far; empty when unknown
+    number("epoch"),
+    number("created_at"),
+    number("expires_at"),
     sa.Index("upload_by_expiry", "expires_at"),
     # Ended sessions belong to repository 0.
-    _partial("upload_by_repository", "repository_id != 0", "repository_id"),
-    **_CLUSTERED,
+    partial("upload_by_repository", "repository_id != 0", "repository_id"),
+    **CLUSTERED,
 )
 
 # Locations that no row names any more; locations are never re-used, so deleting needs no lock.
 delete_queue = sa.Table(
     "delete_queue",
     metadata,
-    _text("location", primary_key=True),
-    _number("not_before"),
-    _text("reason"),
+    text("location", primary_key=True),
+    number("not_before"),
+    text("reason"),
     sa.Index("delete_queue_by_time", "not_before"),
-    **_CLUSTERED,
+    **CLUSTERED,
 )
 
 # What may have lost its last reference; filled by the transactions that drop references.
 review_queue = sa.Table(
     "review_queue",
     metadata,
-    _text("kind", primary_key=True),
-    _number("repository_id", primary_key=True),
-    _number("subject_id", primary_key=True),
-    _number("review_after"),
-    _number("tries"),
-    _text("event"),
+    text("kind", primary_key=True),
+    number("repository_id", primary_key=True),
+    number("subject_id", primary_key=True),
+    number("review_after"),
+    number("tries"),
+    text("event"),
     sa.Index("review_queue_by_time", "review_after"),
-    **_CLUSTERED,
+    **CLUSTERED,
 )
 
 hold = sa.Table(
     "hold",
     metadata,
-    _number("repository_id", primary_key=True),
-    _bytes("digest", primary_key=True),
-    _text("source", primary_key=True),
-    _text("reason"),
-    _number("until"),
+    number("repository_id", primary_key=True),
+    data("digest", primary_key=True),
+    text("source", primary_key=True),
+    text("reason"),
+    number("until"),
     sa.Index("hold_by_time", "until"),
-    **_CLUSTERED,
+    **CLUSTERED,
 )
 
 event_outbox = sa.Table(
     "event_outbox",
     metadata,
-    _id(),
-    _text("kind"),
-    _number("repository_id"),
-    _bytes("payload"),
-    _number("at"),
-    **_AUTOINCREMENT,
+    identity(),
+    text("kind"),
+    number("repository_id"),
+    data("payload"),
+    number("at"),
+    **AUTOINCREMENT,
 )
 
 # Numbered by the one job that fills it: consumers remember a place here, never an outbox id.
 event_feed = sa.Table(
     "event_feed",
     metadata,
-    _number("place", primary_key=True),
-    _text("kind"),
-    _number("repository_id"),
-    _bytes("payload"),
-    _number("at"),
+    number("place", primary_key=True),
+    text("kind"),
+    number("repository_id"),
+    data("payload"),
+    number("at"),
     sa.Index("event_feed_by_time", "at"),
 )
 
 audit = sa.Table(
     "audit",
     metadata,
-    _id(),
-    _number("at"),
-    _text("actor"),
-    _text("credential"),
-    _text("request_id"),
-    _text("action"),
-    _number("repository_id"),
-    _bytes("detail"),
-    _bytes("seal"),  # empty until the sealing job chains it
-    **_AUTOINCREMENT,
+    identity(),
+    number("at"),
+    text("actor"),
+    text("credential"),
+    text("request_id"),
+    text("action"),
+    number("repository_id"),
+    data("detail"),
+    data("seal"),  # empty until the sealing job chains it
+    number("namespace_id", server_default="0"),
+    text("address", server_default=""),
+    number("place", server_default="0"),  # in the chain; 0 until it is sealed
+    partial("audit_unsealed", "place = 0", "id"),
+    sa.Index("audit_by_place", "place"),
+    sa.Index("audit_by_actor", "actor", "id"),
+    sa.Index("audit_by_namespace", "namespace_id", "id"),
+    sa.Index("audit_by_repository", "repository_id", "id"),
+    **AUTOINCREMENT,
 )
 
 usage = sa.Table(
     "usage",
     metadata,
-    _number("namespace_id", primary_key=True),
-    _number("bytes"),
-    **_CLUSTERED,
+    number("namespace_id", primary_key=True),
+    number("bytes"),
+    **CLUSTERED,
 )
 
 usage_delta = sa.Table(
     "usage_delta",
     metadata,
-    _id(),
-    _number("namespace_id"),
-    _number("bytes"),
-    _number("at"),
+    identity(),
+    number("namespace_id"),
+    number("bytes"),
+    number("at"),
     sa.Index("usage_delta_by_namespace", "namespace_id"),
-    **_AUTOINCREMENT,
+    **AUTOINCREMENT,
 )
 
 pull_delta = sa.Table(
     "pull_delta",
     metadata,
-    _id(),
-    _number("repository_id"),
-    _number("manifest_id"),
-    _text("tag"),
-    _number("pulls"),
-    _number("last_at"),
-    **_AUTOINCREMENT,
+    identity(),
+    number("repository_id"),
+    number("manifest_id"),
+    text("tag"),
+    number("pulls"),
+    number("last_at"),
+    **AUTOINCREMENT,
 )
 
 pull_stat = sa.Table(
     "pull_stat",
     metadata,
-    _number("repository_id", primary_key=True),
-    _number("manifest_id", primary_key=True),
-    _text("tag", primary_key=True),
-    _number("pulls"),
-    _number("last_at"),
-    **_CLUSTERED,
+    number("repository_id", primary_key=True),
+    number("manifest_id", primary_key=True),
+    text("tag", primary_key=True),
+    number("pulls"),
+    number("last_at"),
+    **CLUSTERED,
 )
 
 job = sa.Table(
     "job",
     metadata,
-    _id(),
-    _text("name"),
-    _text("key"),  # at most one waiting job of a name has a key that is not empty
-    _bytes("payload"),
-    _text("state"),  # waiting, running, done or dead
-    _number("priority"),
-    _number("run_at"),
-    _number("attempts"),
-    _number("max_attempts"),
-    _text("worker"),
-    _number("lease_until"),
-    _number("epoch"),
-    _text("error"),
-    _number("created_at"),
-    _number("finished_at"),
+    identity(),
+    text("name"),
+    text("key"),  # at most one waiting job of a name has a key that is not empty
+    data("payload"),
+    text("state"),  # waiting, running, done or dead
+    number("priority"),
+    number("run_at"),
+    number("attempts"),
+    number("max_attempts"),
+    text("worker"),
+    number("lease_until"),
+    number("epoch"),
+    text("error"),
+    number("created_at"),
+    number("finished_at"),
     sa.Index("job_due", "state", "priority", "run_at", "id"),
     sa.Index("job_by_time", "state", "run_at"),
     sa.Index("job_lease", "state", "lease_until"),
     sa.Index("job_by_key", "name", "key", "state"),
     sa.Index("job_finished", "state", "finished_at"),
-    **_AUTOINCREMENT,
+    **AUTOINCREMENT,
 )
 
 job_schedule = sa.Table(
     "job_schedule",
     metadata,
-    _text("name", primary_key=True),
-    _number("every"),
-    _number("next_at"),
+    text("name", primary_key=True),
+    number("every"),
+    number("next_at"),
     sa.Index("job_schedule_due", "next_at"),
-    **_CLUSTERED,
+    **CLUSTERED,
 )
 
 # Servers that were seen lately; nothing is decided by it.
 replica = sa.Table(
     "replica",
     metadata,
-    _text("id", primary_key=True),
-    _text("host"),
-    _text("version"),
-    _text("settings"),  # a digest of those that all replicas must have alike
-    _number("seen_at"),
+    text("id", primary_key=True),
+    text("host"),
+    text("version"),
+    text("settings"),  # a digest of those that all replicas must have alike
+    number("seen_at"),
     sa.Index("replica_by_time", "seen_at"),
-    **_CLUSTERED,
+    **CLUSTERED,
 )

@@ -8,10 +8,13 @@ from moorage.oci.digest import Digest
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+_ONE = re.compile(_COMPONENT, re.ASCII)
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 
 # Clients limit host, slash and name together to 255 characters; this leaves room for the host.
 MAX_NAME = 229
+# Accounts, organisations, teams and robots have names of this length, and leave room for more.
+MAX_COMPONENT = 64
 # One-component names belong to this namespace, and are stored as pushed.
 DEFAULT_NAMESPACE = "library"
 
@@ -35,6 +38,11 @@ class RepositoryName(str):
         """The first path component, or `library` for a name that has only one."""
         first, slash, _ = self.partition("/")
         return first if slash else DEFAULT_NAMESPACE
+
+
+def is_component(text: str) -> bool:
+    """Tell whether the text can be one component of a repository name, such as a namespace."""
+    return len(text) <= MAX_COMPONENT and bool(_ONE.fullmatch(text))
 
 
 def _name_hint(text: str) -> str:

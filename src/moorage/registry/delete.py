@@ -4,7 +4,7 @@
 """
 
 from moorage.clock import DAY
-from moorage.db import blobs, manifests, repositories, tags
+from moorage.db import blobs, manifests, tags
 from moorage.db.engine import Tx
 from moorage.db.tags import Condition, Outcome
 from moorage.errors import (
@@ -15,16 +15,23 @@ from moorage.errors import (
     Unsupported,
 )
 from moorage.events.outbox import Event
+from moorage.model.access import Action, Actor, RepositoryTarget
 from moorage.model.artifacts import Repository, TagChange
 from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName, Tag
+from moorage.registry.rights import hold
 from moorage.registry.services import Services
 
 TRASH = 7 * DAY
 
 
 async def delete_tag(
-    s: Services, name: RepositoryName, tag: Tag, condition: Condition, by: TagChange
+    s: Services,
+    actor: Actor,
+    name: RepositoryName,
+    tag: Tag,
+    condition: Condition,
+    by: TagChange,
 ) -> None:
     """Delete one tag; the manifest that it named stays.
 
@@ -34,7 +41,7 @@ async def delete_tag(
     """
 
     async def write(tx: Tx) -> None:
-        repository = await _repository(tx, name)
+        repository = await _repository(tx, actor, name)
         now = s.clock.now()
         outcome = await tags.delete_tag(tx, repository.id, tag, condition, by, now)
         if outcome is Outcome.REFUSED:
@@ -47,7 +54,9 @@ async def delete_tag(
     await s.db.write(write)
 
 
-async def delete_manifest(s: Services, name: RepositoryName, digest: Digest, by: TagChange) -> None:
+async def delete_manifest(
+    s: Services, actor: Actor, name: RepositoryName, digest: Digest, by: TagChange
+) -> None:
     """Put a manifest into the trash and delete all its tags.
 
     Raises:
@@ -56,7 +65,7 @@ async def delete_manifest(s: Services, name: RepositoryName, digest: Digest, by:
     """
 
     async def write(tx: Tx) -> None:
-        repository = await _repository(tx, name)
+        repository = await _repository(tx, actor, name)
         number = await manifests.take_live(tx, repository.id, digest)
         if number is None:
             raise ManifestUnknown(f"{name} has no manifest {digest}", detail={"digest": digest})
@@ -73,7 +82,9 @@ async def delete_manifest(s: Services, name: RepositoryName, digest: Digest, by:
     await s.db.write(write)
 
 
-async def delete_blob(s: Services, name: RepositoryName, digest: Digest, by: TagChange) -> None:
+async def delete_blob(
+    s: Services, actor: Actor, name: RepositoryName, digest: Digest, by: TagChange
+) -> None:
     """Take a blob from this repository; others that have it keep it.
 
     Raises:
@@ -82,7 +93,8 @@ async def delete_blob(s: Services, name: RepositoryName, digest: Digest, by: Tag
     """
 
     async def write(tx: Tx) -> None:
-        repository = await repositories.find_repository(tx, name)
+        found = await hold(tx, actor, Action.DELETE, RepositoryTarget(name))
+        repository = found.repository
         blob = await blobs.take_linked(tx, repository.id, digest) if repository else None
         if repository is None or blob is None:
             raise BlobUnknown(f"{name} has no blob {digest}", detail={"digest": digest})
@@ -95,11 +107,11 @@ async def delete_blob(s: Services, name: RepositoryName, digest: Digest, by: Tag
     await s.db.write(write)
 
 
-async def _repository(tx: Tx, name: RepositoryName) -> Repository:
-    repository = await repositories.find_repository(tx, name)
-    if repository is None:
+async def _repository(tx: Tx, actor: Actor, name: RepositoryName) -> Repository:
+    found = await hold(tx, actor, Action.DELETE, RepositoryTarget(name))
+    if found.repository is None:
         raise NameUnknown(f"there is no repository {name}", detail={"name": name})
-    return repository
+    return found.repository
 
 
 async def _refuse_if_named(

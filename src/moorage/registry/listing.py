@@ -2,11 +2,12 @@
 
 import msgspec
 
-from moorage.db import manifests, repositories, tags
+from moorage.db import manifests, readable, repositories, tags
 from moorage.db.engine import Tx
+from moorage.model.access import Actor
 from moorage.model.artifacts import Repository
 from moorage.oci.digest import Digest
-from moorage.oci.names import RepositoryName
+from moorage.registry import rights
 from moorage.registry.services import Services
 
 # Clients read at most 4 MiB of an answer; a tag has up to 128 characters.
@@ -34,15 +35,6 @@ class Referrers(msgspec.Struct, frozen=True):
     before: int
 
 
-async def find_repository(s: Services, name: RepositoryName) -> Repository | None:
-    """Return the live repository of that name."""
-
-    async def read(tx: Tx) -> Repository | None:
-        return await repositories.find_repository(tx, name)
-
-    return await s.db.read(read)
-
-
 async def list_tags(s: Services, repository: Repository, after: str, limit: int) -> Names:
     """Return up to `limit` tags behind `after` in ASCII order."""
 
@@ -53,23 +45,35 @@ async def list_tags(s: Services, repository: Repository, after: str, limit: int)
     return Names(found[:limit], len(found) > limit)
 
 
-async def list_repositories(s: Services, after: str, limit: int) -> Names:
-    """Return up to `limit` repository names behind `after` in ASCII order."""
+async def list_repositories(s: Services, actor: Actor, after: str, limit: int) -> Names:
+    """Return up to `limit` names behind `after`, in ASCII order, of what the actor may read."""
+    sees_all = await _sees_all(s, actor)
 
     async def read(tx: Tx) -> list[str]:
-        return await repositories.list_repositories(tx, after, limit + 1)
+        if sees_all:
+            return await repositories.list_repositories(tx, after, limit + 1)
+        return await readable.list_names(tx, actor.subject, after, limit + 1)
 
     found = await s.db.read(read, pages=limit > _ON_LOOP)
     return Names(found[:limit], len(found) > limit)
 
 
-async def search_repositories(s: Services, prefix: str, limit: int) -> list[str]:
-    """Return up to `limit` names that begin with the prefix."""
+async def search_repositories(s: Services, actor: Actor, prefix: str, limit: int) -> list[str]:
+    """Return up to `limit` names that begin with the prefix, of what the actor may read."""
+    sees_all = await _sees_all(s, actor)
 
     async def read(tx: Tx) -> list[str]:
-        return await repositories.list_repositories_from(tx, prefix, limit)
+        if sees_all:
+            return await repositories.list_repositories_from(tx, prefix, limit)
+        return await readable.list_names_from(tx, actor.subject, prefix, limit)
 
     return await s.db.read(read, pages=limit > _ON_LOOP)
+
+
+async def _sees_all(s: Services, actor: Actor) -> bool:
+    if actor.kind == "local":
+        return True
+    return actor.scopes is None and (await rights.find_standing(s, actor)).standing > 1
 
 
 async def list_referrers(

@@ -1,13 +1,17 @@
 """Mounts: a blob of one repository becomes another's as well (distribution-spec, end-11)."""
 
+import msgspec
+
 from moorage.auth.policy import decide
-from moorage.db import blobs, locks, manifests, repositories
+from moorage.db import access, blobs, locks, manifests
+from moorage.db.access import Found
 from moorage.db.engine import Raced, Tx
 from moorage.model.access import Action, Actor, RepositoryTarget
 from moorage.model.artifacts import Repository
 from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName
-from moorage.registry.pull import LEASE, facts_of
+from moorage.registry.pull import LEASE
+from moorage.registry.rights import hold_for_push
 from moorage.registry.services import Services
 
 _MAX_HOLDERS = 100
@@ -20,24 +24,28 @@ async def mount(
 
     Never tells a caller that content exists where it may not read (security: no oracle).
     """
+    # A bearer token was asked for the target alone; the source is a matter of its subject's rights.
+    reader = msgspec.structs.replace(actor, bound=None)
 
-    async def read(tx: Tx) -> list[Repository]:
+    async def read(tx: Tx) -> list[Found]:
         if source is None:
-            return await blobs.list_holders(tx, digest, _MAX_HOLDERS)
-        named = await repositories.find_repository(tx, source)
-        return [named] if named is not None else []
+            return await blobs.list_holders(tx, actor.subject, digest, _MAX_HOLDERS)
+        return [await access.find_target(tx, actor.subject, source)]
 
     readable = [
-        holder
-        for holder in await s.db.read(read)
-        if decide(actor, Action.PULL, RepositoryTarget(holder.name), facts_of(holder)).allowed
+        found.repository
+        for found in await s.db.read(read)
+        if found.repository is not None
+        and decide(
+            reader, Action.PULL, RepositoryTarget(found.repository.name), found.facts
+        ).allowed
     ]
     now = s.clock.now()
 
     async def write(tx: Tx) -> bool:
         for holder in readable:
             if await blobs.has_linked(tx, holder.id, digest):
-                target, _ = await repositories.put_repository(tx, name, s.config.visibility, now)
+                target = await hold_for_push(s, tx, actor, RepositoryTarget(name))
                 await blobs.take_blob(tx, digest)
                 blob = await blobs.hold_linked(tx, holder.id, digest)
                 if blob is None:

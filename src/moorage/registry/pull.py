@@ -6,9 +6,10 @@ from functools import partial
 from moorage.blobs.store import Located
 from moorage.clock import HOUR
 from moorage.db import blobs, manifests
+from moorage.db.access import Found
 from moorage.db.engine import Tx
 from moorage.errors import BlobUnknown, ManifestUnknown, NameUnknown
-from moorage.model.access import Facts
+from moorage.model.access import Actor
 from moorage.model.artifacts import Blob, Repository, StoredManifest
 from moorage.oci.digest import Digest
 from moorage.oci.names import Reference, RepositoryName
@@ -17,31 +18,24 @@ from moorage.registry.services import Services
 LEASE = 24 * HOUR
 
 
-def facts_of(repository: Repository | None) -> Facts:
-    """Return what is known of a repository that was, or was not, found."""
-    if repository is None:
-        return Facts()
-    return Facts(exists=True, visibility=repository.visibility)
-
-
 async def find_manifest(
-    s: Services, name: RepositoryName, reference: Reference, *, raw: bool
-) -> tuple[Repository | None, StoredManifest | None]:
-    """Return the repository and the manifest; neither is checked against anybody's rights."""
+    s: Services, actor: Actor, name: RepositoryName, reference: Reference, *, raw: bool
+) -> tuple[Found, StoredManifest | None]:
+    """Return the repository with the facts about the actor, yet unchecked, and the manifest."""
 
-    async def read(tx: Tx) -> tuple[Repository | None, StoredManifest | None]:
-        return await manifests.find_for_pull(tx, name, reference, raw=raw)
+    async def read(tx: Tx) -> tuple[Found, StoredManifest | None]:
+        return await manifests.find_for_pull(tx, actor.subject, name, reference, raw=raw)
 
     return await s.db.read(read)
 
 
 async def find_blob(
-    s: Services, name: RepositoryName, digest: Digest
-) -> tuple[Repository | None, Blob | None, int]:
-    """Return the repository, the blob, and until when it is leased; no rights are checked."""
+    s: Services, actor: Actor, name: RepositoryName, digest: Digest
+) -> tuple[Found, Blob | None, int]:
+    """Return the repository with the facts, the blob, and until when it is leased; as above."""
 
-    async def read(tx: Tx) -> tuple[Repository | None, Blob | None, int]:
-        return await blobs.find_for_pull(tx, name, digest)
+    async def read(tx: Tx) -> tuple[Found, Blob | None, int]:
+        return await blobs.find_for_pull(tx, actor.subject, name, digest)
 
     return await s.db.read(read)
 

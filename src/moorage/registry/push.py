@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from moorage.db import blobs, locks, manifests, repositories, tags
+from moorage.db import blobs, locks, manifests, tags
 from moorage.db.engine import Tx
 from moorage.db.manifests import Child
 from moorage.db.tags import Condition, Outcome
@@ -16,11 +16,13 @@ from moorage.errors import (
     SizeInvalid,
 )
 from moorage.events.outbox import Event
+from moorage.model.access import Actor, RepositoryTarget
 from moorage.model.artifacts import Repository, TagChange
 from moorage.oci.descriptor import Descriptor, listed
 from moorage.oci.digest import Digest, digest_of
 from moorage.oci.manifest import Manifest
 from moorage.oci.names import RepositoryName, Tag
+from moorage.registry.rights import hold_for_push
 from moorage.registry.services import Services
 from moorage.registry.uploads import check_space
 
@@ -59,7 +61,7 @@ def prepare(
     return Push(name, raw, manifest, digest or identity, identity, named, condition)
 
 
-async def put_manifest(s: Services, push: Push, by: TagChange) -> None:
+async def put_manifest(s: Services, actor: Actor, push: Push, by: TagChange) -> None:
     """Store the manifest and move its tags: all of it, or nothing.
 
     Raises:
@@ -71,7 +73,7 @@ async def put_manifest(s: Services, push: Push, by: TagChange) -> None:
 
     async def write(tx: Tx) -> None:
         now = s.clock.now()
-        repository, _ = await repositories.put_repository(tx, push.name, s.config.visibility, now)
+        repository = await hold_for_push(s, tx, actor, RepositoryTarget(push.name))
         number, added = await _put(s, tx, repository, push, now)
         moved = [
             tag

@@ -10,7 +10,7 @@ import msgspec
 
 from moorage.blobs.store import Finished, SessionBusy, SessionLost, UploadSession, keep_nowhere
 from moorage.clock import HOUR
-from moorage.db import blobs, repositories, uploads
+from moorage.db import blobs, uploads
 from moorage.db.engine import StoreUnavailable, Tx
 from moorage.errors import (
     BlobUploadUnknown,
@@ -22,12 +22,13 @@ from moorage.errors import (
     TooManyRequests,
     Unavailable,
 )
-from moorage.model.access import Actor
+from moorage.model.access import Actor, RepositoryTarget
 from moorage.model.artifacts import Repository, Upload
 from moorage.oci.digest import Digest, Hasher
 from moorage.oci.names import RepositoryName
 from moorage.registry.hashing import Hashed
 from moorage.registry.mounts import link
+from moorage.registry.rights import hold_for_push
 from moorage.registry.services import Services
 from moorage.registry.sessions import FRESH
 from moorage.web.ranges import Span
@@ -60,7 +61,7 @@ async def open_upload(s: Services, actor: Actor, name: RepositoryName, algorithm
     """
     await check_space(s)
     now = s.clock.now()
-    number = s.session_ids.issue(actor.name, name, algorithm, now)
+    number = s.session_ids.issue(actor.owner, name, algorithm, now)
     return Upload(number, 0, algorithm, b"", 0, None, 0, now + FRESH)
 
 
@@ -70,7 +71,7 @@ async def find_upload(s: Services, actor: Actor, name: RepositoryName, upload_id
     Raises:
         BlobUploadUnknown: there is none, or its time is over.
     """
-    claim = s.session_ids.read(actor.name, name, upload_id)
+    claim = s.session_ids.read(actor.owner, name, upload_id)
     if claim is None:
         raise BlobUploadUnknown
 
@@ -246,8 +247,7 @@ class _Row:
         async def write(tx: Tx) -> Upload | None:
             repository_id = seen.repository_id
             if not seen.epoch:
-                visibility = s.config.visibility
-                found, _ = await repositories.put_repository(tx, self.name, visibility, now)
+                found = await hold_for_push(s, tx, self.actor, RepositoryTarget(self.name))
                 repository_id = found.id
                 await _check_count(s, tx, found)
             epoch = seen.epoch + 1
@@ -256,7 +256,7 @@ class _Row:
                 seen.id, repository_id, algorithm, state, offset, prefix, epoch, expires_at
             )
             if not seen.epoch:
-                return kept if await uploads.add_upload(tx, kept, self.actor.name, now) else None
+                return kept if await uploads.add_upload(tx, kept, self.actor.owner, now) else None
             return kept if await uploads.advance_upload(tx, seen, kept) else None
 
         kept = await s.db.write(write)
@@ -326,7 +326,7 @@ async def _end_in(s: Services, tx: Tx, actor: Actor, upload: Upload) -> None:
         ended = await uploads.end_upload(tx, upload, until)
     else:
         mark = Upload(upload.id, 0, upload.algorithm, b"", 0, None, 0, until)
-        ended = await uploads.add_upload(tx, mark, actor.name, now)
+        ended = await uploads.add_upload(tx, mark, actor.owner, now)
     if not ended:
         raise BlobUploadUnknown
 
@@ -376,9 +376,9 @@ async def _publish(
     now = s.clock.now()
 
     async def write(tx: Tx) -> None:
+        repository = await hold_for_push(s, tx, row.actor, RepositoryTarget(row.name))
         if ends:
             await _end_in(s, tx, row.actor, row.upload)
-        repository, _ = await repositories.put_repository(tx, row.name, s.config.visibility, now)
         until = now + KEEP_REPLACED
         number, known = await blobs.put_blob(tx, digests, size, location, now, until)
         await blobs.queue_deletes(tx, finished.leftovers, now, "leftover")

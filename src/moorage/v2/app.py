@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable
 
 from moorage import errors
+from moorage.auth.challenge import challenge
 from moorage.auth.policy import require
 from moorage.errors import RouteUnknown, Unsupported
 from moorage.model.access import Action, RepositoryTarget, System
 from moorage.oci.names import RepositoryName
-from moorage.registry import listing, pull
+from moorage.registry import rights
 from moorage.registry.services import Services
 from moorage.v2 import blobs, manifests, uploads
 from moorage.v2 import listing as pages
@@ -24,7 +25,7 @@ async def get_base(s: Services, request: Request, route: Route) -> Response:  # 
     Clients take their challenge from here; a 200 would tell them never to send credentials.
     """
     actor = await s.auth.authenticate(request)
-    require(actor, Action.PING, System(), pull.facts_of(None))
+    require(actor, Action.PING, System(), await rights.find_standing(s, actor))
     return json_answer(200, {}, {"Cache-Control": "no-store"})
 
 
@@ -33,12 +34,12 @@ async def get_discover(s: Services, request: Request, route: Route) -> Response:
     actor = await s.auth.authenticate(request)
     if route.name:
         name = RepositoryName.parse(route.name)
-        repository = await listing.find_repository(s, name)
-        require(actor, Action.PULL, RepositoryTarget(name), pull.facts_of(repository))
-        if repository is None:
+        found = await rights.find(s, actor, name)
+        require(actor, Action.PULL, RepositoryTarget(name), found.facts)
+        if found.repository is None:
             raise errors.NameUnknown(f"there is no repository {name}", detail={"name": name})
     else:
-        require(actor, Action.PING, System(), pull.facts_of(None))
+        require(actor, Action.PING, System(), await rights.find_standing(s, actor))
     described = {
         "name": "_oci",
         "url": "https://github.com/opencontainers/distribution-spec/tree/main/extensions",
@@ -96,4 +97,8 @@ async def answer(s: Services, request: Request) -> Response:
         raise Unsupported(
             f"{request.method[:20]} is not supported here", headers={"Allow": ", ".join(methods)}
         )
-    return await handler(s, request, route)
+    try:
+        return await handler(s, request, route)
+    except (errors.Unauthorized, errors.NotPermitted) as refused:
+        challenge(refused)
+        raise

@@ -11,7 +11,7 @@ from moorage.model.artifacts import Blob, Repository
 from moorage.oci.digest import Digest
 from moorage.oci.media_types import OCTET_STREAM
 from moorage.oci.names import RepositoryName
-from moorage.registry import delete, listing, pull
+from moorage.registry import delete, pull, rights
 from moorage.registry.services import Services, change_by
 from moorage.v2.paths import Route
 from moorage.web.clients import is_within
@@ -34,12 +34,11 @@ async def get_blob(s: Services, request: Request, route: Route) -> Response:
     name, digest = RepositoryName.parse(route.name), Digest.parse(route.reference)
     actor = await s.auth.authenticate(request)
     target = RepositoryTarget(name)
-    found = await pull.find_blob(s, name, digest)
-    facts = pull.facts_of(found[0])
-    require(actor, Action.PULL, target, facts)
-    repository, blob = pull.known_blob(found[0], found[1], name, digest)
-    if request.method == "HEAD" and decide(actor, Action.PUSH, target, facts).allowed:
-        await pull.extend_lease(s, repository, blob, found[2])
+    found, stored, leased_until = await pull.find_blob(s, actor, name, digest)
+    require(actor, Action.PULL, target, found.facts)
+    repository, blob = pull.known_blob(found.repository, stored, name, digest)
+    if request.method == "HEAD" and decide(actor, Action.PUSH, target, found.facts).allowed:
+        await pull.extend_lease(s, repository, blob, leased_until)
     headers = {
         "Content-Type": OCTET_STREAM,
         "Docker-Content-Digest": digest,
@@ -62,9 +61,9 @@ async def delete_blob(s: Services, request: Request, route: Route) -> Response:
     """Take the blob from this repository."""
     name, digest = RepositoryName.parse(route.name), Digest.parse(route.reference)
     actor = await s.auth.authenticate(request)
-    facts = pull.facts_of(await listing.find_repository(s, name))
-    require(actor, Action.DELETE, RepositoryTarget(name), facts)
-    await delete.delete_blob(s, name, digest, change_by(actor, request))
+    target = RepositoryTarget(name)
+    require(actor, Action.DELETE, target, (await rights.find(s, actor, name)).facts)
+    await delete.delete_blob(s, actor, name, digest, change_by(actor, request))
     return answer(202)
 
 

@@ -6,7 +6,7 @@ from moorage.model.access import Action, RepositoryTarget, System
 from moorage.oci.digest import Digest
 from moorage.oci.media_types import OCI_INDEX
 from moorage.oci.names import RepositoryName
-from moorage.registry import listing, pull
+from moorage.registry import listing, rights
 from moorage.registry.services import Services
 from moorage.v2.paths import Route
 from moorage.web.request import Request
@@ -19,13 +19,13 @@ async def get_tags(s: Services, request: Request, route: Route) -> Response:
     """Answer with tags in ASCII order (end-8)."""
     name = RepositoryName.parse(route.name)
     actor = await s.auth.authenticate(request)
-    repository = await listing.find_repository(s, name)
-    require(actor, Action.PULL, RepositoryTarget(name), pull.facts_of(repository))
-    if repository is None:
+    found = await rights.find(s, actor, name)
+    require(actor, Action.PULL, RepositoryTarget(name), found.facts)
+    if found.repository is None:
         raise NameUnknown(f"there is no repository {name}", detail={"name": name})
     limit = _limit(request, listing.MAX_TAGS, listing.MAX_TAGS)
     last = request.parameter("last") or ""
-    page = await listing.list_tags(s, repository, last, limit) if limit else _NOTHING
+    page = await listing.list_tags(s, found.repository, last, limit) if limit else _NOTHING
     headers = _next(request, page.names[-1] if page.more else None, limit)
     return json_answer(200, {"name": name, "tags": page.names}, headers)
 
@@ -33,10 +33,10 @@ async def get_tags(s: Services, request: Request, route: Route) -> Response:
 async def get_catalog(s: Services, request: Request, route: Route) -> Response:  # noqa: ARG001
     """Answer with the repositories that the caller may see, in ASCII order."""
     actor = await s.auth.authenticate(request)
-    require(actor, Action.CATALOG, System(), pull.facts_of(None))
+    require(actor, Action.CATALOG, System(), await rights.find_standing(s, actor))
     limit = _limit(request, listing.DEFAULT_REPOSITORIES, listing.MAX_REPOSITORIES)
     last = request.parameter("last") or ""
-    page = await listing.list_repositories(s, last, limit) if limit else _NOTHING
+    page = await listing.list_repositories(s, actor, last, limit) if limit else _NOTHING
     headers = _next(request, page.names[-1] if page.more else None, limit)
     return json_answer(200, {"repositories": page.names}, headers)
 
@@ -44,10 +44,10 @@ async def get_catalog(s: Services, request: Request, route: Route) -> Response: 
 async def get_search(s: Services, request: Request, route: Route) -> Response:  # noqa: ARG001
     """Answer `docker search` with the repositories whose names begin with the text."""
     actor = await s.auth.authenticate(request)
-    require(actor, Action.CATALOG, System(), pull.facts_of(None))
+    require(actor, Action.CATALOG, System(), await rights.find_standing(s, actor))
     text = (request.parameter("q") or "")[:255]
     limit = _limit(request, 25, _MAX_SEARCH)
-    names = await listing.search_repositories(s, text, limit) if limit else []
+    names = await listing.search_repositories(s, actor, text, limit) if limit else []
     results = [
         {
             "name": found,
@@ -65,13 +65,14 @@ async def get_referrers(s: Services, request: Request, route: Route) -> Response
     """Answer with what refers to a digest, newest first (end-12); never 404."""
     name, subject = RepositoryName.parse(route.name), Digest.parse(route.reference)
     actor = await s.auth.authenticate(request)
-    repository = await listing.find_repository(s, name)
-    require(actor, Action.PULL, RepositoryTarget(name), pull.facts_of(repository))
+    target = await rights.find(s, actor, name)
+    require(actor, Action.PULL, RepositoryTarget(name), target.facts)
     types = tuple(dict.fromkeys(filter(None, request.parameters("artifactType"))))[:16]
     limit = _limit(request, listing.MAX_REFERRERS, listing.MAX_REFERRERS)
     before = _whole_number(request.parameter("last"))
     found = listing.Referrers([], 0)
-    if repository is not None and limit:
+    if target.repository is not None and limit:
+        repository = target.repository
         found = await listing.list_referrers(s, repository, subject, types, before, limit)
     body = (
         b'{"schemaVersion":2,"mediaType":"'

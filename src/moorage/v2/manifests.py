@@ -9,7 +9,7 @@ from moorage.model.access import Action, RepositoryTarget, TagOf
 from moorage.oci.digest import Digest
 from moorage.oci.manifest import Manifest, parse_manifest
 from moorage.oci.names import Reference, RepositoryName, Tag, parse_reference
-from moorage.registry import delete, listing, pull, push
+from moorage.registry import delete, pull, push, rights
 from moorage.registry.services import Services, change_by
 from moorage.v2.paths import Route
 from moorage.web.conditions import etags, is_unmodified
@@ -24,9 +24,10 @@ async def get_manifest(s: Services, request: Request, route: Route) -> Response:
     """Answer with the manifest's bytes as pushed; HEAD differs only in having no body."""
     name, reference = RepositoryName.parse(route.name), parse_reference(route.reference)
     actor = await s.auth.authenticate(request)
-    repository, found = await pull.find_manifest(s, name, reference, raw=request.method != "HEAD")
-    require(actor, Action.PULL, _target(name, reference), pull.facts_of(repository))
-    manifest = pull.known_manifest(repository, found, name, reference)
+    raw = request.method != "HEAD"
+    found, stored = await pull.find_manifest(s, actor, name, reference, raw=raw)
+    require(actor, Action.PULL, _target(name, reference), found.facts)
+    manifest = pull.known_manifest(found.repository, stored, name, reference)
     digest = manifest.digest
     headers = {
         "Content-Type": manifest.media_type,
@@ -46,13 +47,13 @@ async def put_manifest(s: Services, request: Request, route: Route) -> Response:
     name, reference = RepositoryName.parse(route.name), parse_reference(route.reference)
     tags = _tags(s, request, reference)
     actor = await s.auth.authenticate(request)
-    facts = pull.facts_of(await listing.find_repository(s, name))
-    require(actor, Action.PUSH, _target(name, reference), facts)
+    target = _target(name, reference)
+    require(actor, Action.PUSH, target, (await rights.find(s, actor, name)).facts)
     raw = await request.body(s.config.limits.manifest_bytes)
     manifest = await _parse(raw, request.headers.get("Content-Type", ""))
     digest = reference if isinstance(reference, Digest) else None
     prepared = push.prepare(name, raw, manifest, digest, tags, _condition(request))
-    await push.put_manifest(s, prepared, change_by(actor, request))
+    await push.put_manifest(s, actor, prepared, change_by(actor, request))
     made = answer(
         201,
         Location=f"/v2/{name}/manifests/{prepared.digest}",
@@ -69,13 +70,13 @@ async def delete_manifest(s: Services, request: Request, route: Route) -> Respon
     """Delete a tag, or a manifest with all its tags."""
     name, reference = RepositoryName.parse(route.name), parse_reference(route.reference)
     actor = await s.auth.authenticate(request)
-    facts = pull.facts_of(await listing.find_repository(s, name))
-    require(actor, Action.DELETE, _target(name, reference), facts)
+    target = _target(name, reference)
+    require(actor, Action.DELETE, target, (await rights.find(s, actor, name)).facts)
     by = change_by(actor, request)
     if isinstance(reference, Digest):
-        await delete.delete_manifest(s, name, reference, by)
+        await delete.delete_manifest(s, actor, name, reference, by)
     else:
-        await delete.delete_tag(s, name, reference, _condition(request), by)
+        await delete.delete_tag(s, actor, name, reference, _condition(request), by)
     return answer(202)
 
 

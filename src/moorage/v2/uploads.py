@@ -14,7 +14,7 @@ from moorage.model.access import Action, RepositoryTarget, UploadOf
 from moorage.model.artifacts import Upload
 from moorage.oci.digest import Digest, parse_algorithm
 from moorage.oci.names import RepositoryName
-from moorage.registry import listing, pull, uploads
+from moorage.registry import rights, uploads
 from moorage.registry.mounts import mount
 from moorage.registry.services import Services
 from moorage.v2.paths import Route
@@ -27,8 +27,7 @@ async def post_upload(s: Services, request: Request, route: Route) -> Response:
     """Open a session, take a whole blob at once (`digest`), or mount one (`mount`)."""
     name = RepositoryName.parse(route.name)
     actor = await s.auth.authenticate(request)
-    facts = pull.facts_of(await listing.find_repository(s, name))
-    require(actor, Action.PUSH, RepositoryTarget(name), facts)
+    require(actor, Action.PUSH, RepositoryTarget(name), (await rights.find(s, actor, name)).facts)
     mounted = request.parameter("mount")
     if mounted is not None:
         digest = _mountable(mounted)
@@ -52,8 +51,8 @@ async def get_upload(s: Services, request: Request, route: Route) -> Response:
     """Answer with how far the session is (end-13)."""
     name = RepositoryName.parse(route.name)
     actor = await s.auth.authenticate(request)
-    facts = pull.facts_of(await listing.find_repository(s, name))
-    require(actor, Action.PUSH, UploadOf(name, route.reference), facts)
+    target = UploadOf(name, route.reference)
+    require(actor, Action.PUSH, target, (await rights.find(s, actor, name)).facts)
     upload = await uploads.find_upload(s, actor, name, route.reference)
     return Response(204, _where(name, upload))
 
@@ -62,8 +61,8 @@ async def patch_upload(s: Services, request: Request, route: Route) -> Response:
     """Append the body, at the range that `Content-Range` names or wherever the session is."""
     name = RepositoryName.parse(route.name)
     actor = await s.auth.authenticate(request)
-    facts = pull.facts_of(await listing.find_repository(s, name))
-    require(actor, Action.PUSH, UploadOf(name, route.reference), facts)
+    target = UploadOf(name, route.reference)
+    require(actor, Action.PUSH, target, (await rights.find(s, actor, name)).facts)
     with _with_range(name, route.reference):
         body = uploads.Body(request.chunks(), _span(request), request.content_length)
         upload = await uploads.append(s, actor, name, route.reference, body)
@@ -74,8 +73,8 @@ async def put_upload(s: Services, request: Request, route: Route) -> Response:
     """Append what is left, verify the digest and make the blob part of the repository (end-6)."""
     name = RepositoryName.parse(route.name)
     actor = await s.auth.authenticate(request)
-    facts = pull.facts_of(await listing.find_repository(s, name))
-    require(actor, Action.PUSH, UploadOf(name, route.reference), facts)
+    target = UploadOf(name, route.reference)
+    require(actor, Action.PUSH, target, (await rights.find(s, actor, name)).facts)
     digest = _wanted_digest(request)
     with _with_range(name, route.reference):
         body = uploads.Body(request.chunks(), _span(request), request.content_length)
@@ -87,8 +86,8 @@ async def delete_upload(s: Services, request: Request, route: Route) -> Response
     """Cancel the session (end-14); the right to push is enough."""
     name = RepositoryName.parse(route.name)
     actor = await s.auth.authenticate(request)
-    facts = pull.facts_of(await listing.find_repository(s, name))
-    require(actor, Action.PUSH, UploadOf(name, route.reference), facts)
+    target = UploadOf(name, route.reference)
+    require(actor, Action.PUSH, target, (await rights.find(s, actor, name)).facts)
     await uploads.cancel(s, actor, name, route.reference)
     return answer(204)
 

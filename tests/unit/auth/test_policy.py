@@ -3,38 +3,152 @@
 import pytest
 
 from moorage.auth.policy import decide, require
-from moorage.errors import Denied, Unauthorized
-from moorage.model.access import Action, Actor, Facts, RepositoryTarget, System, TagOf
+from moorage.errors import Denied, NotPermitted, Unauthorized
+from moorage.model.access import (
+    Action,
+    Actor,
+    Facts,
+    RepositoryTarget,
+    Role,
+    Scope,
+    Subject,
+    System,
+    TagOf,
+    Target,
+)
 from moorage.oci.names import RepositoryName, Tag
 
-ADMIN = Actor("administrator", "admin", "password")
 LOCAL = Actor("local", "local", "loopback")
 NOBODY = Actor("anonymous", "anonymous", "none")
 REMOTE = Actor("anonymous", "anonymous", "none", "it came from another machine")
+SOMEBODY = Actor("account", "ann", "password", subject=Subject(7, 0, 1))
 NAME = RepositoryName.parse("web/shop")
-TARGETS = (System(), RepositoryTarget(NAME), TagOf(NAME, Tag.parse("latest")))
-FACTS = (Facts(), *(Facts(True, kind) for kind in ("private", "internal", "public")))
+REPOSITORY = RepositoryTarget(NAME)
+TARGETS = (System(), REPOSITORY, TagOf(NAME, Tag.parse("latest")))
+VISIBILITIES = ("private", "internal", "public")
+# What each role may do in a namespace that is there.
+MAY = {
+    None: set(),
+    Role.READER: {Action.PULL},
+    Role.WRITER: {Action.PULL, Action.PUSH},
+    Role.MAINTAINER: {Action.PULL, Action.PUSH, Action.DELETE, Action.CONFIGURE},
+    Role.OWNER: {
+        Action.PULL,
+        Action.PUSH,
+        Action.DELETE,
+        Action.CONFIGURE,
+        Action.MANAGE_ACCESS,
+        Action.SEE_ACCESS,
+        Action.AUDIT,
+    },
+    Role.AUDITOR: {Action.PULL, Action.SEE_ACCESS, Action.AUDIT},
+}
+ALWAYS = {Action.PING, Action.CATALOG}
 
 
-@pytest.mark.parametrize("facts", FACTS)
+def facts(
+    visibility: str = "private", role: Role | None = None, *, standing: int = 1, exists: bool = True
+) -> Facts:
+    """Return the facts about somebody with that role."""
+    return Facts(
+        exists=exists,
+        has_namespace=True,
+        visibility=visibility,
+        standing=standing,
+        rank=role.rank if role else 0,
+        audits=bool(role and role.audits),
+    )
+
+
+@pytest.mark.parametrize("visibility", VISIBILITIES)
 @pytest.mark.parametrize("action", Action)
 @pytest.mark.parametrize("target", TARGETS)
-def test_table(action: Action, target: object, facts: Facts) -> None:
-    """Administrator and local may all there is; nobody only pulls what is public."""
-    public = action is Action.PULL and facts.visibility == "public"
-    for actor, allowed in ((ADMIN, True), (LOCAL, True), (NOBODY, public), (REMOTE, False)):
-        assert decide(actor, action, target, facts).allowed is allowed  # type: ignore[arg-type]
+def test_without_an_account(action: Action, target: Target, visibility: str) -> None:
+    """Local mode has no accounts and issuers to manage; nobody only pulls what is public."""
+    found = facts(visibility)
+    public = action is Action.PULL and visibility == "public"
+    local = {Action.PING, Action.PULL, Action.PUSH, Action.DELETE, Action.CATALOG, Action.METRICS}
+    for actor, allowed in ((LOCAL, action in local), (NOBODY, public), (REMOTE, False)):
+        assert decide(actor, action, target, found).allowed is allowed
+
+
+@pytest.mark.parametrize("visibility", VISIBILITIES)
+@pytest.mark.parametrize("role", MAY)
+@pytest.mark.parametrize("action", Action)
+def test_roles(action: Action, role: Role | None, visibility: str) -> None:
+    allowed = MAY[role] | ALWAYS | ({Action.PULL} if visibility != "private" else set())
+    assert decide(SOMEBODY, action, REPOSITORY, facts(visibility, role)).allowed is (
+        action in allowed
+    )
+    ended = decide(SOMEBODY, action, REPOSITORY, facts(visibility, role, standing=0))
+    assert (ended.allowed, ended.ended) == (False, True)
+    assert decide(SOMEBODY, action, REPOSITORY, facts(visibility, role, standing=2)).allowed
+
+
+@pytest.mark.parametrize("action", Action)
+def test_the_registry_itself_is_for_administrators(action: Action) -> None:
+    owner = facts("public", Role.OWNER)
+    assert decide(SOMEBODY, action, System(), owner).allowed is (action in ALWAYS)
+    assert decide(SOMEBODY, action, System(), facts(standing=2)).allowed
+
+
+def test_a_push_makes_a_repository_but_no_namespace() -> None:
+    new = facts(role=Role.WRITER, exists=False)
+    assert decide(SOMEBODY, Action.PUSH, REPOSITORY, new).allowed
+    nowhere = Facts(standing=1, rank=4)
+    assert not decide(SOMEBODY, Action.PUSH, REPOSITORY, nowhere).allowed
+    assert not decide(SOMEBODY, Action.PULL, REPOSITORY, nowhere).allowed
+    assert decide(SOMEBODY, Action.PUSH, REPOSITORY, Facts(standing=2)).allowed
+
+
+@pytest.mark.parametrize(
+    ("pattern", "covered"),
+    [
+        ("web/shop", True),
+        ("web/**", True),
+        ("**", True),
+        ("web/sho", False),
+        ("web/shop/sub", False),
+        ("web/shop/**", False),
+        ("we/**", False),
+        ("shop", False),
+        ("", False),
+    ],
+)
+def test_a_scoped_credential_gives_no_more_than_it_says(pattern: str, covered: bool) -> None:
+    scopes = (Scope(pattern, frozenset({"pull", "push"})),)
+    owner = facts(role=Role.OWNER)
+    for limit in ("scopes", "bound"):
+        actor = Actor("account", "ann", "token:1", subject=Subject(7, 1, 0), **{limit: scopes})
+        for action in (Action.PULL, Action.PUSH):
+            assert decide(actor, action, REPOSITORY, owner).allowed is covered
+        for action in set(Action) - {Action.PULL, Action.PUSH, Action.PING}:
+            assert not decide(actor, action, REPOSITORY, owner).allowed
+            assert not decide(actor, action, REPOSITORY, facts(standing=2)).allowed
+        assert not decide(actor, Action.PUSH, REPOSITORY, facts(role=Role.READER)).allowed
+
+
+def test_a_wider_token_is_asked_for_only_where_it_would_do() -> None:
+    actor = Actor("account", "ann", "bearer", subject=Subject(7, 1, 0), bound=())
+    assert decide(actor, Action.PULL, REPOSITORY, facts(role=Role.READER)).wider
+    assert not decide(actor, Action.PUSH, REPOSITORY, facts(role=Role.READER)).wider
 
 
 def test_refusals_say_what_to_do() -> None:
-    """Who is not local is told why; who is not signed in is told the same of all there is."""
+    """Who is not local is told why; all others the same of what exists and what does not."""
     with pytest.raises(Denied, match="it came from another machine") as denied:
-        require(REMOTE, Action.PULL, RepositoryTarget(NAME), Facts())
+        require(REMOTE, Action.PULL, REPOSITORY, Facts())
     assert "MOORAGE_ADMIN_USER" in (denied.value.hint or "")
-    told = set()
-    for facts in FACTS[:3]:
-        with pytest.raises(Unauthorized) as refused:
-            require(NOBODY, Action.PULL, RepositoryTarget(NAME), facts)
-        told.add((refused.value.message, str(refused.value.headers)))
-    assert len(told) == 1
-    require(NOBODY, Action.PULL, RepositoryTarget(NAME), Facts(True, "public"))
+    for actor, standing in ((NOBODY, 0), (SOMEBODY, 1)):
+        told = set()
+        for found in (
+            facts(standing=standing),
+            Facts(standing=standing),
+            facts(exists=False, standing=standing),
+        ):
+            with pytest.raises((Unauthorized, NotPermitted)) as refused:
+                require(actor, Action.PULL, REPOSITORY, found)
+            error = refused.value
+            told.add((type(error), error.message, error.hint, error.scope))
+        assert len(told) == 1
+    require(NOBODY, Action.PULL, REPOSITORY, facts("public"))

@@ -1,0 +1,146 @@
+"""What a subject may, as columns of the statement that resolves what it asks for.
+
+Rights are never remembered: each request reads them with its target, in one statement. Every such
+statement begins at a row that is always there, so that what is missing and what is hidden take
+the same way, and the rights in the namespace are known for a repository that is yet to be made.
+"""
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from moorage.db.access_schema import grant, principal, team_member, token
+from moorage.db.engine import Query, Row, Tx
+from moorage.db.repositories import LIVE, repository_of
+from moorage.db.schema import namespace, repository
+from moorage.model.access import Facts, Subject
+from moorage.model.artifacts import Repository
+from moorage.oci.names import RepositoryName
+
+_ONE: sa.ColumnClause[int] = sa.literal_column("1")
+# Both halves of what grants come to, in one number.
+_AUDITS = 16
+_BIT: sa.ColumnClause[int] = sa.literal_column(str(_AUDITS))
+
+_token_holds = sa.exists(
+    sa.select(token.c.id)
+    .where(token.c.id == sa.bindparam("token_id"))
+    .where(token.c.principal_id == principal.c.id)
+    .where(token.c.revoked_at == LIVE)
+    .correlate(principal)
+)
+_standing = (
+    sa.select(_ONE + principal.c.administrator)
+    .where(principal.c.id == sa.bindparam("principal_id"))
+    .where(
+        sa.or_(
+            sa.bindparam("generation", type_=sa.BigInteger) == LIVE,
+            principal.c.generation == sa.bindparam("generation"),
+        )
+    )
+    .where(principal.c.enabled == _ONE)
+    .where(principal.c.ended_at == LIVE)
+    .where(sa.or_(sa.bindparam("token_id", type_=sa.BigInteger) == LIVE, _token_holds))
+    .scalar_subquery()
+)
+_principals = sa.union_all(
+    sa.select(sa.cast(sa.bindparam("principal_id"), sa.BigInteger)),
+    sa.select(team_member.c.team_id).where(
+        team_member.c.account_id == sa.bindparam("principal_id")
+    ),
+)
+
+
+def rights(
+    namespace_id: sa.ColumnElement[int], repository_id: sa.ColumnElement[int]
+) -> sa.ColumnElement[int]:
+    """Return what the subject's own grants and its teams' come to, as one number (`found_of`)."""
+    theirs = (
+        sa.select(sa.func.max(grant.c.rank) + _BIT * sa.func.max(grant.c.audits))
+        .where(grant.c.principal_id.in_(_principals))
+        .where(grant.c.namespace_id == namespace_id)
+        .where(sa.or_(grant.c.repository_id == LIVE, grant.c.repository_id == repository_id))
+        .correlate(namespace, repository)
+        .scalar_subquery()
+    )
+    return sa.func.coalesce(theirs, LIVE)
+
+
+# What `found_of` reads, in front of a statement's own columns.
+FACTS: tuple[sa.ColumnElement[Any], ...] = (
+    repository.c.id,
+    namespace.c.id,
+    repository.c.name,
+    repository.c.visibility,
+    sa.func.coalesce(_standing, LIVE),
+    rights(namespace.c.id, repository.c.id),
+)
+# The row that is always there, with the namespace and the live repository where there are any.
+HERE: sa.Join = (
+    sa.select(_ONE.label("one"))
+    .subquery("here")
+    .outerjoin(namespace, namespace.c.name == sa.bindparam("namespace"))
+    .outerjoin(
+        repository,
+        sa.and_(repository.c.name == sa.bindparam("name"), repository.c.trash_until == LIVE),
+    )
+)
+FIND_STANDING = Query("find_standing", sa.select(sa.func.coalesce(_standing, LIVE)))
+FIND_TARGET = Query("find_target", sa.select(*FACTS).select_from(HERE))
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A repository as it was found, or not, with the facts for the decision about it."""
+
+    repository: Repository | None
+    facts: Facts
+
+
+def place_of(subject: Subject, name: RepositoryName) -> dict[str, Any]:
+    """Return the parameters of `HERE` and `FACTS`."""
+    return {
+        "name": name,
+        "namespace": name.namespace,
+        "principal_id": subject.principal_id,
+        "token_id": subject.token_id,
+        "generation": subject.generation,
+    }
+
+
+def found_of(row: Row) -> Found:
+    """Return what the first six columns of a row say."""
+    number, namespace_id, name, visibility, standing, rights = row[:6]
+    facts = Facts(
+        exists=number is not None,
+        has_namespace=namespace_id is not None,
+        visibility=visibility or "private",
+        standing=standing,
+        rank=rights % _AUDITS,
+        audits=rights >= _AUDITS,
+    )
+    if number is None:
+        return Found(None, facts)
+    return Found(repository_of((number, namespace_id, name, visibility)), facts)
+
+
+async def find_target(tx: Tx, subject: Subject, name: RepositoryName) -> Found:
+    """Return the repository of that name, if there is one, and what the subject may with it.
+
+    Of a name without a repository, the facts are those of its namespace. The name of a namespace
+    alone asks for just these.
+    """
+    row = await tx.one(FIND_TARGET, **place_of(subject, name))
+    assert row is not None  # noqa: S101 - the row that is always there
+    return found_of(row)
+
+
+async def find_standing(tx: Tx, subject: Subject) -> Facts:
+    """Return the facts about the subject alone."""
+    row = await tx.one(
+        FIND_STANDING,
+        principal_id=subject.principal_id,
+        token_id=subject.token_id,
+        generation=subject.generation,
+    )
+    return Facts(standing=row[0] if row else 0)
