@@ -8,7 +8,8 @@
     ├── BlobUploadUnknown        BLOB_UPLOAD_UNKNOWN 404
     ├── Denied                   DENIED 403
     │   ├── NotPermitted         401
-    │   └── PreconditionFailed   412
+    │   ├── PreconditionFailed   412
+    │   └── TagProtected         403
     ├── DigestInvalid            DIGEST_INVALID 400
     ├── ManifestBlobUnknown      MANIFEST_BLOB_UNKNOWN 400
     ├── ManifestInvalid          MANIFEST_INVALID 400
@@ -157,6 +158,12 @@ class PreconditionFailed(Denied):
 
     status = 412
     message = "the tag is not what the request's condition says; nothing was changed"
+
+
+class TagProtected(Denied):
+    """A rule of the namespace or repository keeps the tag as it is; nothing was changed."""
+
+    message = "a rule for tags does not allow this; nothing was changed"
 
 
 class DigestInvalid(RegistryError):

@@ -96,6 +96,21 @@ def require(actor: Actor, action: Action, target: Target, facts: Facts) -> None:
     )
 
 
+def rank_of(actor: Actor, facts: Facts) -> int:
+    """Return how much the actor counts for rules about what is in a repository (`Role.rank`).
+
+    An administrator is an owner everywhere, local mode a maintainer, who may delete.
+    """
+    if not actor.is_signed_in:
+        return _RANKS[Action.DELETE] if actor.kind == "local" else 0
+    return _RANKS[Action.MANAGE_ACCESS] if facts.standing > 1 else facts.rank
+
+
+def role_of(rank: int) -> str:
+    """Return the name of the least role that counts so much, empty if there is none."""
+    return _ROLES.get(rank, "")
+
+
 def _of_nobody(actor: Actor, action: Action, facts: Facts) -> Decision:
     if actor.kind == "local":
         allowed = action in _LOCAL_ACTIONS

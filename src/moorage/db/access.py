@@ -87,14 +87,20 @@ HERE: sa.Join = (
     )
 )
 FIND_STANDING = Query("find_standing", sa.select(sa.func.coalesce(_standing, LIVE)))
-FIND_TARGET = Query("find_target", sa.select(*FACTS).select_from(HERE))
+FIND_TARGET = Query("find_target", sa.select(*FACTS, namespace.c.rules_version).select_from(HERE))
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A repository as it was found, or not, with the facts for the decision about it."""
+    """A repository as it was found, or not, with the facts for the decision about it.
+
+    `namespace_id` is 0 where there is no such namespace. `rules_version` is known where a write
+    looked (`find_target`), and 0 means that no rule for tags was ever made there.
+    """
 
     repository: Repository | None
     facts: Facts
+    namespace_id: int = 0
+    rules_version: int = 0
 
 
 def place_of(subject: Subject, name: RepositoryName) -> dict[str, Any]:
@@ -120,19 +126,29 @@ def found_of(row: Row) -> Found:
         audits=rights >= _AUDITS,
     )
     if number is None:
-        return Found(None, facts)
-    return Found(repository_of((number, namespace_id, name, visibility)), facts)
+        return Found(None, facts, namespace_id or 0)
+    return Found(repository_of((number, namespace_id, name, visibility)), facts, namespace_id)
 
 
 async def find_target(tx: Tx, subject: Subject, name: RepositoryName) -> Found:
     """Return the repository of that name, if there is one, and what the subject may with it.
 
-    Of a name without a repository, the facts are those of its namespace. The name of a namespace
-    alone asks for just these.
+    Of a name without a repository, the facts are those of its namespace.
     """
-    row = await tx.one(FIND_TARGET, **place_of(subject, name))
+    return await _find_target(tx, place_of(subject, name))
+
+
+async def find_namespace(tx: Tx, subject: Subject, name: str) -> Found:
+    """Return what the subject may in the namespace of that name, and no repository."""
+    # No repository has an empty name.
+    place = {**place_of(subject, RepositoryName("")), "namespace": name}
+    return await _find_target(tx, place)
+
+
+async def _find_target(tx: Tx, place: dict[str, Any]) -> Found:
+    row = await tx.one(FIND_TARGET, **place)
     assert row is not None  # noqa: S101 - the row that is always there
-    return found_of(row)
+    return msgspec.structs.replace(found_of(row), rules_version=row[6] or 0)
 
 
 async def find_standing(tx: Tx, subject: Subject) -> Facts:

@@ -28,6 +28,11 @@ SHARE_ACCESS = Query(
     ),
     only="postgresql",
 )
+SHARE_NAME = Query(
+    "share_name",
+    sa.select(sa.func.pg_advisory_xact_lock_shared(sa.bindparam("number", type_=sa.BigInteger))),
+    only="postgresql",
+)
 
 
 async def lock_content(tx: Tx, repository_id: int, digests: Iterable[Digest]) -> None:
@@ -47,6 +52,11 @@ async def share_access(tx: Tx, principal_id: int, namespace: str) -> None:
         first=_number(b"principal", principal_id, b""),
         second=_number(b"namespace", 0, namespace.encode()),
     )
+
+
+async def share_principal(tx: Tx, principal_id: int) -> None:
+    """Keep the principal as it is; for who goes on to `take_namespace`, and so can't share it."""
+    await tx.one(SHARE_NAME, number=_number(b"principal", principal_id, b""))
 
 
 async def take_principal(tx: Tx, principal_id: int) -> None:
