@@ -127,10 +127,19 @@ def found_of(row: Row) -> Found:
 async def find_target(tx: Tx, subject: Subject, name: RepositoryName) -> Found:
     """Return the repository of that name, if there is one, and what the subject may with it.
 
-    Of a name without a repository, the facts are those of its namespace. The name of a namespace
-    alone asks for just these.
+    Of a name without a repository, the facts are those of its namespace.
     """
-    row = await tx.one(FIND_TARGET, **place_of(subject, name))
+    return await _find_target(tx, place_of(subject, name))
+
+
+async def find_namespace(tx: Tx, subject: Subject, name: str) -> Found:
+    """Return what the subject may in the namespace of that name, and no repository."""
+    # No repository has an empty name.
+    return await _find_target(tx, {**place_of(subject, RepositoryName("")), "namespace": name})
+
+
+async def _find_target(tx: Tx, place: dict[str, Any]) -> Found:
+    row = await tx.one(FIND_TARGET, **place)
     assert row is not None  # noqa: S101 - the row that is always there
     return found_of(row)
 

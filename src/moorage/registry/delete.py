@@ -3,6 +3,8 @@
 (distribution-spec, end-9 and end-10.)
 """
 
+from typing import Any
+
 from moorage.clock import DAY
 from moorage.db import blobs, manifests, tags
 from moorage.db.engine import Tx
@@ -49,7 +51,7 @@ async def delete_tag(
         if outcome is Outcome.UNCHANGED:
             raise ManifestUnknown(f"{name} has no tag {tag}", detail={"name": name, "tag": tag})
         data = {"repository": name, "tag": tag}
-        await s.events.publish(tx, Event("tag.deleted", repository.id, now, by, data))
+        await s.events.publish(tx, _event("tag.deleted", repository, now, by, data))
 
     await s.db.write(write)
 
@@ -77,7 +79,7 @@ async def delete_manifest(
             await tags.delete_tag(tx, repository.id, tag, Condition(), by, now)
         await manifests.trash(tx, number, now + TRASH)
         data = {"repository": name, "digest": digest, "tags": list(named)}
-        await s.events.publish(tx, Event("manifest.deleted", repository.id, now, by, data))
+        await s.events.publish(tx, _event("manifest.deleted", repository, now, by, data))
 
     await s.db.write(write)
 
@@ -102,9 +104,15 @@ async def delete_blob(
         now = s.clock.now()
         await blobs.trash_link(tx, repository.id, blob.id, now + TRASH)
         data = {"repository": name, "digest": digest}
-        await s.events.publish(tx, Event("blob.deleted", repository.id, now, by, data))
+        await s.events.publish(tx, _event("blob.deleted", repository, now, by, data))
 
     await s.db.write(write)
+
+
+def _event(
+    kind: str, repository: Repository, now: int, by: TagChange, data: dict[str, Any]
+) -> Event:
+    return Event(kind, repository.id, now, by, data, repository.namespace_id)
 
 
 async def _repository(tx: Tx, actor: Actor, name: RepositoryName) -> Repository:
