@@ -97,7 +97,7 @@ class Credentials:
             actor = Actor("anonymous", "anonymous", "none")
         else:
             actor = await self._identify(header, grace)
-        request.actor = actor.name
+        request.actor, request.credential = actor.name, actor.credential
         return actor
 
     async def sign_in(self, user: str, password: str) -> Actor:

@@ -80,6 +80,7 @@ def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, An
         finally:
             lag.cancel()
             sibling.close()
+            await s.refusals.close()
             await s.blobs.close()
             await s.db.close()
             s.telemetry.flush()

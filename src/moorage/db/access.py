@@ -141,8 +141,7 @@ async def find_target(tx: Tx, subject: Subject, name: RepositoryName) -> Found:
 async def find_namespace(tx: Tx, subject: Subject, name: str) -> Found:
     """Return what the subject may in the namespace of that name, and no repository."""
     # No repository has an empty name.
-    place = {**place_of(subject, RepositoryName("")), "namespace": name}
-    return await _find_target(tx, place)
+    return await _find_target(tx, {**place_of(subject, RepositoryName("")), "namespace": name})
 
 
 async def _find_target(tx: Tx, place: dict[str, Any]) -> Found:

@@ -10,6 +10,7 @@ from moorage.db.engine import Tx
 from moorage.events.outbox import KEEP_FEED_DAYS
 from moorage.jobs.queue import KEEP_DONE, Running, Work
 from moorage.model.artifacts import Upload
+from moorage.registry import audit
 from moorage.registry.services import Services
 
 # Each transaction of a job is to keep the right to write for 20 ms at most.
@@ -22,6 +23,7 @@ SCHEDULE = {
     "objects.delete": 10 * MINUTE,
     "events.fan-out": MINUTE,
     "events.trim": HOUR,
+    "audit.seal": MINUTE,
     "jobs.forget": HOUR,
 }
 
@@ -33,6 +35,7 @@ def work(s: Services) -> dict[str, Work]:
         "objects.delete": partial(_repeat, partial(_delete_some, s)),
         "events.fan-out": partial(_repeat, _fan_out_some),
         "events.trim": partial(_repeat, partial(_trim_some, s)),
+        "audit.seal": partial(audit.seal, s),
         "jobs.forget": partial(_forget, s),
     }
 
