@@ -5,8 +5,11 @@ import importlib.util
 from pathlib import Path
 
 from moorage.api import app as api
+from moorage.auth.bearers import Bearers
 from moorage.auth.credentials import Credentials
+from moorage.auth.keys import KeyRing
 from moorage.auth.local import LocalMode
+from moorage.auth.secrets import PURPOSES, Secrets
 from moorage.blobs.filesystem import FilesystemBlobs
 from moorage.blobs.store import BlobStore
 from moorage.clock import Clock, SystemClock
@@ -25,6 +28,7 @@ from moorage.registry.services import Services
 from moorage.registry.sessions import SessionIds
 from moorage.telemetry import Telemetry
 from moorage.v2 import app as v2
+from moorage.v2 import token
 from moorage.web.clients import Proxies
 from moorage.web.request import Request
 from moorage.web.response import Response
@@ -33,8 +37,8 @@ from moorage.web.server import Front, Handler
 _SHORTEST_PASSWORD = 12
 
 
-def prepare(config: Config, *, moving: bool = False) -> bytes:
-    """Make the data directory, bring the schema up to date, and return the registry's secret.
+def prepare(config: Config, *, moving: bool = False) -> Secrets:
+    """Make the data directory, bring the schema up to date, and return the registry's secrets.
 
     To be done before any process is forked; `moving` says that the caller is about to fill the
     database from another one.
@@ -50,7 +54,7 @@ def prepare(config: Config, *, moving: bool = False) -> bytes:
         config.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     if config.is_embedded:
         migrate_sqlite(config.directory)
-        return secret(config.directory, "upload")
+        return Secrets(*(secret(config.directory, name) for name in PURPOSES))
     require_postgres()
     from moorage.db import server  # noqa: PLC0415 - its driver is an extra
 
@@ -62,7 +66,7 @@ def prepare(config: Config, *, moving: bool = False) -> bytes:
             why="It lacks some of what the registry has that is being moved.",
             do="Run `moorage move` again until it says that everything is there.",
         )
-    return server.secret_postgres(config.database, "upload")
+    return Secrets(*(server.secret_postgres(config.database, name) for name in PURPOSES))
 
 
 def move_state(config: Config) -> str | None:
@@ -191,27 +195,31 @@ async def _put_administrator(config: Config, password: str) -> None:
 
 async def build(
     config: Config,
-    key: bytes,
+    secrets: Secrets,
     worker: str,
     run_directory: Path | None = None,
 ) -> Services:
     """Return the services of one process; call it after the fork, it opens the database.
 
-    `key` is what `prepare` returned, `worker` the process's name in logs and metrics.
+    `secrets` is what `prepare` returned, `worker` the process's name in logs and metrics.
     """
     telemetry = Telemetry(worker, config.log.format, access=config.log.access)
     db, clock = database(config, telemetry.metrics)
     await db.open()
     blobs = blob_store(config)
+    keys = KeyRing(db, clock, secrets.keys)
+    bearers = Bearers(keys, clock, config)
     return Services(
         config=config,
         clock=clock,
         db=db,
         blobs=blobs,
         events=Outbox(),
-        auth=Credentials(db, clock, LocalMode(config)),
+        auth=Credentials(db, clock, LocalMode(config), bearers),
+        keys=keys,
+        bearers=bearers,
         hashes=Hashes(),
-        session_ids=SessionIds(key),
+        session_ids=SessionIds(secrets.upload),
         telemetry=telemetry,
         proxies=Proxies(config.trusted_proxies),
         readiness=Readiness(db, blobs, telemetry),
@@ -234,6 +242,8 @@ def handler(s: Services) -> Handler:
     async def choose(request: Request) -> Response:
         if request.path.startswith(("/v2", "/v1")):
             return await v2.answer(s, request)
+        if request.path in token.ROUTES:
+            return await token.answer(s, request)
         return await api.respond(s, request)
 
     return answer

@@ -310,7 +310,7 @@ def _misfits(config: Config) -> Iterator[tuple[str, bool, str]]:
     )
     yield (
         "url",
-        bool(config.url) and not re.fullmatch(r"https?://[^/\s?#]+", config.url),
+        bool(config.url) and not re.fullmatch(r'https?://[^/\s?#"\\]+', config.url),
         "it is the address that clients use, as https://registry.example",
     )
     yield "listen", not config.listen, "the server needs an address to listen on"

@@ -30,6 +30,7 @@
     └── Unsupported              UNSUPPORTED 405
         ├── RouteUnknown         404
         ├── QueryTooLong         414
+        ├── TokenRequestInvalid  400
         └── ExpectationFailed    417
 
 The HTTP status stands in the class because the specification fixes it; `web/errors.py` is the only
@@ -340,6 +341,18 @@ class QueryTooLong(Unsupported):
 
     status = 414
     message = "the address has too many parameters"
+
+
+class TokenRequestInvalid(Unsupported):
+    """A request for a token that is none; `error` is what OAuth 2 calls that (RFC 6749, 5.2)."""
+
+    status = 400
+    message = "the request for a token is malformed"
+
+    def __init__(self, error: str = "invalid_request", message: str | None = None) -> None:
+        """Keep what programs are told."""
+        super().__init__(message)
+        self.error = error
 
 
 class ExpectationFailed(Unsupported):

@@ -67,5 +67,5 @@ async def respond(s: Services, request: Request) -> Response:
     try:
         return await handler(s, request)
     except (Unauthorized, NotPermitted) as refused:
-        challenge(refused)
+        challenge(s.config, request, refused)
         raise

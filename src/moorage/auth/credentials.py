@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from moorage.auth.bearers import Bearers
 from moorage.auth.local import LocalMode
 from moorage.auth.passwords import Passwords
 from moorage.auth.scopes import decode_scopes
@@ -48,9 +49,18 @@ class Authenticator(Protocol):
         """
         ...
 
+    async def sign_in(self, user: str, password: str) -> Actor:
+        """Return who a user name and password, or a token in the password's place, stand for.
+
+        Raises:
+            Unauthorized: they are wrong; in one text whatever is wrong with them.
+            TooManyRequests: too many wrong ones have come.
+        """
+        ...
+
 
 class SignedTokens(Protocol):
-    """Knows who sent a signed token: our own bearer, or one of an issuer that is trusted."""
+    """Knows who sent a signed token of an issuer that is trusted."""
 
     async def identify(self, text: str, *, grace: int) -> Actor:
         """Return who it speaks for.
@@ -74,7 +84,7 @@ class Credentials:
         db: Database,
         clock: Clock,
         local: LocalMode,
-        bearers: SignedTokens | None = None,
+        bearers: Bearers | None = None,
         assertions: SignedTokens | None = None,
     ) -> None:
         """Ask the database for accounts and tokens; with no account yet, let local mode decide."""
@@ -96,7 +106,7 @@ class Credentials:
         elif header is None or header.lower() == _NOBODY:
             actor = Actor("anonymous", "anonymous", "none")
         else:
-            actor = await self._identify(header, grace)
+            actor = await self._identify(header, request, grace)
         request.actor, request.credential = actor.name, actor.credential
         return actor
 
@@ -108,6 +118,8 @@ class Credentials:
             TooManyRequests: too many wrong ones have come.
         """
         now = self._clock.now()
+        if not user or not password or "\0" in user or "\0" in password:
+            raise Unauthorized("a user name and a password are needed")
         mark = hmac.digest(self._key, f"{user}\0{password}".encode(), hashlib.sha256)
         known = self._known.get(mark)
         if known is not None and known.until > now:
@@ -136,7 +148,7 @@ class Credentials:
             return Actor("anonymous", "anonymous", "none", refusal)
         return Actor("local", "local", "loopback")
 
-    async def _identify(self, header: str, grace: int) -> Actor:
+    async def _identify(self, header: str, request: Request, grace: int) -> Actor:
         scheme, _, rest = header.partition(" ")
         text = rest.strip()
         if scheme.lower() == "basic":
@@ -144,10 +156,10 @@ class Credentials:
         if scheme.lower() != "bearer":
             raise Unauthorized("only Basic and Bearer credentials are accepted")
         if text.startswith(PREFIX):
-            return await self.sign_in("", text)
+            return await self.sign_in("token", text)
         if self._bearers is None:
             raise Unauthorized("the token is not good", error="invalid_token")
-        return await self._bearers.identify(text, grace=grace)
+        return await self._bearers.identify(text, request, grace=grace)
 
     async def _account(self, user: str, password: str) -> Actor:
         async def read(tx: Tx) -> Account | None:
@@ -200,6 +212,6 @@ def _basic(encoded: str) -> tuple[str, str]:
     except ValueError:  # not base64, not ASCII, not UTF-8
         raise Unauthorized("the credentials are malformed") from None
     user, colon, password = text.partition(":")
-    if not colon or not user or not password or "\0" in text:
+    if not colon:
         raise Unauthorized("a user name and a password are needed")
     return user, password

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 
 from moorage.app import blob_store, build, schema_state
+from moorage.auth.secrets import Secrets
 from moorage.blobs.store import BlobStore, Redirect, keep_nowhere
 from moorage.cli.finding import Finding
 from moorage.clock import SECOND, new_id
@@ -37,7 +38,7 @@ async def examine_database(config: Config) -> list[Finding]:
         why = f"{len(state.steps)} steps are to be run"
         return [Finding("schema", "warn", why, "run moorage migrate, or start the server")]
     found = [Finding("schema", "ok", f"{state.found}, as this release wants it")]
-    s = await build(config, b"doctor", "doctor")
+    s = await build(config, Secrets(b"doctor", b"doctor"), "doctor")
     try:
         found += [await _way(s), _clock(s), await _agreement(s)]
     except RegistryError as error:

@@ -17,6 +17,7 @@ from aiohttp import web
 from moorage import worker
 from moorage.api import metrics
 from moorage.app import build, front
+from moorage.auth.secrets import Secrets
 from moorage.config import Config
 from moorage.registry.services import Services
 from moorage.web.listen import ReloadingTls
@@ -38,7 +39,7 @@ class Shared(msgspec.Struct, frozen=True):
     """What every child inherits."""
 
     config: Config
-    key: bytes
+    secrets: Secrets
     listeners: list[socket.socket]
     tls: ReloadingTls | None
     run_directory: Path
@@ -71,7 +72,7 @@ def run_jobs(shared: Shared) -> None:
 
 def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, Any, None]]) -> None:
     async def body() -> None:
-        s = await build(shared.config, shared.key, name, shared.run_directory)
+        s = await build(shared.config, shared.secrets, name, shared.run_directory)
         s.telemetry.adopt_libraries()
         sibling = await metrics.serve_own(s, shared.run_directory / f"{name}.sock")
         lag = asyncio.create_task(s.telemetry.metrics.watch_loop())

@@ -43,7 +43,7 @@ def serve(config: Config) -> None:
     addresses = [parse_address(text) for text in config.listen]
     listeners = [bind(address) for address in addresses]
     lock = DataLock.acquire(config.directory) if config.uses_directory else None
-    key = prepare(config)
+    secrets = prepare(config)
     put_administrator(config)
     tls = ReloadingTls(config.tls.cert, config.tls.key) if config.tls.cert else None
     run_directory = Path(tempfile.mkdtemp(prefix="moorage-"))
@@ -51,7 +51,7 @@ def serve(config: Config) -> None:
         _announce(config, addresses, listeners)
         gc.collect()
         gc.freeze()
-        shared = process.Shared(config, key, listeners, tls, run_directory)
+        shared = process.Shared(config, secrets, listeners, tls, run_directory)
         sys.exit(Supervisor(shared, lock).run())
     finally:
         if lock is not None:

@@ -74,6 +74,11 @@ async def lock_job(tx: Tx, name: str, key: str) -> None:
     await tx.one(LOCK_NAME, number=_number(b"job", 0, f"{name} {key}".encode()))
 
 
+async def lock_keys(tx: Tx) -> None:
+    """Let nobody else make or retire a signing key."""
+    await tx.one(LOCK_NAME, number=_number(b"keys", 0, b""))
+
+
 async def lock_feed(tx: Tx) -> None:
     """Let nobody else number events."""
     await tx.one(LOCK_NAME, number=_number(b"feed", 0, b""))

@@ -5,7 +5,9 @@ from typing import Protocol
 
 import msgspec
 
+from moorage.auth.bearers import Bearers
 from moorage.auth.credentials import Authenticator
+from moorage.auth.keys import KeyRing
 from moorage.blobs.store import BlobStore
 from moorage.clock import Clock
 from moorage.config import Config
@@ -39,6 +41,8 @@ class Services(msgspec.Struct, frozen=True):
     blobs: BlobStore
     events: Events
     auth: Authenticator
+    keys: KeyRing
+    bearers: Bearers
     hashes: Hashes
     session_ids: SessionIds
     telemetry: Telemetry

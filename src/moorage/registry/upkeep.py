@@ -1,11 +1,11 @@
-"""What the jobs do on artifacts: end sessions, delete queued locations, move events on."""
+"""What the jobs do: end sessions, delete queued locations, move events on, turn keys."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from moorage.blobs.store import SessionBusy, SessionLost, keep_nowhere
 from moorage.clock import DAY, HOUR, MINUTE
-from moorage.db import blobs, events, jobs, uploads
+from moorage.db import blobs, events, jobs, refresh, uploads
 from moorage.db.engine import Tx
 from moorage.events.outbox import KEEP_FEED_DAYS
 from moorage.jobs.queue import KEEP_DONE, Running, Work
@@ -25,6 +25,8 @@ SCHEDULE = {
     "events.trim": HOUR,
     "audit.seal": MINUTE,
     "jobs.forget": HOUR,
+    "keys.rotate": HOUR,
+    "refresh.forget": HOUR,
 }
 
 
@@ -37,6 +39,8 @@ def work(s: Services) -> dict[str, Work]:
         "events.trim": partial(_repeat, partial(_trim_some, s)),
         "audit.seal": partial(audit.seal, s),
         "jobs.forget": partial(_forget, s),
+        "keys.rotate": partial(_rotate, s),
+        "refresh.forget": partial(_repeat, partial(_forget_refresh, s)),
     }
 
 
@@ -64,6 +68,17 @@ async def _forget(s: Services, running: Running) -> None:
         return await jobs.forget_jobs(tx, s.clock.now() - KEEP_DONE)
 
     await running.write(remove)
+
+
+async def _rotate(s: Services, running: Running) -> None:
+    await running.write(s.keys.rotate)
+
+
+async def _forget_refresh(s: Services, running: Running) -> bool:
+    async def remove(tx: Tx) -> int:
+        return await refresh.forget_refresh(tx, s.clock.now(), _SLICE)
+
+    return await running.write(remove) == _SLICE
 
 
 async def _expire_some(s: Services, running: Running) -> bool:

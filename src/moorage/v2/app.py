@@ -100,5 +100,31 @@ async def answer(s: Services, request: Request) -> Response:
     try:
         return await handler(s, request, route)
     except (errors.Unauthorized, errors.NotPermitted) as refused:
-        challenge(refused)
+        if isinstance(refused, errors.NotPermitted) and request.method == "HEAD":
+            _hide(route)
+        refused.scope = refused.scope or _scope(request, route)
+        challenge(s.config, request, refused)
         raise
+
+
+def _scope(request: Request, route: Route) -> str:
+    """Return what a client is to ask a token for that came with one that is not good."""
+    if not route.name:
+        return "registry:catalog:*" if route.kind == "catalog" else ""
+    actions = "pull" if request.method in ("GET", "HEAD") else "pull,push"
+    if request.method == "DELETE" and route.kind != "upload":
+        actions = "delete"
+    return f"repository:{route.name}:{actions}"
+
+
+def _hide(route: Route) -> None:
+    """Answer a pusher's first question, whether a blob is there, as if it were not.
+
+    A HEAD has no body for the reason, and clients would stop at its status; the POST that follows
+    says it. Of a manifest the challenge tells the reason: its HEAD is a pull's first request.
+
+    Raises:
+        BlobUnknown: the HEAD was for a blob, wherever it may be.
+    """
+    if route.kind == "blob":
+        raise errors.BlobUnknown

@@ -175,18 +175,18 @@ class Request:
                 self.body_read += len(chunk)
                 yield chunk
 
-    async def body(self, limit: int) -> bytes:
-        """Return the whole body.
+    async def body(self, limit: int, what: str = "a manifest") -> bytes:
+        """Return the whole body; `what` names it in a refusal.
 
         Raises:
             ManifestTooLarge: it has more bytes than the limit, told before they are read.
         """
         if (self.content_length or 0) > limit:
-            raise ManifestTooLarge(f"a manifest has at most {limit} bytes")
+            raise ManifestTooLarge(f"{what} has at most {limit} bytes")
         parts: list[bytes] = []
         async for chunk in self.chunks():
             if self.body_read > limit:
-                raise ManifestTooLarge(f"a manifest has at most {limit} bytes")
+                raise ManifestTooLarge(f"{what} has at most {limit} bytes")
             parts.append(chunk)
         return b"".join(parts)
 
