@@ -4,9 +4,12 @@ import asyncio
 import importlib.util
 from pathlib import Path
 
+import msgspec
+
 from moorage.api import app as api
 from moorage.auth.credentials import Credentials
 from moorage.auth.local import LocalMode
+from moorage.auth.operator import Operators
 from moorage.blobs.filesystem import FilesystemBlobs
 from moorage.blobs.store import BlobStore
 from moorage.clock import Clock, SystemClock
@@ -14,7 +17,7 @@ from moorage.config import Config
 from moorage.db.engine import Database, WriteObserver
 from moorage.db.migrate import SchemaState, check_schema_sqlite, migrate_sqlite, secret
 from moorage.db.sqlite import SqliteDatabase
-from moorage.errors import Refused
+from moorage.errors import Refused, RouteUnknown
 from moorage.events.outbox import Outbox
 from moorage.registry import accounts
 from moorage.registry.hashing import Hashes
@@ -232,3 +235,17 @@ def handler(s: Services) -> Handler:
 def front(s: Services) -> Front:
     """Return what answers a process's connections."""
     return Front(handler(s), s.telemetry, s.config.limits)
+
+
+def admin_front(s: Services) -> Front:
+    """Return what answers the connections of the admin socket: the management API, and no more."""
+    operators = Operators()
+    theirs = msgspec.structs.replace(s, auth=operators)
+
+    async def answer(request: Request) -> Response:
+        await operators.authenticate(request)
+        if not request.path.startswith("/api/v1/"):
+            raise RouteUnknown
+        return await api.respond(theirs, request)
+
+    return Front(answer, s.telemetry, s.config.limits)
