@@ -364,7 +364,7 @@ class QueryTooLong(Unsupported):
 
 
 class NotJson(Unsupported):
-    """A body of the management API in another form: what forms of foreign pages can send is none."""
+    """A body of the management API in another form, such as those that any page can send."""
 
     status = 415
     message = "the body must be JSON, with Content-Type: application/json"
