@@ -1,4 +1,4 @@
-"""What all routes of the management API have in common: refusals, pages, bodies, and other sites."""
+"""What all routes of the management API have in common: refusals, pages, bodies, other sites."""
 
 from __future__ import annotations
 
