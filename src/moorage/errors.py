@@ -6,15 +6,18 @@
     │   ├── BodyTimeout          408
     │   └── BodyEncoded          415
     ├── BlobUploadUnknown        BLOB_UPLOAD_UNKNOWN 404
+    ├── Conflicting              CONFLICT 409
     ├── Denied                   DENIED 403
     │   ├── NotPermitted         401
     │   └── PreconditionFailed   412
     ├── DigestInvalid            DIGEST_INVALID 400
+    ├── Invalid                  INVALID 422
     ├── ManifestBlobUnknown      MANIFEST_BLOB_UNKNOWN 400
     ├── ManifestInvalid          MANIFEST_INVALID 400
     ├── ManifestUnknown          MANIFEST_UNKNOWN 404
     ├── NameInvalid              NAME_INVALID 400
     ├── NameUnknown              NAME_UNKNOWN 404
+    ├── NotFound                 NOT_FOUND 404
     ├── PaginationNumberInvalid  PAGINATION_NUMBER_INVALID 400
     ├── RangeInvalid             RANGE_INVALID 416
     ├── SizeInvalid              SIZE_INVALID 400
@@ -29,6 +32,7 @@
     └── Unsupported              UNSUPPORTED 405
         ├── RouteUnknown         404
         ├── QueryTooLong         414
+        ├── NotJson              415
         └── ExpectationFailed    417
 
 The HTTP status stands in the class because the specification fixes it; `web/errors.py` is the only
@@ -121,6 +125,14 @@ class BlobUploadUnknown(RegistryError):
     message = "this repository has no such upload: it was finished, cancelled or has expired"
 
 
+class Conflicting(RegistryError):
+    """What is there already does not go together with what was asked."""
+
+    code = "CONFLICT"
+    status = 409
+    message = "this does not go together with what is there already; nothing was changed"
+
+
 class Denied(RegistryError):
     """The caller is known, and what it asks for is not allowed."""
 
@@ -165,6 +177,14 @@ class DigestInvalid(RegistryError):
     code = "DIGEST_INVALID"
     status = 400
     message = "the digest is malformed or does not match the content"
+
+
+class Invalid(RegistryError):
+    """A request to the management API whose content is not what it must be."""
+
+    code = "INVALID"
+    status = 422
+    message = "the request is not what it must be"
 
 
 class ManifestBlobUnknown(RegistryError):
@@ -221,6 +241,14 @@ class NameUnknown(RegistryError):
     code = "NAME_UNKNOWN"
     status = 404
     message = "there is no such repository"
+
+
+class NotFound(RegistryError):
+    """Nothing of that name, or nothing that the caller may see: in one text for both."""
+
+    code = "NOT_FOUND"
+    status = 404
+    message = "there is nothing of that name, or nothing that you may see"
 
 
 class PaginationNumberInvalid(RegistryError):
@@ -333,6 +361,13 @@ class QueryTooLong(Unsupported):
 
     status = 414
     message = "the address has too many parameters"
+
+
+class NotJson(Unsupported):
+    """A body of the management API in another form, such as those that any page can send."""
+
+    status = 415
+    message = "the body must be JSON, with Content-Type: application/json"
 
 
 class ExpectationFailed(Unsupported):

@@ -47,6 +47,7 @@ class Request:
         "path",
         "query_text",
         "repository",
+        "session",
     )
 
     def __init__(self, raw: web.BaseRequest, request_id: str, body_timeout: float) -> None:
@@ -64,6 +65,8 @@ class Request:
         self.action = ""
         self.actor = ""
         self.repository = ""
+        # The secret in the cookie of a sign-in, once the request is known to be a page of ours.
+        self.session = ""
         target, _, self.query_text = raw.raw_path.partition("?")
         self.authority = ""
         if target[:7].lower() == "http://" or target[:8].lower() == "https://":
@@ -169,18 +172,18 @@ class Request:
                 self.body_read += len(chunk)
                 yield chunk
 
-    async def body(self, limit: int) -> bytes:
+    async def body(self, limit: int, what: str = "a manifest") -> bytes:
         """Return the whole body.
 
         Raises:
             ManifestTooLarge: it has more bytes than the limit, told before they are read.
         """
         if (self.content_length or 0) > limit:
-            raise ManifestTooLarge(f"a manifest has at most {limit} bytes")
+            raise ManifestTooLarge(f"{what} has at most {limit} bytes")
         parts: list[bytes] = []
         async for chunk in self.chunks():
             if self.body_read > limit:
-                raise ManifestTooLarge(f"a manifest has at most {limit} bytes")
+                raise ManifestTooLarge(f"{what} has at most {limit} bytes")
             parts.append(chunk)
         return b"".join(parts)
 
