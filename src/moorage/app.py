@@ -4,11 +4,14 @@ import asyncio
 import importlib.util
 from pathlib import Path
 
+import msgspec
+
 from moorage.api import app as api
 from moorage.auth.bearers import Bearers
 from moorage.auth.credentials import Credentials
 from moorage.auth.keys import KeyRing
 from moorage.auth.local import LocalMode
+from moorage.auth.operator import Operators
 from moorage.auth.secrets import PURPOSES, Secrets
 from moorage.blobs.filesystem import FilesystemBlobs
 from moorage.blobs.store import BlobStore
@@ -17,7 +20,7 @@ from moorage.config import Config
 from moorage.db.engine import Database, WriteObserver
 from moorage.db.migrate import SchemaState, check_schema_sqlite, migrate_sqlite, secret
 from moorage.db.sqlite import SqliteDatabase
-from moorage.errors import Refused, RegistryError
+from moorage.errors import Refused, RegistryError, RouteUnknown
 from moorage.events.outbox import Outbox
 from moorage.registry import accounts
 from moorage.registry.hashing import Hashes
@@ -252,3 +255,17 @@ def handler(s: Services) -> Handler:
 def front(s: Services) -> Front:
     """Return what answers a process's connections."""
     return Front(handler(s), s.telemetry, s.config.limits)
+
+
+def admin_front(s: Services) -> Front:
+    """Return what answers the connections of the admin socket: the management API, and no more."""
+    operators = Operators()
+    theirs = msgspec.structs.replace(s, auth=operators)
+
+    async def answer(request: Request) -> Response:
+        await operators.authenticate(request)
+        if not request.path.startswith("/api/v1/"):
+            raise RouteUnknown
+        return await api.respond(theirs, request)
+
+    return Front(answer, s.telemetry, s.config.limits)

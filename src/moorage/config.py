@@ -23,7 +23,9 @@ GIB = 1 << 30
 _STORAGE = re.compile(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9][A-Za-z0-9._/-]*)?", re.ASCII)
 _ENDPOINT = re.compile(r"https?://[^/\s?#@]+(/[^\s?#]*)?", re.ASCII)
 # What the command line reads by itself, and what Kubernetes adds for a Service called `moorage`.
-_NOT_OURS = re.compile(r"MOORAGE_(CONFIG|TRACE|SERVICE_(HOST|PORT\w*)|PORT(_\d+_\w+)?)")
+_NOT_OURS = re.compile(
+    r"MOORAGE_(CONFIG|TRACE|SERVER|TOKEN_FILE|SERVICE_(HOST|PORT\w*)|PORT(_\d+_\w+)?)"
+)
 
 
 class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,6 +102,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     visibility: Literal["private", "internal", "public"] = "private"
     admin_user: str = ""
     admin_password_file: str = ""
+    admin_socket: Literal["auto", "on", "off"] = "auto"
     s3: S3 = S3()
     redirect: Redirects = Redirects()
     outbound: Outbound = Outbound()

@@ -6,16 +6,19 @@
     │   ├── BodyTimeout          408
     │   └── BodyEncoded          415
     ├── BlobUploadUnknown        BLOB_UPLOAD_UNKNOWN 404
+    ├── Conflicting              CONFLICT 409
     ├── Denied                   DENIED 403
     │   ├── NotPermitted         401
     │   ├── PreconditionFailed   412
     │   └── TagProtected         403
     ├── DigestInvalid            DIGEST_INVALID 400
+    ├── Invalid                  INVALID 422
     ├── ManifestBlobUnknown      MANIFEST_BLOB_UNKNOWN 400
     ├── ManifestInvalid          MANIFEST_INVALID 400
     ├── ManifestUnknown          MANIFEST_UNKNOWN 404
     ├── NameInvalid              NAME_INVALID 400
     ├── NameUnknown              NAME_UNKNOWN 404
+    ├── NotFound                 NOT_FOUND 404
     ├── PaginationNumberInvalid  PAGINATION_NUMBER_INVALID 400
     ├── RangeInvalid             RANGE_INVALID 416
     ├── SizeInvalid              SIZE_INVALID 400
@@ -31,6 +34,7 @@
         ├── RouteUnknown         404
         ├── QueryTooLong         414
         ├── TokenRequestInvalid  400
+        ├── NotJson              415
         └── ExpectationFailed    417
 
 The HTTP status stands in the class because the specification fixes it; `web/errors.py` is the only
@@ -123,6 +127,14 @@ class BlobUploadUnknown(RegistryError):
     message = "this repository has no such upload: it was finished, cancelled or has expired"
 
 
+class Conflicting(RegistryError):
+    """What is there already does not go together with what was asked."""
+
+    code = "CONFLICT"
+    status = 409
+    message = "this does not go together with what is there already; nothing was changed"
+
+
 class Denied(RegistryError):
     """The caller is known, and what it asks for is not allowed."""
 
@@ -173,6 +185,14 @@ class DigestInvalid(RegistryError):
     code = "DIGEST_INVALID"
     status = 400
     message = "the digest is malformed or does not match the content"
+
+
+class Invalid(RegistryError):
+    """A request to the management API whose content is not what it must be."""
+
+    code = "INVALID"
+    status = 422
+    message = "the request is not what it must be"
 
 
 class ManifestBlobUnknown(RegistryError):
@@ -229,6 +249,14 @@ class NameUnknown(RegistryError):
     code = "NAME_UNKNOWN"
     status = 404
     message = "there is no such repository"
+
+
+class NotFound(RegistryError):
+    """Nothing of that name, or nothing that the caller may see: in one text for both."""
+
+    code = "NOT_FOUND"
+    status = 404
+    message = "there is nothing of that name, or nothing that you may see"
 
 
 class PaginationNumberInvalid(RegistryError):
@@ -355,6 +383,13 @@ class TokenRequestInvalid(Unsupported):
         self.error = error
 
 
+class NotJson(Unsupported):
+    """A body of the management API in another form, such as those that any page can send."""
+
+    status = 415
+    message = "the body must be JSON, with Content-Type: application/json"
+
+
 class ExpectationFailed(Unsupported):
     """An `Expect` other than `100-continue` (RFC 9110 section 10.1.1)."""
 
@@ -365,8 +400,8 @@ class ExpectationFailed(Unsupported):
 class Refused(Exception):
     """A command that can't go on: what happened, why, and what to do, for a person.
 
-    `exit_code` follows the table in docs/cli.md: 1 failed, 2 usage, 3 not found, 7 a check found
-    problems.
+    `exit_code` follows the table in docs/cli.md: 1 failed, 2 usage, 3 not found, 4 not allowed, 7 a
+    check found problems, 8 no answer.
     """
 
     def __init__(self, what: str, *, why: str = "", do: str = "", exit_code: int = 1) -> None:

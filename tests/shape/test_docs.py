@@ -31,7 +31,10 @@ VARIABLES = sorted(
 def walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
     """Yield each command that does something, by all of its words."""
     if isinstance(command, click.Group):
-        for name, child in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
             yield from walk(child, f"{path} {name}")
     else:
         yield path, command

@@ -1,18 +1,29 @@
-"""`/healthz`, `/readyz` and `/metrics`, and a plain word for whoever opens the address."""
+"""The door beside `/v2`: the management API, health, readiness, metrics, and a plain word."""
 
 from collections.abc import Awaitable, Callable
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from moorage.api import metrics
+from moorage.api import idempotent, metrics, openapi, routes, sessions
+from moorage.api.call import Call, Route
 from moorage.auth.challenge import challenge
 from moorage.auth.policy import require
-from moorage.errors import NotPermitted, RouteUnknown, Unauthorized, Unsupported
+from moorage.errors import (
+    Denied,
+    NotFound,
+    NotPermitted,
+    PreconditionFailed,
+    RegistryError,
+    RouteUnknown,
+    Unauthorized,
+    Unsupported,
+)
 from moorage.model.access import Action, System
 from moorage.registry import rights
 from moorage.registry.services import Services
+from moorage.web.origin import is_foreign_page
 from moorage.web.request import Request
-from moorage.web.response import Response, answer, json_answer
+from moorage.web.response import JSON, Response, answer, json_answer
 
 Handler = Callable[[Services, Request], Awaitable[Response]]
 _TEXT = "text/plain; charset=utf-8"
@@ -44,11 +55,18 @@ async def get_root(s: Services, request: Request) -> Response:  # noqa: ARG001
     return answer(200, text, _TEXT, Cache_Control="no-cache")
 
 
+async def get_document(s: Services, request: Request) -> Response:  # noqa: ARG001
+    """Answer with the OpenAPI document of the management API; open to everybody."""
+    raw = openapi.document(routes.ROUTES, routes.PREFIX)
+    return answer(200, raw, JSON, Cache_Control="no-cache")
+
+
 _ROUTES: dict[str, tuple[str, Handler]] = {
     "/": ("root", get_root),
     "/healthz": ("health", get_health),
     "/readyz": ("ready", get_ready),
     "/metrics": ("metrics", get_metrics),
+    routes.PREFIX + "/openapi.json": ("openapi", get_document),
 }
 
 
@@ -60,7 +78,7 @@ async def respond(s: Services, request: Request) -> Response:
     """
     found = _ROUTES.get(request.path)
     if found is None:
-        raise RouteUnknown
+        return await respond_api(s, request)
     request.action, handler = found
     if request.method not in ("GET", "HEAD"):
         raise Unsupported(headers={"Allow": "GET, HEAD"})
@@ -69,3 +87,55 @@ async def respond(s: Services, request: Request) -> Response:
     except (Unauthorized, NotPermitted) as refused:
         challenge(s.config, request, refused)
         raise
+
+
+async def respond_api(s: Services, request: Request) -> Response:
+    """Answer a request to the management API.
+
+    Raises:
+        RegistryError: any refusal; the root renders it.
+    """
+    address = routes.find(request.path)
+    if address is None:
+        raise RouteUnknown
+    route = address.routes.get("GET" if request.method == "HEAD" else request.method)
+    if route is None:
+        raise Unsupported(headers={"Allow": _allowed(address)})
+    request.action = route.name
+    _check_change(s, request, route)
+    request.session = sessions.secret_of(s, request, changes=route.changes)
+    call = Call(request, route, address.values)
+    try:
+        if route.method == "POST":
+            return await idempotent.answer(s, call)
+        return await route.handler(s, call)
+    except NotPermitted as refused:
+        raise _refusal(refused, route) from refused
+    except Unauthorized as refused:
+        # Not Basic: browsers would ask for a password in a window of their own.
+        refused.headers = {**refused.headers, "WWW-Authenticate": 'Bearer realm="Moorage"'}
+        raise
+
+
+def _allowed(address: routes.Address) -> str:
+    methods = [*address.routes]
+    return ", ".join([*methods, "HEAD"] if "GET" in methods else methods)
+
+
+def _check_change(s: Services, request: Request, route: Route) -> None:
+    if not route.changes:
+        return
+    if is_foreign_page(request, s.config.url):
+        raise Denied(
+            "this came from a page of another site",
+            hint="Pages may change something only on their own registry",
+        )
+    if "If-Match" in request.headers or "If-None-Match" in request.headers:
+        raise PreconditionFailed("conditions are not taken on changes; nothing was changed")
+
+
+def _refusal(refused: NotPermitted, route: Route) -> RegistryError:
+    """Return what a caller without the right is told: of what it may not see, nothing."""
+    if refused.disclose or not route.is_of_place:
+        return Denied(refused.message, hint=refused.hint)
+    return NotFound()

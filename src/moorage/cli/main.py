@@ -11,12 +11,28 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from moorage import __version__
+from moorage.cli.lazy import LazyGroup
 from moorage.errors import Refused
 
 if TYPE_CHECKING:
     from moorage.config import Loaded
 
 _SYSTEM_FILE = Path("/etc/moorage/moorage.toml")
+_CLIENTS = {
+    "login": ("moorage.cli.login:login", "Sign in to a registry, here and for docker."),
+    "logout": ("moorage.cli.login:logout", "Sign out of a registry."),
+    "whoami": ("moorage.cli.login:whoami", "Show who you are to the registry, and by what."),
+    "user": ("moorage.cli.user:user", "Manage the accounts of people."),
+    "invite": ("moorage.cli.user:invite", "Print links to make accounts with."),
+    "team": ("moorage.cli.team:team", "Manage teams."),
+    "repo": ("moorage.cli.repo:repo", "Manage repositories."),
+    "access": ("moorage.cli.access:access", "Grant rights, and see who has which."),
+    "token": ("moorage.cli.token:token", "Manage your tokens."),
+    "robot": ("moorage.cli.robot:robot", "Manage robots, the accounts of machines."),
+    "trust": ("moorage.cli.trust:trust", "Let CI systems in by their own tokens."),
+    "rule": ("moorage.cli.rule:rule", "Say which tags may not be moved."),
+    "k8s": ("moorage.cli.k8s:k8s", "Let Kubernetes clusters pull."),
+}
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -87,7 +103,12 @@ def _load(file: Path | None, **flags: Any) -> "Loaded":
     return load(file, os.environ, renamed)
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    lazy=_CLIENTS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="moorage", message="%(prog)s %(version)s")
 @click.pass_context
 def commands(context: click.Context) -> None:

@@ -7,7 +7,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from aiohttp import web
 
 from moorage import worker
 from moorage.api import metrics
-from moorage.app import build, front
+from moorage.app import admin_front, build, front
 from moorage.auth.secrets import Secrets
 from moorage.config import Config
 from moorage.registry.services import Services
 from moorage.web.listen import ReloadingTls
 
+# The serving process that answers the admin socket too.
+FIRST = "0"
 _PR_SET_PDEATHSIG = 1
 _KERNEL_BACKLOG = 1_024
 _CUT_SECONDS = 1.0
@@ -43,6 +46,7 @@ class Shared(msgspec.Struct, frozen=True):
     listeners: list[socket.socket]
     tls: ReloadingTls | None
     run_directory: Path
+    admin: socket.socket | None = None
 
 
 def begin(supervisor: int) -> None:
@@ -59,13 +63,15 @@ def begin(supervisor: int) -> None:
 
 
 def serve(shared: Shared, name: str) -> None:
-    """Answer requests until SIGTERM, then finish those under way."""
-    _run(shared, name, lambda s: _serve(s, shared))
+    """Answer requests until SIGTERM, then finish those under way; the first also as the admin's."""
+    if shared.admin is not None and name != FIRST:
+        shared.admin.close()
+    _run(shared, name, lambda s: _serve(s, shared, is_first=name == FIRST))
 
 
 def run_jobs(shared: Shared) -> None:
     """Run jobs until SIGTERM, then finish the one under way."""
-    for listener in shared.listeners:
+    for listener in (*shared.listeners, *((shared.admin,) if shared.admin else ())):
         listener.close()
     _run(shared, "jobs", _work)
 
@@ -90,7 +96,29 @@ def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, An
     asyncio.run(body())
 
 
-async def _serve(s: Services, shared: Shared) -> None:
+async def _serve(s: Services, shared: Shared, *, is_first: bool) -> None:
+    if shared.admin is not None and is_first:
+        async with _admin(s, shared.admin):
+            await _serve_clients(s, shared)
+    else:
+        await _serve_clients(s, shared)
+
+
+@asynccontextmanager
+async def _admin(s: Services, listener: socket.socket) -> AsyncIterator[None]:
+    door = admin_front(s)
+    server = door.server()
+    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_CUT_SECONDS)
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    try:
+        yield
+    finally:
+        await door.drain(server, _CUT_SECONDS)
+        await runner.cleanup()
+
+
+async def _serve_clients(s: Services, shared: Shared) -> None:
     door = front(s)
     server = door.server()
     runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_CUT_SECONDS)

@@ -22,6 +22,7 @@ import msgspec
 from moorage import __version__
 from moorage.app import prepare, put_administrator
 from moorage.cli import process
+from moorage.cli.admin import AdminSocket
 from moorage.cli.lock import BEAT_SECONDS, DataLock
 from moorage.config import Config
 from moorage.web.listen import Address, ReloadingTls, bind, parse_address
@@ -47,13 +48,18 @@ def serve(config: Config) -> None:
     put_administrator(config)
     tls = ReloadingTls(config.tls.cert, config.tls.key) if config.tls.cert else None
     run_directory = Path(tempfile.mkdtemp(prefix="moorage-"))
+    admin = AdminSocket.open(config)
     try:
         _announce(config, addresses, listeners)
         gc.collect()
         gc.freeze()
-        shared = process.Shared(config, secrets, listeners, tls, run_directory)
-        sys.exit(Supervisor(shared, lock).run())
+        listener = admin.listener if admin is not None else None
+        shared = process.Shared(config, secrets, listeners, tls, run_directory, listener)
+        locks = [each.descriptor for each in (lock, admin) if each is not None]
+        sys.exit(Supervisor(shared, lock, locks).run())
     finally:
+        if admin is not None:
+            admin.close()
         if lock is not None:
             lock.release()
         shutil.rmtree(run_directory, ignore_errors=True)
@@ -73,8 +79,14 @@ class _Child(msgspec.Struct):
 class Supervisor:
     """Keeps one process per worker and one for jobs running."""
 
-    def __init__(self, shared: process.Shared, lock: DataLock | None) -> None:
-        """Plan the processes; the lock is this process's alone, and kept alive by it."""
+    def __init__(
+        self, shared: process.Shared, lock: DataLock | None, descriptors: list[int]
+    ) -> None:
+        """Plan the processes; the lock is this process's alone, and kept alive by it.
+
+        `descriptors` are those of all locks, which no child may hold on to.
+        """
+        self._descriptors = descriptors
         self._drain = shared.config.limits.drain_seconds
         self._lock = lock
         self._beat_failed = False
@@ -124,8 +136,8 @@ class Supervisor:
             return pid
         code = 1
         try:
-            if self._lock is not None:
-                os.close(self._lock.descriptor)
+            for descriptor in self._descriptors:
+                os.close(descriptor)
             process.begin(supervisor)
             child.run()
             code = 0

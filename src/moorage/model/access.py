@@ -90,13 +90,14 @@ class Scope(msgspec.Struct, frozen=True):
 class Actor(msgspec.Struct, frozen=True):
     """Who asks, and how it proved that.
 
-    `local` is this machine's own user in local mode. `credential` names what it signed in with, for
-    the trail; `refusal` says why a caller that could have been local is not. `scopes` is what its
-    credential is confined to, `bound` what the bearer token that it sent was asked for: None is no
-    limit. Neither gives a right that the subject has not got.
+    `local` is this machine's own user in local mode, `operator` root or the server's user at the
+    admin socket. `credential` names what it signed in with, for the trail; `refusal` says why a
+    caller that could have been local is not. `scopes` is what its credential is confined to,
+    `bound` what the bearer token that it sent was asked for: None is no limit. Neither gives a
+    right that the subject has not got.
     """
 
-    kind: Literal["anonymous", "local", "account", "robot"]
+    kind: Literal["anonymous", "local", "operator", "account", "robot"]
     name: str
     credential: str
     refusal: str = ""

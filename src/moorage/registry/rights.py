@@ -23,6 +23,8 @@ async def find(s: Services, actor: Actor, name: RepositoryName) -> Found:
 
 async def find_standing(s: Services, actor: Actor) -> Facts:
     """Return the facts for what concerns the whole registry."""
+    if actor.kind == "operator":
+        return Facts(standing=2)
     if not actor.is_signed_in:
         return Facts()
 

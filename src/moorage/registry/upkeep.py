@@ -5,7 +5,7 @@ from functools import partial
 
 from moorage.blobs.store import SessionBusy, SessionLost, keep_nowhere
 from moorage.clock import DAY, HOUR, MINUTE
-from moorage.db import blobs, events, jobs, refresh, uploads
+from moorage.db import blobs, events, idempotent, jobs, refresh, uploads
 from moorage.db.engine import Tx
 from moorage.events.outbox import KEEP_FEED_DAYS
 from moorage.jobs.queue import KEEP_DONE, Running, Work
@@ -27,6 +27,7 @@ SCHEDULE = {
     "jobs.forget": HOUR,
     "keys.rotate": HOUR,
     "refresh.forget": HOUR,
+    "answers.forget": HOUR,
 }
 
 
@@ -41,6 +42,7 @@ def work(s: Services) -> dict[str, Work]:
         "jobs.forget": partial(_forget, s),
         "keys.rotate": partial(_rotate, s),
         "refresh.forget": partial(_repeat, partial(_forget_refresh, s)),
+        "answers.forget": partial(_repeat, partial(_forget_answers, s)),
     }
 
 
@@ -77,6 +79,13 @@ async def _rotate(s: Services, running: Running) -> None:
 async def _forget_refresh(s: Services, running: Running) -> bool:
     async def remove(tx: Tx) -> int:
         return await refresh.forget_refresh(tx, s.clock.now(), _SLICE)
+
+    return await running.write(remove) == _SLICE
+
+
+async def _forget_answers(s: Services, running: Running) -> bool:
+    async def remove(tx: Tx) -> int:
+        return await idempotent.forget_answers(tx, s.clock.now(), _SLICE)
 
     return await running.write(remove) == _SLICE
 

@@ -22,13 +22,15 @@ def render(error: RegistryError, path: str, request_id: str) -> Response:
         return json_answer(error.status, _oauth(error), headers)
     problem = {
         "type": "about:blank",
-        "title": error.message,
+        "title": type(error).message,
         "status": error.status,
         "code": error.code,
         "request_id": request_id,
     }
+    if error.message != problem["title"]:
+        problem["detail"] = error.message
     if error.hint:
-        problem["detail"] = error.hint
+        problem["do"] = error.hint
     return json_answer(error.status, problem, {**headers, "Content-Type": _PROBLEM})
 
 

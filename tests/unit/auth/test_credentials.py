@@ -28,6 +28,7 @@ class Asked:
     def __init__(self, authorization: str | None) -> None:
         self.headers = CIMultiDict({"Authorization": authorization} if authorization else {})
         self.actor = ""
+        self.session = ""
 
 
 def basic(user: str, password: str, scheme: str = "Basic") -> str:

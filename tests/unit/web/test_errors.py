@@ -62,10 +62,13 @@ def test_other_errors_say_nothing_of_later() -> None:
     assert "Retry-After" not in render(BlobUnknown(), "/v2/", "").headers
 
 
-def test_the_hint_is_the_detail_of_a_problem() -> None:
-    response = render(BlobUnknown(hint="Push it"), "/api/", "id")
+def test_a_problem_says_what_happened_and_what_to_do() -> None:
+    response = render(BlobUnknown("x is not here", hint="Push it"), "/api/", "id")
     assert isinstance(response.body, bytes)
-    assert json.loads(response.body)["detail"] == "Push it"
+    problem = json.loads(response.body)
+    assert problem["title"] == BlobUnknown.message
+    assert problem["detail"] == "x is not here"
+    assert problem["do"] == "Push it"
 
 
 def test_line_ends_stay_within_the_text() -> None:

@@ -1,0 +1,173 @@
+"""The OpenAPI 3.1 document of the management API, made from its routes and their types."""
+
+import re
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from moorage import __version__
+from moorage.api.call import DEFAULT_PAGE, MAX_PAGE, Route
+from moorage.oci.names import MAX_COMPONENT, MAX_NAME
+
+_REFERENCE = "#/components/schemas/{name}"
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = {"type": "string", "pattern": f"^{_COMPONENT}$", "maxLength": MAX_COMPONENT}
+_ID = {"type": "integer", "minimum": 1, "maximum": 10**15}
+_TEXT = {"type": "string", "maxLength": 300}
+_PARAMETERS: dict[str, dict[str, Any]] = {
+    "namespace": _NAME,
+    "account": _NAME,
+    "team": _NAME,
+    "robot": _NAME,
+    "repository": {
+        "type": "string",
+        "pattern": f"^{_COMPONENT}(?:/{_COMPONENT})*$",
+        "maxLength": MAX_NAME,
+    },
+    "kind": {"type": "string", "enum": ["account", "team", "robot"]},
+    "principal": _NAME,
+    "token": _ID,
+    "limit": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
+    "after": _TEXT,
+}
+_SAID = {
+    "namespace": "A namespace.",
+    "repository": "A repository; the slashes in its name may be written as they are or as %2F.",
+    "limit": "How many items the page has at most.",
+    "after": "Where the page begins: behind this item, as the Link of the page before says.",
+}
+_REASONS = {
+    400: "The address is malformed.",
+    401: "Nobody is signed in, or with what is no longer good.",
+    403: "It is not allowed, or came from a page of another site.",
+    404: "There is nothing of that name, or nothing that the caller may see.",
+    408: "The body stopped in the middle.",
+    409: "It does not go together with what is there; or its Idempotency-Key has been used.",
+    412: "Conditions are not taken on changes.",
+    413: "The body has more than 1 MiB.",
+    414: "The query has too many parameters.",
+    415: "The body is not JSON.",
+    422: "The body or a parameter is not what it must be; the detail names the field.",
+    429: "Too many requests; Retry-After says when to come back.",
+    500: "A fault of the server.",
+    503: "The server can't do it now; nothing was changed.",
+}
+_ALWAYS = (400, 401, 403, 404, 414, 422, 429, 500, 503)
+_CHANGES = (408, 412, 413, 415)
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Problem details (RFC 9457): what happened, why, and what to do."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    request_id: str
+    detail: str = ""
+    do: str = ""
+
+
+@cache
+def document(routes: tuple[Route, ...], prefix: str) -> bytes:
+    """Return the document of these routes, encoded."""
+    types = [Problem, *(each for route in routes for each in (route.takes, route.gives) if each)]
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    named = {id(kind): schema for kind, schema in zip(types, schemas, strict=True)}
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(prefix + route.path, {})[route.method.lower()] = _operation(route, named)
+    return msgspec.json.encode(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Moorage",
+                "version": __version__,
+                "description": "The management API of a container registry.",
+            },
+            "paths": paths,
+            "components": {
+                "schemas": components,
+                "securitySchemes": {
+                    "basic": {"type": "http", "scheme": "basic"},
+                    "bearer": {"type": "http", "scheme": "bearer"},
+                },
+            },
+            "security": [{"basic": []}, {"bearer": []}],
+        }
+    )
+
+
+def statuses(route: Route) -> dict[int, str]:
+    """Return every status that the route may answer with, beside that of success, and why."""
+    found = {*_ALWAYS, *(_CHANGES if route.changes else ())}
+    if route.clashes or route.method == "POST":
+        found.add(409)
+    return {status: _REASONS[status] for status in sorted(found)}
+
+
+def _operation(route: Route, named: dict[int, Any]) -> dict[str, Any]:
+    names = re.findall(r"\{(\w+)\}", route.path)
+    parameters = [_parameter(name, "path") for name in names]
+    asked = (*route.query, *(("after", "limit") if route.pages else ()))
+    parameters += [_parameter(name, "query") for name in asked]
+    if route.method == "POST" and route.action is not None:
+        parameters.append(_KEY)
+    made: dict[str, Any] = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "description": f"Needs: {route.action}." if route.action else "Open.",
+        "parameters": parameters,
+        "responses": _responses(route, named),
+    }
+    if route.action is None:
+        made["security"] = []
+    if route.takes is not None:
+        made["requestBody"] = {"required": True, "content": _json(named[id(route.takes)])}
+    return made
+
+
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Any text; the same request with the same key is done once within a day.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+}
+
+
+def _parameter(name: str, place: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": place,
+        "required": place == "path",
+        "description": _SAID.get(name, f"The {name}."),
+        "schema": _PARAMETERS[name],
+    }
+
+
+def _responses(route: Route, named: dict[int, Any]) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": "Done."}
+    if route.gives is not None:
+        success["content"] = _json(named[id(route.gives)])
+    if route.pages:
+        success["headers"] = {
+            "Link": {
+                "description": 'The next page, rel="next", relative; absent on the last one.',
+                "schema": {"type": "string"},
+            }
+        }
+    found = {str(route.status): success}
+    if route.method == "GET" and route.gives is not None and not route.pages:
+        found["304"] = {"description": "It is what If-None-Match says."}
+    for status, reason in statuses(route).items():
+        found[str(status)] = {
+            "description": reason,
+            "content": {"application/problem+json": {"schema": named[id(Problem)]}},
+        }
+    return found
+
+
+def _json(schema: Any) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}

@@ -1,0 +1,85 @@
+"""`moorage access`: who may do what, where, and why."""
+
+import click
+
+from moorage.cli.client import Client, client_command
+from moorage.cli.output import Column
+from moorage.cli.words import ROLES, grants_of, limit_of, principal_of
+
+GRANTS = (
+    Column("who", "who"),
+    Column("kind", "kind"),
+    Column("role", "role"),
+    Column("on", "repository"),
+    Column("since", "granted_at", "time"),
+    Column("by", "granted_by"),
+)
+ANSWER = (
+    Column("allowed", "allowed"),
+    Column("why", "reason"),
+)
+
+
+@click.group()
+def access() -> None:
+    """Grant rights, take them back, and see who has which.
+
+    \b
+    moorage access grant web/shop alice writer
+    moorage access grant web web/dev maintainer
+    moorage access can alice push web/shop
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+
+
+@access.command("grant")
+@click.argument("place", metavar="NAMESPACE|REPOSITORY")
+@click.argument("who", metavar="ACCOUNT|NAMESPACE/TEAM|NAMESPACE+ROBOT")
+@click.argument("role", type=click.Choice(ROLES))
+@client_command
+def access_grant(client: Client, place: str, who: str, role: str) -> None:
+    """Give somebody a role; one that they have already there is replaced."""
+    kind = principal_of(who).kind
+    made = client.api.send("PUT", *grants_of(place), kind, who, document={"role": role})
+    client.output.done(f"{who} is {role} of {place}.", made)
+
+
+@access.command("revoke")
+@click.argument("place", metavar="NAMESPACE|REPOSITORY")
+@click.argument("who", metavar="ACCOUNT|NAMESPACE/TEAM|NAMESPACE+ROBOT")
+@client_command
+def access_revoke(client: Client, place: str, who: str) -> None:
+    """Take the role back, from now on."""
+    client.api.send("DELETE", *grants_of(place), principal_of(who).kind, who)
+    client.output.done(f"{who} has no role of its own on {place} any more.")
+
+
+@access.command("list")
+@click.argument("place", metavar="NAMESPACE|REPOSITORY")
+@click.option("--limit", default="50", show_default=True, help="How many, or all.")
+@client_command
+def access_list(client: Client, place: str, limit: str) -> None:
+    """List what was granted on a place."""
+    client.output.items(client.api.items(*grants_of(place)), GRANTS, limit_of(limit))
+
+
+@access.command("can")
+@click.argument("who", metavar="ACCOUNT|NAMESPACE+ROBOT")
+@click.argument("action", type=click.Choice(["pull", "push", "delete"]))
+@click.argument("place", metavar="REPOSITORY")
+@client_command
+def access_can(client: Client, who: str, action: str, place: str) -> None:
+    """Say whether somebody may, and by which grant; exit 7 if not."""
+    found = client.api.get("access", "can", who=who, action=action, repository=place)
+    client.output.one(found, ANSWER)
+    if not found.get("allowed"):
+        raise SystemExit(7)
+
+
+@access.command("report")
+@click.argument("namespace")
+@click.option("--limit", default="all", show_default=True, help="How many, or all.")
+@client_command
+def access_report(client: Client, namespace: str, limit: str) -> None:
+    """List everybody who may do anything in a namespace, and through what."""
+    found = client.api.items("access", "report", namespace=namespace)
+    client.output.items(found, GRANTS, limit_of(limit))

@@ -1,0 +1,202 @@
+"""Which server a command speaks to, as whom, and how it prints what comes back."""
+
+import ipaddress
+import os
+import sys
+from base64 import b64encode
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+import msgspec
+
+from moorage.cli.output import FORMS, Form, Output
+from moorage.client.api import Api
+from moorage.client.hosts import Host, Hosts, config_directory, read_hosts
+from moorage.client.http import Connection, Place
+from moorage.errors import Refused
+
+LOCAL = "local"
+_SYSTEM_FILE = Path("/etc/moorage/moorage.toml")
+
+
+class Client(msgspec.Struct, frozen=True):
+    """What a command works with."""
+
+    api: Api
+    output: Output
+    yes: bool
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What the options and the environment say of the server."""
+
+    server: str = ""
+    token_file: str = ""
+    data: str = ""
+    file: str = ""
+
+
+def client_command(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command its client as first argument, and the options that choose it."""
+
+    @wraps(run)
+    def command(output: Output, **options: Any) -> None:
+        yes = options.pop("yes")
+        wanted = Wanted(**{name: options.pop(name) or "" for name in Wanted.__struct_fields__})
+        run(Client(Api(connect(wanted)), output, yes), **options)
+
+    return with_options(telling(command))
+
+
+def telling(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command its output as first argument, which tells of refusals too."""
+
+    @wraps(run)
+    def command(form: Form, **options: Any) -> None:
+        output = Output(form)
+        try:
+            run(output, **options)
+        except Refused as refused:
+            output.refuse(refused)
+            sys.exit(refused.exit_code)
+
+    return command
+
+
+def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that every command that speaks to a server has."""
+    for option in (
+        click.option(
+            "--server", envvar="MOORAGE_SERVER", help="HOST, or local for this host's own."
+        ),
+        click.option("--token-file", envvar="MOORAGE_TOKEN_FILE", help="A file with a token."),
+        click.option("--data", help="The data directory of this host's own server."),
+        click.option("--config", "file", help="The settings of this host's own server."),
+        output_option,
+        click.option("--yes", is_flag=True, help="Do it without asking."),
+    ):
+        command = option(command)
+    return command
+
+
+def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option that says how to print."""
+    return click.option(
+        "-o",
+        "--output",
+        "form",
+        type=click.Choice(FORMS),
+        default="table",
+        help="How to print: table, json, jsonl or plain.",
+    )(command)
+
+
+def connect(wanted: Wanted) -> Connection:
+    """Return a connection to the server that is meant, with what proves who asks.
+
+    Named servers come first, then this host's own where its settings are named, then the one signed
+    in to last, then this host's own.
+
+    Raises:
+        Refused: there is none, or no credential for it.
+    """
+    if wanted.server == LOCAL or (not wanted.server and (wanted.data or wanted.file)):
+        return _local(wanted)
+    hosts = read_hosts(config_directory(os.environ))
+    if wanted.server:
+        return _remote(place_of(wanted.server, hosts), wanted, hosts)
+    if hosts.default:
+        return _remote(place_of(hosts.default, hosts), wanted, hosts)
+    return _local(wanted)
+
+
+def place_of(server: str, hosts: Hosts) -> Place:
+    """Return where a server of that name is; loopback names are without TLS, as for docker.
+
+    Raises:
+        Refused: it is no name of a server.
+    """
+    known = hosts.hosts.get(server)
+    if known is not None and known.url:
+        return Place(url=known.url)
+    text = server.rstrip("/")
+    if "://" not in text:
+        text = f"{'http' if is_loopback(text) else 'https'}://{text}"
+    parts = urlsplit(text)
+    try:
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable or parts.path or parts.query or parts.username is not None:
+        raise Refused(
+            f"{server!r} is not a server.", do="Write it as registry.example.", exit_code=2
+        )
+    return Place(url=f"{parts.scheme}://{parts.netloc}")
+
+
+def basic(user: str, password: str) -> str:
+    """Return the header's value for a user name and a password."""
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+
+
+def read_token(path: str) -> str:
+    """Return the token in a file; `-` is standard input.
+
+    Raises:
+        Refused: it can't be read.
+    """
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{path} can't be read.", why=str(error), exit_code=2) from error
+    return text.strip()
+
+
+def _remote(place: Place, wanted: Wanted, hosts: Hosts) -> Connection:
+    if wanted.token_file:
+        return Connection(place, f"Bearer {read_token(wanted.token_file)}")
+    host: Host | None = hosts.hosts.get(place.name)
+    if host is None or not host.token:
+        return Connection(place)
+    if host.url != place.url:  # in the clear, where it was given encrypted
+        raise Refused(
+            f"The sign-in at {host.name} is for {host.url}, not {place.url}.",
+            do=f"Leave the scheme out: --server {host.name}.",
+            exit_code=2,
+        )
+    return Connection(place, f"Bearer {host.token}")
+
+
+def is_loopback(authority: str) -> bool:
+    """Tell whether a host with its port is this machine."""
+    host = urlsplit(f"//{authority}").hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _local(wanted: Wanted) -> Connection:
+    # The settings' module is slow to import, and most commands go elsewhere.
+    from moorage.config import load  # noqa: PLC0415
+    from moorage.web.private import find  # noqa: PLC0415
+
+    named = wanted.file or os.environ.get("MOORAGE_CONFIG", "")
+    file = Path(named) if named else _SYSTEM_FILE if _SYSTEM_FILE.exists() else None
+    config = load(file, os.environ, {"data": wanted.data or None}).config
+    path = find(config)
+    if path is not None:
+        return Connection(Place(path=str(path)))
+    where = "the database" if config.database else config.directory
+    raise Refused(
+        "Nobody is signed in here, and this host's own server has no admin socket for you.",
+        why=f"It was looked for as the server of {where}.",
+        do="Sign in with moorage login HOST; or on the server's host run it as root, with --data.",
+        exit_code=4,
+    )

@@ -1,0 +1,195 @@
+"""`moorage login`, `logout` and `whoami`: which registry knows this person, and by what."""
+
+import os
+import shutil
+import socket
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from moorage.cli.client import (
+    Client,
+    basic,
+    client_command,
+    is_loopback,
+    output_option,
+    place_of,
+    read_token,
+    telling,
+)
+from moorage.cli.output import Column, Output, confirm
+from moorage.cli.words import expiry_of
+from moorage.client import docker_config
+from moorage.client.api import Api, Document
+from moorage.client.hosts import Host, config_directory, put_host, read_hosts, remove_host
+from moorage.client.http import Connection, Place
+from moorage.errors import Refused
+
+_EXPIRES = "90d"
+_HELPER = "docker-credential-moorage"
+WHOAMI = (
+    Column("server", "server"),
+    Column("name", "name"),
+    Column("kind", "kind"),
+    Column("by", "credential"),
+    Column("administrator", "administrator"),
+    Column("may", "scopes"),
+    Column("expires", "expires_at", "time"),
+)
+
+
+@click.command()
+@click.argument("host")
+@click.option("-u", "--user", help="The account; asked for if it is not given.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--token-stdin", is_flag=True, help="Read a token from standard input.")
+@click.option("--no-docker", is_flag=True, help="Leave docker's configuration as it is.")
+@click.option("--insecure", is_flag=True, help="Send the password without encryption.")
+@click.option("--yes", is_flag=True, help="Do it without asking.")
+@output_option
+@telling
+def login(  # noqa: PLR0913 - options
+    output: Output,
+    host: str,
+    user: str | None,
+    *,
+    password_stdin: bool,
+    token_stdin: bool,
+    no_docker: bool,
+    insecure: bool,
+    yes: bool,
+) -> None:
+    """Sign in to a registry, here and for docker.
+
+    \b
+    moorage login registry.example
+    moorage login localhost:5000 --user alice
+    moorage login registry.example --token-stdin < token
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    directory = config_directory(os.environ)
+    known = read_hosts(directory)
+    place = place_of(host, known)
+    _require_encrypted(place, insecure=insecure)
+    if token_stdin:
+        found = _by_token(place, read_token("-"))
+    else:
+        name = user or click.prompt("User", err=True)
+        password = (
+            sys.stdin.readline()
+            if password_stdin
+            else click.prompt("Password", err=True, hide_input=True)
+        )
+        found = _by_password(place, name, password.rstrip("\r\n"))
+    put_host(directory, found)
+    _revoke(known.hosts.get(place.name), found)
+    output.done(f"Signed in to {place.name} as {found.user}.", _told(found))
+    if not no_docker:
+        _tell_docker(place.name, yes=yes)
+
+
+@click.command()
+@click.argument("host", required=False)
+@output_option
+@telling
+def logout(output: Output, host: str | None) -> None:
+    """Sign out of a registry: its token ends, and is forgotten here.
+
+    \b
+    moorage logout
+    moorage logout registry.example
+    moorage logout localhost:5000
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    directory = config_directory(os.environ)
+    known = read_hosts(directory)
+    found = known.hosts.get(host or known.default)
+    if found is None:
+        raise Refused(f"Nobody is signed in to {host or 'any registry'} here.", exit_code=3)
+    remove_host(directory, found.name)
+    docker_config.remove_helper(docker_config.config_file(os.environ), found.name)
+    _revoke(found, None)
+    output.done(f"Signed out of {found.name}.", {"server": found.name})
+
+
+@click.command()
+@client_command
+def whoami(client: Client) -> None:
+    """Show who you are to the registry, and by what.
+
+    \b
+    moorage whoami
+    moorage whoami --server registry.example
+    moorage whoami -o json
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    client.output.one({"server": client.api.server, **client.api.get("whoami")}, WHOAMI)
+
+
+def _require_encrypted(place: Place, *, insecure: bool) -> None:
+    if place.url.startswith("http://") and not is_loopback(place.name) and not insecure:
+        raise Refused(
+            f"{place.url} is not encrypted.",
+            why="Everybody on the way could read the password.",
+            do="Give the server a certificate; or add --insecure where nobody else is on the way.",
+            exit_code=2,
+        )
+
+
+def _by_token(place: Place, token: str) -> Host:
+    found = Api(Connection(place, f"Bearer {token}")).get("whoami")
+    _require_somebody(place, found)
+    ends = str(found.get("expires_at") or "")
+    number = str(found.get("credential", "")).partition("token:")[2]
+    return Host(place.name, place.url, str(found.get("name")), token, number, ends)
+
+
+def _by_password(place: Place, user: str, password: str) -> Host:
+    if password.startswith("mrg_"):
+        return _by_token(place, password)
+    api = Api(Connection(place, basic(user, password)))
+    document = {"name": f"cli on {socket.gethostname()}"[:100], "expires_at": expiry_of(_EXPIRES)}
+    made = api.send("POST", "tokens", document=document)
+    secret, number = str(made["secret"]), str(made.get("id", ""))
+    return Host(place.name, place.url, user, secret, number, str(made.get("expires_at") or ""))
+
+
+def _require_somebody(place: Place, found: Document) -> None:
+    if found.get("kind") not in ("account", "robot"):
+        raise Refused(
+            f"{place.name} does not know whose token that is.", exit_code=4, do="Make a new one."
+        )
+
+
+def _revoke(old: Host | None, new: Host | None) -> None:
+    """End a token that is not used any more; it ends by itself if that can't be done now."""
+    if old is None or not old.token_id or (new is not None and new.token == old.token):
+        return
+    try:
+        Api(Connection(Place(url=old.url), f"Bearer {old.token}")).send(
+            "DELETE", "tokens", old.token_id
+        )
+    except Refused as refused:
+        click.echo(f"The token of before could not be ended: {refused.what}", err=True)
+
+
+def _told(host: Host) -> Document:
+    ends = datetime.fromisoformat(host.expires_at).isoformat() if host.expires_at else None
+    return {"server": host.name, "name": host.user, "token_id": host.token_id, "expires_at": ends}
+
+
+def _tell_docker(host: str, *, yes: bool) -> None:
+    path = docker_config.config_file(os.environ)
+    if shutil.which(_HELPER) is None:
+        click.echo(
+            f"docker is not signed in: {_HELPER} is not in $PATH. "
+            f"Use docker login -u USER --password-stdin {host} with a token.",
+            err=True,
+        )
+        return
+    if docker_config.has_helper(path, host):
+        return
+    told = f'docker gets to know of it by this in {path}: "credHelpers": {{"{host}": "moorage"}}'
+    click.echo(told, err=True)
+    if sys.stdin.isatty():
+        confirm("Write it?", yes=yes)
+    docker_config.put_helper(Path(path), host)

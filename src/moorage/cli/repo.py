@@ -1,0 +1,64 @@
+"""`moorage repo`: repositories, and who may see them; `moorage namespace`: what they are in."""
+
+import click
+
+from moorage.cli.client import Client, client_command
+from moorage.cli.output import Column
+from moorage.cli.words import limit_of
+
+VISIBILITIES = click.Choice(["private", "internal", "public"])
+REPOSITORIES = (Column("name", "name"), Column("visibility", "visibility"))
+REPOSITORY = (
+    Column("name", "name"),
+    Column("namespace", "namespace"),
+    Column("visibility", "visibility"),
+)
+
+
+@click.group()
+def repo() -> None:
+    """Manage repositories.
+
+    \b
+    moorage repo list
+    moorage repo create web/shop --visibility internal
+    moorage repo set web/shop --visibility public
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+
+
+@repo.command("list")
+@click.option("--limit", default="50", show_default=True, help="How many, or all.")
+@client_command
+def repo_list(client: Client, limit: str) -> None:
+    """List the repositories that you may read."""
+    client.output.items(client.api.items("repositories"), REPOSITORIES[:1], limit_of(limit))
+
+
+@repo.command("show")
+@click.argument("name")
+@client_command
+def repo_show(client: Client, name: str) -> None:
+    """Show a repository."""
+    client.output.one(client.api.get("repositories", name), REPOSITORY)
+
+
+@repo.command("create")
+@click.argument("name")
+@click.option("--visibility", type=VISIBILITIES, help="Who may see it; else as the namespace says.")
+@client_command
+def repo_create(client: Client, name: str, visibility: str | None) -> None:
+    """Make a repository; a push makes it as well."""
+    document = {"name": name, **({"visibility": visibility} if visibility else {})}
+    made = client.api.send("POST", "repositories", document=document)
+    client.output.done(f"{name} is there, {made.get('visibility', '')}.", made)
+
+
+@repo.command("set")
+@click.argument("name")
+@click.option("--visibility", type=VISIBILITIES, required=True, help="Who may see it.")
+@client_command
+def repo_set(client: Client, name: str, visibility: str) -> None:
+    """Change who may see a repository."""
+    document = {"visibility": visibility}
+    made = client.api.send("PATCH", "repositories", name, document=document)
+    client.output.done(f"{name} is {visibility}.", made)

@@ -1,0 +1,77 @@
+"""`moorage rule`: which tags may be made, moved and deleted by whom."""
+
+from typing import Any
+
+import click
+
+from moorage.cli.client import Client, client_command
+from moorage.cli.output import Column, confirm
+from moorage.cli.words import limit_of
+
+RULES = (
+    Column("id", "id"),
+    Column("tags", "pattern"),
+    Column("but not", "exceptions"),
+    Column("make", "create"),
+    Column("move", "move"),
+    Column("delete", "delete"),
+    Column("since", "created_at", "time"),
+    Column("by", "created_by"),
+)
+WHO = click.Choice(["anyone", "writer", "maintainer", "owner", "nobody"])
+
+
+@click.group()
+def rule() -> None:
+    """Say which tags stay as they are.
+
+    \b
+    moorage rule add web 'v*' --except 'v*-rc*'
+    moorage rule add web/shop latest --move maintainer --delete maintainer
+    moorage rule list web/shop
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+
+
+@rule.command("list")
+@click.argument("place", metavar="NAMESPACE|REPOSITORY")
+@click.option("--limit", default="all", show_default=True, help="How many, or all.")
+@client_command
+def rule_list(client: Client, place: str, limit: str) -> None:
+    """List the rules of a namespace or of a repository itself."""
+    client.output.items(client.api.items(*_rules_of(place)), RULES, limit_of(limit))
+
+
+@rule.command("add")
+@click.argument("place", metavar="NAMESPACE|REPOSITORY")
+@click.argument("pattern")
+@click.option("--except", "exceptions", multiple=True, help="Tags that it is not for; repeatable.")
+@click.option("--create", type=WHO, default="anyone", show_default=True, help="Who may make them.")
+@click.option("--move", type=WHO, default="nobody", show_default=True, help="Who may move them.")
+@click.option(
+    "--delete", type=WHO, default="nobody", show_default=True, help="Who may delete them."
+)
+@client_command
+def rule_add(
+    client: Client, place: str, pattern: str, exceptions: tuple[str, ...], **needs: str
+) -> None:
+    """Add a rule for the tags of a pattern; without more, they stay for ever."""
+    document: dict[str, Any] = {"pattern": pattern, "exceptions": list(exceptions), **needs}
+    made = client.api.send("POST", *_rules_of(place), document=document)
+    client.output.done(f"Rule {made.get('id', '')}: {pattern} in {place}.", made)
+
+
+@rule.command("remove")
+@click.argument("place", metavar="NAMESPACE|REPOSITORY")
+@click.argument("number", metavar="ID")
+@client_command
+def rule_remove(client: Client, place: str, number: str) -> None:
+    """Remove a rule."""
+    confirm(f"Remove the rule {number} of {place}?", yes=client.yes)
+    client.api.send("DELETE", *_rules_of(place), number)
+    client.output.done(f"Rule {number} is removed.")
+
+
+def _rules_of(place: str) -> tuple[str, ...]:
+    if "/" in place:
+        return ("repositories", place, "-", "rules")
+    return ("namespaces", place, "rules")

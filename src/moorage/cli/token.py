@@ -1,0 +1,87 @@
+"""`moorage token`: your own tokens."""
+
+import time
+
+import click
+
+from moorage.cli.client import Client, client_command
+from moorage.cli.output import Column, confirm, relative, seconds_of
+from moorage.cli.words import expiry_of, limit_of, scopes_of
+from moorage.client.api import Document
+
+TOKENS = (
+    Column("id", "id"),
+    Column("name", "name"),
+    Column("begins with", "mark"),
+    Column("may", "scopes"),
+    Column("expires", "expires_at", "time"),
+    Column("last used", "last_used_at", "time"),
+)
+
+
+@click.group()
+def token() -> None:
+    """Manage your tokens, each good for what it says only.
+
+    \b
+    moorage token create jenkins --may push:web/** --expires 90d
+    moorage token list
+    moorage token rotate 17
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+
+
+@token.command("create")
+@click.argument("name")
+@click.option(
+    "--may", "scopes", multiple=True, help="ACTIONS:REPOSITORY or ACTIONS:NAMESPACE/**; repeatable."
+)
+@click.option("--expires", default="90d", show_default=True, help="90d, 12h, a date, or never.")
+@client_command
+def token_create(client: Client, name: str, scopes: tuple[str, ...], expires: str) -> None:
+    """Make a token, and print it: it is not shown again."""
+    document = token_document(name, scopes, expires)
+    print_token(client, client.api.send("POST", "tokens", document=document))
+
+
+@token.command("list")
+@click.option("--limit", default="50", show_default=True, help="How many, or all.")
+@client_command
+def token_list(client: Client, limit: str) -> None:
+    """List your tokens."""
+    client.output.items(client.api.items("tokens"), TOKENS, limit_of(limit))
+
+
+@token.command("rotate")
+@click.argument("number", metavar="ID")
+@client_command
+def token_rotate(client: Client, number: str) -> None:
+    """Make a token's secret anew; the old one is good for another day."""
+    print_token(client, client.api.send("POST", "tokens", number, "rotate", document={}))
+
+
+@token.command("revoke")
+@click.argument("number", metavar="ID")
+@client_command
+def token_revoke(client: Client, number: str) -> None:
+    """End a token, from now on."""
+    confirm(f"Revoke the token {number}?", yes=client.yes)
+    client.api.send("DELETE", "tokens", number)
+    client.output.done(f"Token {number} is revoked.")
+
+
+def token_document(name: str, scopes: tuple[str, ...], expires: str) -> Document:
+    """Return the request for a token; without scopes it may what its owner may.
+
+    Raises:
+        Refused: a scope or the time is not written as one.
+    """
+    limits = scopes_of(scopes) if scopes else None
+    return {"name": name, "scopes": limits, "expires_at": expiry_of(expires)}
+
+
+def print_token(client: Client, made: Document) -> None:
+    """Print a token that was just made."""
+    ends = seconds_of(made.get("expires_at"))
+    until = f"it expires {relative(ends, time.time())}" if ends else "it never expires"
+    told = f"Token {made.get('name', '')} ({made.get('id', '')}); {until}. It is not shown again:"
+    client.output.secret(str(made.get("secret", "")), told, made)

@@ -1,0 +1,120 @@
+"""`moorage user` and `moorage invite`: accounts and the links by which they are made."""
+
+from typing import Any
+
+import click
+
+from moorage.cli.client import Client, client_command
+from moorage.cli.output import Column, confirm, relative, seconds_of
+from moorage.cli.words import limit_of, team_of
+from moorage.client.api import Document
+
+ACCOUNTS = (
+    Column("name", "name"),
+    Column("full name", "full_name"),
+    Column("email", "email"),
+    Column("enabled", "enabled"),
+    Column("administrator", "administrator"),
+    Column("second factor", "has_totp"),
+    Column("from", "provider"),
+    Column("made", "created_at", "time"),
+)
+
+
+@click.group()
+def user() -> None:
+    """Manage the accounts of people.
+
+    \b
+    moorage user list
+    sudo moorage user link admin --server local
+    moorage user disable alice
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+
+
+@user.command("list")
+@click.option("--limit", default="50", show_default=True, help="How many, or all.")
+@client_command
+def user_list(client: Client, limit: str) -> None:
+    """List accounts."""
+    client.output.items(client.api.items("accounts"), ACCOUNTS, limit_of(limit))
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--team", "teams", multiple=True, help="NAMESPACE/TEAM to be in; repeatable.")
+@client_command
+def user_add(client: Client, name: str, teams: tuple[str, ...]) -> None:
+    """Print a link by which somebody makes an account of that name."""
+    _print_link(client, _invite(client, name, teams), f"{name} makes the account")
+
+
+@user.command("link")
+@click.argument("name")
+@client_command
+def user_link(client: Client, name: str) -> None:
+    """Print the set-up link while there is no account; else one for a new password."""
+    made = client.api.send("POST", "links", document={"kind": "password", "account": name})
+    _print_link(client, made, f"{name} chooses a new password")
+
+
+@user.command("disable")
+@click.argument("name")
+@client_command
+def user_disable(client: Client, name: str) -> None:
+    """Let an account do nothing any more, from now on."""
+    made = client.api.send("PATCH", "accounts", name, document={"enabled": False})
+    client.output.done(f"{name} is disabled.", made)
+
+
+@user.command("enable")
+@click.argument("name")
+@client_command
+def user_enable(client: Client, name: str) -> None:
+    """Let a disabled account in again."""
+    made = client.api.send("PATCH", "accounts", name, document={"enabled": True})
+    client.output.done(f"{name} is enabled.", made)
+
+
+@user.command("delete")
+@click.argument("name")
+@client_command
+def user_delete(client: Client, name: str) -> None:
+    """Delete an account with its tokens and rights; its repositories stay."""
+    confirm(f"Delete the account {name}?", yes=client.yes)
+    client.api.send("DELETE", "accounts", name)
+    client.output.done(f"{name} is deleted.")
+
+
+@click.command()
+@click.argument("people", nargs=-1, required=True)
+@click.option("--team", "teams", multiple=True, help="NAMESPACE/TEAM to be in; repeatable.")
+@client_command
+def invite(client: Client, people: tuple[str, ...], teams: tuple[str, ...]) -> None:
+    """Print a link for each of the people, by name or e-mail address, to make an account with.
+
+    \b
+    moorage invite alice bob
+    moorage invite alice@example.com --team web/dev
+    moorage invite carol -o json
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    for person in people:
+        name = person.partition("@")[0].lower()
+        _print_link(client, _invite(client, name, teams), f"{person} makes an account")
+
+
+def _invite(client: Client, name: str, teams: tuple[str, ...]) -> Document:
+    named = [f"{team.namespace}/{team.name}" for team in map(team_of, teams)]
+    document: dict[str, Any] = {"kind": "invitation", "name": name, "teams": named}
+    return client.api.send("POST", "links", document=document)
+
+
+def _print_link(client: Client, made: Document, told: str) -> None:
+    import time  # noqa: PLC0415
+
+    until = relative(seconds_of(made.get("expires_at")), time.time())
+    client.output.secret(
+        str(made.get("url") or made.get("secret", "")),
+        f"With this link {told}. It works once, and ends {until}:",
+        made,
+    )

@@ -1,0 +1,133 @@
+"""Requests to one server, over TCP or through its admin socket; one after the other."""
+
+import http.client
+import os
+import socket
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from moorage import __version__
+from moorage.errors import Refused
+from moorage.web.private import uid_of
+
+_SECONDS = 30.0
+_MAX_ANSWER = 64 << 20
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a server is: an address with its scheme, or the path of its admin socket."""
+
+    url: str = ""
+    path: str = ""
+
+    @property
+    def name(self) -> str:
+        """How people and docker write it."""
+        return self.url.partition("://")[2] if self.url else "this host"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Connection:
+    """Speaks to one server with one set of credentials; redirects are never followed."""
+
+    def __init__(self, place: Place, authorization: str = "") -> None:
+        """Go there once there is something to ask; `authorization` is the header's value."""
+        self.place = place
+        self._authorization = authorization
+        self._connection: http.client.HTTPConnection | None = None
+
+    def request(self, method: str, path: str, body: bytes | None = None) -> Answer:
+        """Send a request, with a JSON body if there is one, and return the whole answer.
+
+        Raises:
+            Refused: with exit code 8, when no answer came.
+        """
+        headers = {"Accept": "application/json", "User-Agent": f"moorage/{__version__}"}
+        if self._authorization:
+            headers["Authorization"] = self._authorization
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        try:
+            if self._connection is None:
+                self._connection = _connect(self.place)
+            self._connection.request(method, path, body=body, headers=headers)
+            found = self._connection.getresponse()
+            content = found.read(_MAX_ANSWER)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise _unreachable(self.place, error) from error
+        named = {name.lower(): value for name, value in found.getheaders()}
+        return Answer(found.status, named, content)
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _connect(place: Place) -> http.client.HTTPConnection:
+    if place.path:
+        return _connect_unix(place.path)
+    parts = urlsplit(place.url)
+    host, port = parts.hostname or "", parts.port
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(host, port, timeout=_SECONDS)
+    context = ssl.create_default_context()
+    proxy = _proxy_for(host)
+    if not proxy:
+        return http.client.HTTPSConnection(host, port, timeout=_SECONDS, context=context)
+    by = urlsplit(proxy)
+    made = http.client.HTTPSConnection(
+        by.hostname or "", by.port or 3128, timeout=_SECONDS, context=context
+    )
+    made.set_tunnel(host, port)
+    return made
+
+
+def _connect_unix(path: str) -> http.client.HTTPConnection:
+    """Connect to an admin socket, if it is the directory's owner who listens there."""
+    made = http.client.HTTPConnection("moorage", timeout=_SECONDS)
+    connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connected.settimeout(_SECONDS)
+        connected.connect(path)
+        owner = Path(path).parent.lstat().st_uid
+        if uid_of(connected) not in (0, os.geteuid(), owner):
+            raise PermissionError("another user answers there")
+    except BaseException:
+        connected.close()
+        raise
+    made.sock = connected
+    return made
+
+
+def _proxy_for(host: str) -> str:
+    """Return the proxy that the environment names for a host, empty if there is none."""
+    if not any(name.lower() in ("https_proxy", "all_proxy") for name in os.environ):
+        return ""
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - slow to import
+
+    named = getproxies()
+    return "" if proxy_bypass(host) else named.get("https", named.get("all", ""))
+
+
+def _unreachable(place: Place, error: Exception) -> Refused:
+    what = f"{place.url} can't be reached." if place.url else "The admin socket does not answer."
+    do = "Is the server running there? moorage doctor finds out more on its host."
+    if isinstance(error, ssl.SSLCertVerificationError):
+        do = "Set SSL_CERT_FILE to the certificate of the authority that made the server's."
+    elif isinstance(error, ssl.SSLError):
+        do = f"If it has no certificate, write http://{place.name}."
+    return Refused(what, why=f"{type(error).__name__}: {error}.", do=do, exit_code=8)

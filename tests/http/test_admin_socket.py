@@ -1,0 +1,153 @@
+"""The admin socket of a running server: for root and its own user, for the management API only."""
+
+import http.client
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moorage.config import Config
+from moorage.web import private
+from process import Server
+
+ON = {"MOORAGE_ADMIN_SOCKET": "on"}
+NOBODY = 65_534
+ASK = """
+import os, socket, sys
+os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[2]))
+asked = socket.socket(socket.AF_UNIX)
+asked.connect(sys.argv[1])
+asked.sendall(b"GET /api/v1/whoami HTTP/1.1\\r\\nHost: moorage\\r\\nConnection: close\\r\\n\\r\\n")
+while part := asked.recv(65536):
+    sys.stdout.buffer.write(part)
+"""
+
+
+def socket_of(server: Server) -> Path:
+    """Return the server's admin socket."""
+    found = private.find(
+        Config(data=str(server.data), database=server.env.get("MOORAGE_DATABASE", ""))
+    )
+    assert found is not None
+    return found
+
+
+def ask(
+    path: Path, target: str, headers: Mapping[str, str] | None = None
+) -> tuple[int, dict[str, Any]]:
+    """Return the status and document of the answer to a GET over the socket."""
+    connection = http.client.HTTPConnection("moorage")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(str(path))
+    try:
+        connection.request("GET", target, headers=dict(headers or {}))
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read() or b"{}")
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Server]:
+    with Server(env=ON) as running:
+        yield running
+        running.stop()
+
+
+def test_it_is_not_under_the_data_directory(opened: Server) -> None:
+    path = socket_of(opened)
+    assert not path.is_relative_to(opened.data)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert not [each for each in opened.data.rglob("*") if each.is_socket()]
+
+
+def test_the_server_s_user_is_the_operator(opened: Server) -> None:
+    status, document = ask(socket_of(opened), "/api/v1/whoami")
+    assert (status, document["kind"]) == (200, "operator")
+
+
+@pytest.mark.parametrize("target", ["/v2/", "/v2/_catalog", "/metrics", "/", "/api", "/v1/_ping"])
+def test_it_has_the_management_api_only(opened: Server, target: str) -> None:
+    assert ask(socket_of(opened), target)[0] == 404
+
+
+@pytest.mark.parametrize("name", ["Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode"])
+def test_web_pages_are_refused(opened: Server, name: str) -> None:
+    assert ask(socket_of(opened), "/api/v1/whoami", {name: "http://moorage"})[0] == 403
+
+
+@pytest.mark.needs_root
+def test_another_user_can_t_reach_it(opened: Server) -> None:
+    asked = subprocess.run(
+        [sys.executable, "-c", ASK, str(socket_of(opened)), str(NOBODY)],
+        capture_output=True,
+        check=False,
+    )
+    assert b"PermissionError" in asked.stderr
+
+
+@pytest.mark.needs_root
+def test_another_user_who_reaches_it_is_refused() -> None:
+    """The kernel's word on who connects is a bar of its own, behind the directory's mode."""
+    with Server(env=ON) as running:
+        path = socket_of(running)
+        path.parent.chmod(0o755)
+        path.chmod(0o666)
+        asked = subprocess.run(
+            [sys.executable, "-c", ASK, str(path), str(NOBODY)], capture_output=True, check=True
+        )
+        assert asked.stdout.startswith(b"HTTP/1.1 403 "), asked.stdout
+        assert b"operator" not in asked.stdout
+        path.parent.chmod(0o700)
+        running.stop()
+
+
+@pytest.mark.parametrize("how", ["killed", "left a file"])
+def test_what_a_dead_server_left_is_replaced(server: Callable[..., Server], how: str) -> None:
+    running = server(env=ON)
+    path = socket_of(running)
+    running.kill()
+    assert path.exists()
+    if how == "left a file":
+        path.unlink()
+        path.write_text("")
+    running.start()
+    assert ask(socket_of(running), "/api/v1/whoami")[0] == 200
+    running.stop()
+
+
+def test_it_goes_with_its_server(server: Callable[..., Server]) -> None:
+    running = server(env=ON)
+    path = socket_of(running)
+    running.stop()
+    assert not path.parent.exists()
+
+
+def test_off_is_off(server: Callable[..., Server]) -> None:
+    running = server(env={"MOORAGE_ADMIN_SOCKET": "off"})
+    assert private.find(Config(data=str(running.data))) is None
+
+
+def test_in_a_container_it_must_be_asked_for(server: Callable[..., Server]) -> None:
+    running = server(env={"container": "podman"})
+    assert private.find(Config(data=str(running.data))) is None
+
+
+def test_an_open_directory_is_refused(server: Callable[..., Server], tmp_path: Path) -> None:
+    running = server(env=ON)
+    path = socket_of(running)
+    running.kill()
+    path.parent.chmod(0o755)
+    try:
+        with pytest.raises(AssertionError, match="lets others in"):
+            running.start()
+    finally:
+        path.unlink(missing_ok=True)
+        (path.parent / "lock").unlink(missing_ok=True)
+        path.parent.rmdir()
