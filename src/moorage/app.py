@@ -8,10 +8,12 @@ import msgspec
 
 from moorage.api import app as api
 from moorage.auth.bearers import Bearers
-from moorage.auth.credentials import Credentials
+from moorage.auth.cipher import Cipher
+from moorage.auth.credentials import Credentials, Guard
 from moorage.auth.keys import KeyRing
 from moorage.auth.local import LocalMode
 from moorage.auth.operator import Operators
+from moorage.auth.passwords import SHORTEST
 from moorage.auth.secrets import PURPOSES, Secrets
 from moorage.blobs.filesystem import FilesystemBlobs
 from moorage.blobs.store import BlobStore
@@ -22,6 +24,7 @@ from moorage.db.migrate import SchemaState, check_schema_sqlite, migrate_sqlite,
 from moorage.db.sqlite import SqliteDatabase
 from moorage.errors import Refused, RegistryError, RouteUnknown
 from moorage.events.outbox import Outbox
+from moorage.jobs.queue import Queue
 from moorage.registry import accounts
 from moorage.registry.hashing import Hashes
 from moorage.registry.move import COPYING, STATE
@@ -36,8 +39,6 @@ from moorage.web.clients import Proxies
 from moorage.web.request import Request
 from moorage.web.response import Response
 from moorage.web.server import Front, Handler
-
-_SHORTEST_PASSWORD = 12
 
 
 def prepare(config: Config, *, moving: bool = False) -> Secrets:
@@ -166,10 +167,10 @@ def administrator_password(config: Config) -> str:
             do="Point MOORAGE_ADMIN_PASSWORD_FILE to a file that this user may read.",
             exit_code=2,
         ) from error
-    if len(text) < _SHORTEST_PASSWORD:
+    if len(text) < SHORTEST:
         raise Refused(
             "The administrator's password is too short.",
-            why=f"It has {len(text)} characters, {_SHORTEST_PASSWORD} are the least.",
+            why=f"It has {len(text)} characters, {SHORTEST} are the least.",
             do=f"Put a longer one into {config.admin_password_file}.",
             exit_code=2,
         )
@@ -212,19 +213,24 @@ async def build(
     blobs = blob_store(config)
     keys = KeyRing(db, clock, secrets.keys)
     bearers = Bearers(keys, clock, config)
+    proxies = Proxies(config.trusted_proxies)
+    guard = Guard(proxies)
     return Services(
         config=config,
         clock=clock,
         db=db,
         blobs=blobs,
         events=Outbox(),
-        auth=Credentials(db, clock, LocalMode(config), bearers),
+        auth=Credentials(db, clock, LocalMode(config), guard, bearers),
+        guard=guard,
         keys=keys,
         bearers=bearers,
+        jobs=Queue(clock),
+        second_factors=Cipher(secrets.keys, "totp"),
         hashes=Hashes(),
         session_ids=SessionIds(secrets.upload),
         telemetry=telemetry,
-        proxies=Proxies(config.trusted_proxies),
+        proxies=proxies,
         readiness=Readiness(db, blobs, telemetry),
         refusals=Refusals(db, clock, telemetry),
         run_directory=run_directory,

@@ -252,7 +252,7 @@ class NameUnknown(RegistryError):
 
 
 class NotFound(RegistryError):
-    """Nothing of that name, or nothing that the caller may see: in one text for both."""
+    """Of what the management API has: nothing of that name, or nothing that the caller may see."""
 
     code = "NOT_FOUND"
     status = 404

@@ -16,6 +16,7 @@ from moorage.db.repositories import LIVE, repository_of
 from moorage.db.schema import namespace, repository
 from moorage.model.access import Facts, Subject
 from moorage.model.artifacts import Repository
+from moorage.model.people import NamespaceRecord
 from moorage.oci.names import RepositoryName
 
 _ONE: sa.ColumnClause[int] = sa.literal_column("1")
@@ -86,6 +87,11 @@ HERE: sa.Join = (
         sa.and_(repository.c.name == sa.bindparam("name"), repository.c.trash_until == LIVE),
     )
 )
+# With no repository's name, it is the namespace alone that is looked at.
+FIND_NAMESPACE_TARGET = Query(
+    "find_namespace_target",
+    sa.select(*FACTS, namespace.c.name, namespace.c.kind, namespace.c.visibility).select_from(HERE),
+)
 FIND_STANDING = Query("find_standing", sa.select(sa.func.coalesce(_standing, LIVE)))
 FIND_TARGET = Query("find_target", sa.select(*FACTS, namespace.c.rules_version).select_from(HERE))
 
@@ -101,6 +107,13 @@ class Found(msgspec.Struct, frozen=True):
     facts: Facts
     namespace_id: int = 0
     rules_version: int = 0
+
+
+class FoundNamespace(msgspec.Struct, frozen=True):
+    """A namespace as it was found, or not, with the facts for the decision about it."""
+
+    namespace: NamespaceRecord | None
+    facts: Facts
 
 
 def place_of(subject: Subject, name: RepositoryName) -> dict[str, Any]:
@@ -148,6 +161,24 @@ async def _find_target(tx: Tx, place: dict[str, Any]) -> Found:
     row = await tx.one(FIND_TARGET, **place)
     assert row is not None  # noqa: S101 - the row that is always there
     return msgspec.structs.replace(found_of(row), rules_version=row[6] or 0)
+
+
+async def find_namespace_target(tx: Tx, subject: Subject, name: str) -> FoundNamespace:
+    """Return the namespace of that name, if there is one, and what the subject may with all of it.
+
+    Rights in single repositories of it do not count.
+    """
+    row = await tx.one(
+        FIND_NAMESPACE_TARGET,
+        name="",
+        namespace=name,
+        principal_id=subject.principal_id,
+        token_id=subject.token_id,
+        generation=subject.generation,
+    )
+    assert row is not None  # noqa: S101 - the row that is always there
+    found = None if row[1] is None else NamespaceRecord(row[1], *row[6:])
+    return FoundNamespace(found, found_of(row).facts)
 
 
 async def find_standing(tx: Tx, subject: Subject) -> Facts:

@@ -6,13 +6,15 @@ from typing import Protocol
 import msgspec
 
 from moorage.auth.bearers import Bearers
-from moorage.auth.credentials import Authenticator
+from moorage.auth.cipher import Cipher
+from moorage.auth.credentials import Authenticator, Guard
 from moorage.auth.keys import KeyRing
 from moorage.blobs.store import BlobStore
 from moorage.clock import Clock
 from moorage.config import Config
 from moorage.db.engine import Database, Tx
 from moorage.events.outbox import Event
+from moorage.jobs.queue import Queue
 from moorage.model.access import Actor
 from moorage.model.artifacts import TagChange
 from moorage.registry.hashing import Hashes
@@ -41,8 +43,11 @@ class Services(msgspec.Struct, frozen=True):
     blobs: BlobStore
     events: Events
     auth: Authenticator
+    guard: Guard
     keys: KeyRing
     bearers: Bearers
+    jobs: Queue
+    second_factors: Cipher
     hashes: Hashes
     session_ids: SessionIds
     telemetry: Telemetry

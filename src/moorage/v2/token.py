@@ -16,7 +16,7 @@ from moorage.errors import (
     Unsupported,
 )
 from moorage.model.access import Actor
-from moorage.registry import tokens
+from moorage.registry import bearers
 from moorage.registry.services import Services
 from moorage.web.request import Request
 from moorage.web.response import Response, json_answer
@@ -40,8 +40,8 @@ async def get_token(s: Services, request: Request) -> Response:
     renewal = ""
     wanted = (request.parameter("offline_token") or "").lower() == "true"
     bearer = await _issue(s, request, actor, request.parameters("scope"))
-    if wanted and tokens.begins_refresh(actor):
-        renewal = await tokens.begin_refresh(s, actor)
+    if wanted and bearers.begins_refresh(actor):
+        renewal = await bearers.begin_refresh(s, actor)
     return _answer(bearer, renewal)
 
 
@@ -51,11 +51,11 @@ async def post_token(s: Services, request: Request) -> Response:
     fields = await _form(request)
     one = {name: value for name, value in fields if name in _ONCE}
     scopes = [value for name, value in fields if name == "scope"]
-    actor, renewal = await _granted(s, caller, one)
+    actor, renewal = await _granted(s, request, caller, one)
     request.actor = actor.name
     bearer = await _issue(s, request, actor, scopes)
     is_new = one.get("grant_type") == "password" and one.get("access_type") == "offline"
-    return _answer(bearer, await tokens.begin_refresh(s, actor) if is_new else renewal)
+    return _answer(bearer, await bearers.begin_refresh(s, actor) if is_new else renewal)
 
 
 async def get_keys(s: Services, request: Request) -> Response:  # noqa: ARG001
@@ -103,24 +103,27 @@ async def _caller(s: Services, request: Request) -> Actor:
     return actor
 
 
-async def _granted(s: Services, caller: Actor, fields: Mapping[str, str]) -> tuple[Actor, str]:
+async def _granted(
+    s: Services, request: Request, caller: Actor, fields: Mapping[str, str]
+) -> tuple[Actor, str]:
     """Return who the form's grant stands for, and the refresh token that goes on from it."""
     kind = fields.get("grant_type")
     if not kind:
         return caller, ""
     if kind == "refresh_token":
-        renewed = await tokens.renew(s, fields.get("refresh_token", ""))
+        renewed = await bearers.renew(s, fields.get("refresh_token", ""))
         return renewed.actor, renewed.refresh
     if kind != "password":
         raise TokenRequestInvalid("unsupported_grant_type", "only password and refresh_token are")
     try:
-        return await s.auth.sign_in(fields.get("username", ""), fields.get("password", "")), ""
+        user, password = fields.get("username", ""), fields.get("password", "")
+        return await s.auth.sign_in(user, password, request), ""
     except Unauthorized as refused:
         raise _explained(refused) from None
 
 
 async def _issue(s: Services, request: Request, actor: Actor, scopes: list[str]) -> Bearer:
-    access = await tokens.grant(s, actor, parse_asked(scopes))
+    access = await bearers.grant(s, actor, parse_asked(scopes))
     return await s.bearers.issue(actor, access, address_of(s.config, request))
 
 
