@@ -165,6 +165,11 @@ async def hold_own(tx: Tx, actor: Actor) -> int:
     """
     if actor.is_signed_in:
         await locks.take_principal(tx, actor.subject.principal_id)
+    return await require_own(tx, actor)
+
+
+async def require_own(tx: Tx, actor: Actor) -> int:
+    """Decide as `hold_own`, where nothing is written."""
     require_whole(actor, await access.find_standing(tx, actor.subject))
     return actor.subject.principal_id
 
