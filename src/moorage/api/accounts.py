@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 
+from moorage.api.caller import authenticate
 from moorage.api.call import Ask, Call, Route, cut, done, told, told_one, told_page, when
 from moorage.api.fields import Hidden, Line, Name
 from moorage.auth.policy import require, require_whole
@@ -76,7 +77,7 @@ def _shown(record: AccountRecord) -> Account:
 
 async def list_accounts(s: Services, call: Call) -> Response:
     """Answer with a page of all accounts."""
-    actor = await s.auth.authenticate(call.request)
+    actor = await authenticate(s, call)
     await rights.require_administrator(s, actor)
     page = call.page()
     rows = await accounts.list_accounts(s, actor, page.after, page.limit + 1)
@@ -86,7 +87,7 @@ async def list_accounts(s: Services, call: Call) -> Response:
 
 async def create_account(s: Services, call: Call) -> Response:
     """Make an account and its personal namespace."""
-    actor = await s.auth.authenticate(call.request)
+    actor = await authenticate(s, call)
     await rights.require_administrator(s, actor)
     asked = await call.asked(NewAccount)
     by = change_by(actor, call.request)
@@ -98,14 +99,14 @@ async def create_account(s: Services, call: Call) -> Response:
 
 async def get_account(s: Services, call: Call) -> Response:
     """Answer with one account: any to administrators, its own to each."""
-    actor = await s.auth.authenticate(call.request)
+    actor = await authenticate(s, call)
     require(actor, Action.PING, System(), await rights.find_standing(s, actor))
     return told_one(call, _shown(await accounts.find_account(s, actor, call.name("account"))))
 
 
 async def change_account(s: Services, call: Call) -> Response:
     """Change one thing of an account; its own name is all that others than administrators may."""
-    actor = await s.auth.authenticate(call.request)
+    actor = await authenticate(s, call)
     require(actor, Action.PING, System(), await rights.find_standing(s, actor))
     asked = await call.asked(AccountChange)
     by = change_by(actor, call.request)
@@ -132,7 +133,7 @@ async def _change(
 
 async def delete_account(s: Services, call: Call) -> Response:
     """End an account, with all that it had; its name is free again."""
-    actor = await s.auth.authenticate(call.request)
+    actor = await authenticate(s, call)
     await rights.require_administrator(s, actor)
     by = change_by(actor, call.request)
     await accounts.delete_account(s, actor, call.name("account"), by)
@@ -141,7 +142,7 @@ async def delete_account(s: Services, call: Call) -> Response:
 
 async def change_password(s: Services, call: Call) -> Response:
     """Give the caller's own account another password; its sessions end."""
-    actor = await s.auth.authenticate(call.request)
+    actor = await authenticate(s, call)
     require_whole(actor, await rights.find_standing(s, actor))
     asked = await call.asked(NewPassword)
     if call.name("account") != actor.name:
@@ -154,7 +155,7 @@ async def change_password(s: Services, call: Call) -> Response:
 
 async def end_credentials(s: Services, call: Call) -> Response:
     """End all that an account signed in with: sessions, tokens and bearers."""
-    actor = await s.auth.authenticate(call.request)
+    actor = await authenticate(s, call)
     require(actor, Action.PING, System(), await rights.find_standing(s, actor))
     by = change_by(actor, call.request)
     await passwords.end_credentials(s, actor, call.name("account"), by)

@@ -18,9 +18,9 @@ Code = Annotated[str, Meta(pattern="^[0-9]{6}$")]
 Visibility = Literal["private", "internal", "public"]
 Kind = Literal["account", "team", "robot"]
 RoleName = Literal["reader", "writer", "maintainer", "owner", "auditor"]
-TokenAction = Literal["pull", "push", "delete", "catalog", "*"]
+TokenAction = Literal["pull", "push", "delete", "catalog"]
 Pattern = Annotated[
     str,
     Meta(pattern=rf"^(?:\*\*|{COMPONENT}(?:/{COMPONENT})*(?:/\*\*)?)$", max_length=MAX_NAME + 3),
 ]
-Days = Annotated[int, Meta(ge=1, le=3650)]
+Days = Annotated[int, Meta(ge=0, le=3650)]

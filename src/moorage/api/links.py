@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from moorage.api.caller import authenticate
 from moorage.api.call import Ask, Call, Route, told, when
 from moorage.api.fields import Hidden, Name, Who
 from moorage.errors import Invalid, NotFound
@@ -62,7 +63,7 @@ class Redeemer(msgspec.Struct, frozen=True):
 
 async def create_link(s: Services, call: Call) -> Response:
     """Make a link; its secret is in this one answer only."""
-    actor = await s.auth.authenticate(call.request)
+    actor = await authenticate(s, call)
     await rights.require_administrator(s, actor)
     asked = await call.asked(NewLink)
     by = change_by(actor, call.request)
