@@ -81,6 +81,11 @@ async def require_administrator(s: Services, actor: Actor) -> None:
     require(actor, Action.ADMINISTER, System(), await find_standing(s, actor))
 
 
+async def allow_administrator(tx: Tx, actor: Actor) -> None:
+    """Decide within a transaction, as `require_administrator`."""
+    require(actor, Action.ADMINISTER, System(), await access.find_standing(tx, actor.subject))
+
+
 async def require_namespace(
     s: Services, actor: Actor, action: Action, name: str
 ) -> NamespaceRecord:
