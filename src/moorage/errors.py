@@ -127,14 +127,6 @@ class BlobUploadUnknown(RegistryError):
     message = "this repository has no such upload: it was finished, cancelled or has expired"
 
 
-class Conflicting(RegistryError):
-    """What is there already does not go together with what was asked."""
-
-    code = "CONFLICT"
-    status = 409
-    message = "this does not go together with what is there already; nothing was changed"
-
-
 class Denied(RegistryError):
     """The caller is known, and what it asks for is not allowed."""
 
@@ -185,14 +177,6 @@ class DigestInvalid(RegistryError):
     code = "DIGEST_INVALID"
     status = 400
     message = "the digest is malformed or does not match the content"
-
-
-class Invalid(RegistryError):
-    """A request to the management API whose content is not what it must be."""
-
-    code = "INVALID"
-    status = 422
-    message = "the request is not what it must be"
 
 
 class ManifestBlobUnknown(RegistryError):
@@ -257,6 +241,22 @@ class NotFound(RegistryError):
     code = "NOT_FOUND"
     status = 404
     message = "there is nothing of that name, or nothing that you may see"
+
+
+class Conflicting(RegistryError):
+    """A change that what is there does not allow: a name that is taken, a last owner."""
+
+    code = "CONFLICT"
+    status = 409
+    message = "what is there does not allow this; nothing was changed"
+
+
+class Invalid(RegistryError):
+    """A field of a management request that can't be what it is."""
+
+    code = "INVALID"
+    status = 422
+    message = "a value of the request is not one that can be"
 
 
 class PaginationNumberInvalid(RegistryError):

@@ -123,8 +123,6 @@ class Credentials:
         header = request.headers.get("Authorization")
         if not await self._is_open():
             actor = self._local_actor(request)
-        elif header is None and request.session:
-            actor = await self.sign_in("session", request.session, request)
         elif header is None or header.lower() == _NOBODY:
             actor = Actor("anonymous", "anonymous", "none")
         else:

@@ -82,10 +82,7 @@ def require(actor: Actor, action: Action, target: Target, facts: Facts) -> None:
             ),
         )
     if actor.kind == "local":
-        raise Denied(
-            "local mode has no accounts, tokens or settings",
-            hint="Open the set-up link that the registry's terminal shows, and make an account",
-        )
+        raise _of_local_mode()
     scope = _scope(action, _name_of(target))
     if actor.kind == "anonymous":
         raise Unauthorized("this needs a signed-in user", scope=scope)
@@ -108,6 +105,8 @@ def require_whole(actor: Actor, facts: Facts) -> None:
         Unauthorized: nobody is signed in, or with what has ended.
         NotPermitted: it is no account, or its credential is confined to something.
     """
+    if actor.kind == "local":
+        raise _of_local_mode()
     if not actor.is_signed_in:
         raise Unauthorized("this needs a signed-in user")
     if not facts.standing:
@@ -134,6 +133,13 @@ def rank_of(actor: Actor, facts: Facts) -> int:
 def role_of(rank: int) -> str:
     """Return the name of the least role that counts so much, empty if there is none."""
     return _ROLES.get(rank, "")
+
+
+def _of_local_mode() -> Denied:
+    return Denied(
+        "local mode has no accounts, tokens or settings",
+        hint="Open the set-up link that the registry's terminal shows, and make an account",
+    )
 
 
 def _of_nobody(actor: Actor, action: Action, facts: Facts) -> Decision:

@@ -29,7 +29,6 @@ class Asked:
     def __init__(self, authorization: str | None) -> None:
         self.headers = CIMultiDict({"Authorization": authorization} if authorization else {})
         self.actor = ""
-        self.session = ""
 
     def connection(self, name: str) -> object:
         return ("192.0.2.1", 1234) if name == "peername" else None
