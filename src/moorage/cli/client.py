@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import sys
 from base64 import b64encode
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from moorage.client.http import Connection, Place
 from moorage.errors import Refused
 
 LOCAL = "local"
+_AUTHORITY = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
 _SYSTEM_FILE = Path("/etc/moorage/moorage.toml")
 
 
@@ -127,15 +129,18 @@ def place_of(server: str, hosts: Hosts) -> Place:
     if "://" not in text:
         text = f"{'http' if is_loopback(text) else 'https'}://{text}"
     parts = urlsplit(text)
-    try:
-        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable or parts.path or parts.query or parts.username is not None:
+    is_usable = parts.scheme in ("http", "https") and _AUTHORITY.fullmatch(parts.netloc)
+    if not is_usable or text != f"{parts.scheme}://{parts.netloc}" or not _has_port(parts.netloc):
         raise Refused(
             f"{server!r} is not a server.", do="Write it as registry.example.", exit_code=2
         )
     return Place(url=f"{parts.scheme}://{parts.netloc}")
+
+
+def _has_port(authority: str) -> bool:
+    """Tell whether the port, if there is one, can be one."""
+    port = authority.rpartition("]")[2].partition(":")[2]
+    return not port or 0 < int(port) < 65_536
 
 
 def basic(user: str, password: str) -> str:
