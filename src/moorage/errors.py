@@ -6,10 +6,10 @@
     │   ├── BodyTimeout          408
     │   └── BodyEncoded          415
     ├── BlobUploadUnknown        BLOB_UPLOAD_UNKNOWN 404
-    ├── Conflicting              CONFLICT 409
     ├── Denied                   DENIED 403
     │   ├── NotPermitted         401
     │   └── PreconditionFailed   412
+    ├── Conflicting              CONFLICT 409
     ├── DigestInvalid            DIGEST_INVALID 400
     ├── Invalid                  INVALID 422
     ├── ManifestBlobUnknown      MANIFEST_BLOB_UNKNOWN 400
@@ -125,14 +125,6 @@ class BlobUploadUnknown(RegistryError):
     message = "this repository has no such upload: it was finished, cancelled or has expired"
 
 
-class Conflicting(RegistryError):
-    """What is there already does not go together with what was asked."""
-
-    code = "CONFLICT"
-    status = 409
-    message = "this does not go together with what is there already; nothing was changed"
-
-
 class Denied(RegistryError):
     """The caller is known, and what it asks for is not allowed."""
 
@@ -177,14 +169,6 @@ class DigestInvalid(RegistryError):
     code = "DIGEST_INVALID"
     status = 400
     message = "the digest is malformed or does not match the content"
-
-
-class Invalid(RegistryError):
-    """A request to the management API whose content is not what it must be."""
-
-    code = "INVALID"
-    status = 422
-    message = "the request is not what it must be"
 
 
 class ManifestBlobUnknown(RegistryError):
@@ -244,11 +228,27 @@ class NameUnknown(RegistryError):
 
 
 class NotFound(RegistryError):
-    """Nothing of that name, or nothing that the caller may see: in one text for both."""
+    """Of what the management API has: nothing of that name, or nothing that the caller may see."""
 
     code = "NOT_FOUND"
     status = 404
-    message = "there is nothing of that name, or nothing that you may see"
+    message = "there is nothing of that name here"
+
+
+class Conflicting(RegistryError):
+    """A change that what is there does not allow: a name that is taken, a last owner."""
+
+    code = "CONFLICT"
+    status = 409
+    message = "what is there does not allow this; nothing was changed"
+
+
+class Invalid(RegistryError):
+    """A field of a management request that can't be what it is."""
+
+    code = "INVALID"
+    status = 422
+    message = "a value of the request is not one that can be"
 
 
 class PaginationNumberInvalid(RegistryError):

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from moorage.api import idempotent, metrics, openapi, routes, sessions
+from moorage.api import idempotent, metrics, openapi, routes
 from moorage.api.call import Call, Route
 from moorage.auth.challenge import challenge
 from moorage.auth.policy import require
@@ -103,7 +103,6 @@ async def respond_api(s: Services, request: Request) -> Response:
         raise Unsupported(headers={"Allow": _allowed(address)})
     request.action = route.name
     _check_change(s, request, route)
-    request.session = sessions.secret_of(s, request, changes=route.changes)
     call = Call(request, route, address.values)
     try:
         if route.method == "POST":

@@ -10,6 +10,7 @@ import re
 
 import msgspec
 
+from moorage.api.caller import authenticate
 from moorage.api.call import Call
 from moorage.auth.policy import require
 from moorage.clock import DAY, MINUTE
@@ -44,7 +45,7 @@ async def answer(s: Services, call: Call) -> Response:
         return await call.route.handler(s, call)
     if not _KEY.fullmatch(header):
         raise Invalid("an Idempotency-Key has 1 to 200 visible ASCII characters")
-    actor = await s.auth.authenticate(call.request)
+    actor = await authenticate(s, call)
     require(actor, Action.PING, System(), await rights.find_standing(s, actor))
     digest = _digest(call, await call.raw())
     number = actor.subject.principal_id

@@ -8,11 +8,10 @@ import msgspec
 
 from moorage import __version__
 from moorage.api.call import DEFAULT_PAGE, MAX_PAGE, Route
-from moorage.oci.names import MAX_COMPONENT, MAX_NAME
+from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME
 
 _REFERENCE = "#/components/schemas/{name}"
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_NAME = {"type": "string", "pattern": f"^{_COMPONENT}$", "maxLength": MAX_COMPONENT}
+_NAME = {"type": "string", "pattern": f"^{COMPONENT}$", "maxLength": MAX_COMPONENT}
 _ID = {"type": "integer", "minimum": 1, "maximum": 10**15}
 _TEXT = {"type": "string", "maxLength": 300}
 _PARAMETERS: dict[str, dict[str, Any]] = {
@@ -22,16 +21,21 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "robot": _NAME,
     "repository": {
         "type": "string",
-        "pattern": f"^{_COMPONENT}(?:/{_COMPONENT})*$",
+        "pattern": f"^{COMPONENT}(?:/{COMPONENT})*$",
         "maxLength": MAX_NAME,
     },
     "kind": {"type": "string", "enum": ["account", "team", "robot"]},
-    "principal": _NAME,
+    "principal": {
+        "type": "string",
+        "pattern": f"^{COMPONENT}(?:[+/]{COMPONENT})?$",
+        "maxLength": 2 * MAX_COMPONENT + 1,
+    },
     "token": _ID,
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
     "after": _TEXT,
 }
 _SAID = {
+    "principal": "An account `alice`, a robot `web+ci` or a team `web/dev`.",
     "namespace": "A namespace.",
     "repository": "A repository; the slashes in its name may be written as they are or as %2F.",
     "limit": "How many items the page has at most.",

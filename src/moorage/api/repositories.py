@@ -2,6 +2,7 @@
 
 import msgspec
 
+from moorage.api.caller import authenticate
 from moorage.api.call import Call, Route, told_one, told_page
 from moorage.auth.policy import require
 from moorage.errors import NotFound
@@ -33,7 +34,7 @@ class Shown(msgspec.Struct, frozen=True):
 
 async def list_repositories(s: Services, call: Call) -> Response:
     """Answer with a page of the repositories that the caller may read."""
-    actor = await s.auth.authenticate(call.request)
+    actor = await authenticate(s, call)
     require(actor, Action.CATALOG, System(), await rights.find_standing(s, actor))
     page = call.page()
     found = await listing.list_repositories(s, actor, page.after, page.limit)
@@ -44,7 +45,7 @@ async def list_repositories(s: Services, call: Call) -> Response:
 async def get_repository(s: Services, call: Call) -> Response:
     """Answer with one repository."""
     name = call.repository
-    actor = await s.auth.authenticate(call.request)
+    actor = await authenticate(s, call)
     found = await rights.find(s, actor, name)
     require(actor, Action.PULL, RepositoryTarget(name), found.facts)
     if found.repository is None:

@@ -6,18 +6,23 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from moorage.api import repositories, whoami
+from moorage.api import accounts, links, repositories, whoami
 from moorage.api.call import Route
 
 PREFIX = "/api/v1"
 ROUTES: tuple[Route, ...] = (
     *whoami.ROUTES,
+    *links.ROUTES,
+    *accounts.ROUTES,
     *repositories.ROUTES,
 )
 # A repository's name has slashes, and none of its components can be `-`: that stands before what
 # belongs to it. In a document's terms it is one parameter, so that %2F will do as well.
 _COMPONENT = r"(?!-(?:/|\Z))[^/]+"
-_PARTS = {"repository": rf"{_COMPONENT}(?:/{_COMPONENT})*"}
+_PARTS = {
+    "repository": rf"{_COMPONENT}(?:/{_COMPONENT})*",
+    "principal": rf"{_COMPONENT}(?:/{_COMPONENT})?",
+}
 _MAX_PATH = 2_000
 
 

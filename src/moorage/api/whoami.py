@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 
+from moorage.api.caller import authenticate
 from moorage.api.call import Call, Route, told_one, when
 from moorage.auth.policy import require
 from moorage.model.access import Action, System
@@ -32,7 +33,7 @@ class Whoami(msgspec.Struct, frozen=True):
 
 async def get_whoami(s: Services, call: Call) -> Response:
     """Answer with who the caller is."""
-    actor = await s.auth.authenticate(call.request)
+    actor = await authenticate(s, call)
     facts = await rights.find_standing(s, actor)
     require(actor, Action.PING, System(), facts)
     scopes = actor.scopes

@@ -82,10 +82,7 @@ def require(actor: Actor, action: Action, target: Target, facts: Facts) -> None:
             ),
         )
     if actor.kind == "local":
-        raise Denied(
-            "local mode has no accounts, tokens or settings",
-            hint="Open the set-up link that the registry's terminal shows, and make an account",
-        )
+        raise _of_local_mode()
     scope = _scope(action, _name_of(target))
     if actor.kind == "anonymous":
         raise Unauthorized("this needs a signed-in user", scope=scope)
@@ -98,6 +95,35 @@ def require(actor: Actor, action: Action, target: Target, facts: Facts) -> None:
         scope=scope,
         disclose=decision.disclose,
         hint="Ask an owner of the namespace for it",
+    )
+
+
+def require_whole(actor: Actor, facts: Facts) -> None:
+    """Let an account pass to what is its own: its password, its tokens, its second factor.
+
+    Raises:
+        Unauthorized: nobody is signed in, or with what has ended.
+        NotPermitted: it is no account, or its credential is confined to something.
+    """
+    if actor.kind == "local":
+        raise _of_local_mode()
+    if not actor.is_signed_in:
+        raise Unauthorized("this needs a signed-in user")
+    if not facts.standing:
+        raise Unauthorized("the credential is no longer good", error="invalid_token")
+    if actor.kind != "account":
+        raise NotPermitted(f"{_title(actor)} has nothing of its own to change")
+    if actor.scopes is not None or actor.bound is not None:
+        raise NotPermitted(
+            f"the token of {_title(actor)} is not for its account",
+            hint="Sign in by password, or by a token that is not confined to anything",
+        )
+
+
+def _of_local_mode() -> Denied:
+    return Denied(
+        "local mode has no accounts, tokens or settings",
+        hint="Open the set-up link that the registry's terminal shows, and make an account",
     )
 
 

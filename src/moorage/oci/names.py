@@ -6,9 +6,9 @@ from typing import Self
 from moorage.errors import NameInvalid, TagInvalid
 from moorage.oci.digest import Digest
 
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
-_ONE = re.compile(_COMPONENT, re.ASCII)
+COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"{COMPONENT}(?:/{COMPONENT})*", re.ASCII)
+_ONE = re.compile(COMPONENT, re.ASCII)
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
 
 # Clients limit host, slash and name together to 255 characters; this leaves room for the host.

@@ -47,7 +47,6 @@ class Request:
         "path",
         "query_text",
         "repository",
-        "session",
     )
 
     def __init__(self, raw: web.BaseRequest, request_id: str, body_timeout: float) -> None:
@@ -65,8 +64,6 @@ class Request:
         self.action = ""
         self.actor = ""
         self.repository = ""
-        # The secret in the cookie of a sign-in, once the request is known to be a page of ours.
-        self.session = ""
         target, _, self.query_text = raw.raw_path.partition("?")
         self.authority = ""
         if target[:7].lower() == "http://" or target[:8].lower() == "https://":
