@@ -2,8 +2,8 @@
 
 import msgspec
 
-from moorage.api.caller import authenticate
 from moorage.api.call import Call, Route, told_one, told_page
+from moorage.api.caller import authenticate
 from moorage.auth.policy import require
 from moorage.errors import NotFound
 from moorage.model.access import Action, RepositoryTarget, System
