@@ -35,9 +35,9 @@ class Operators:
         uid = _peer_uid(request)
         if uid is None or uid not in self._uids:
             raise Denied("the admin socket is for root and the server's own user")
-        name = _user_name(uid)
-        request.actor = f"operator:{name}"
-        return Actor("operator", name, "socket")
+        # No account can have a colon in its name: the trail never takes one for the other.
+        request.actor = f"unix:{_user_name(uid)}"
+        return Actor("operator", request.actor, "socket")
 
 
 def _peer_uid(request: Request) -> int | None:

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import sys
 from base64 import b64encode
 from collections.abc import Callable
@@ -17,9 +18,12 @@ from moorage.cli.output import FORMS, Form, Output
 from moorage.client.api import Api
 from moorage.client.hosts import Host, Hosts, config_directory, read_hosts
 from moorage.client.http import Connection, Place
+from moorage.config import Config, load
 from moorage.errors import Refused
+from moorage.web.private import find
 
 LOCAL = "local"
+_AUTHORITY = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
 _SYSTEM_FILE = Path("/etc/moorage/moorage.toml")
 
 
@@ -127,15 +131,18 @@ def place_of(server: str, hosts: Hosts) -> Place:
     if "://" not in text:
         text = f"{'http' if is_loopback(text) else 'https'}://{text}"
     parts = urlsplit(text)
-    try:
-        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable or parts.path or parts.query or parts.username is not None:
+    is_usable = parts.scheme in ("http", "https") and _AUTHORITY.fullmatch(parts.netloc)
+    if not is_usable or text != f"{parts.scheme}://{parts.netloc}" or not _has_port(parts.netloc):
         raise Refused(
             f"{server!r} is not a server.", do="Write it as registry.example.", exit_code=2
         )
     return Place(url=f"{parts.scheme}://{parts.netloc}")
+
+
+def _has_port(authority: str) -> bool:
+    """Tell whether the port, if there is one, can be one."""
+    port = authority.rpartition("]")[2].partition(":")[2]
+    return not port or 0 < int(port) < 65_536
 
 
 def basic(user: str, password: str) -> str:
@@ -171,6 +178,17 @@ def _remote(place: Place, wanted: Wanted, hosts: Hosts) -> Connection:
     return Connection(place, f"Bearer {host.token}")
 
 
+def _first_listener(config: Config) -> str:
+    """Return the address of a server whose settings do not say how its clients call it."""
+    scheme = "https" if config.tls.cert else "http"
+    for text in config.listen:
+        host, _, port = text.rpartition(":")
+        if not text.startswith("unix:"):
+            is_any = host in ("", "0.0.0.0", "[::]", "127.0.0.1", "[::1]")  # noqa: S104 - compared
+            return f"{scheme}://{'localhost' if is_any else host}:{port}"
+    return ""
+
+
 def is_loopback(authority: str) -> bool:
     """Tell whether a host with its port is this machine."""
     host = urlsplit(f"//{authority}").hostname or ""
@@ -183,16 +201,12 @@ def is_loopback(authority: str) -> bool:
 
 
 def _local(wanted: Wanted) -> Connection:
-    # The settings' module is slow to import, and most commands go elsewhere.
-    from moorage.config import load  # noqa: PLC0415
-    from moorage.web.private import find  # noqa: PLC0415
-
     named = wanted.file or os.environ.get("MOORAGE_CONFIG", "")
     file = Path(named) if named else _SYSTEM_FILE if _SYSTEM_FILE.exists() else None
     config = load(file, os.environ, {"data": wanted.data or None}).config
     path = find(config)
     if path is not None:
-        return Connection(Place(path=str(path)))
+        return Connection(Place(config.url or _first_listener(config), str(path)))
     where = "the database" if config.database else config.directory
     raise Refused(
         "Nobody is signed in here, and this host's own server has no admin socket for you.",

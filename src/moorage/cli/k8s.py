@@ -82,26 +82,23 @@ def pull_secret(  # noqa: PLR0913 - options
     _let_in(client, of.namespace, full, [each["pattern"] for each in document["scopes"]])
     path = ("namespaces", of.namespace, "robots", of.name, "tokens")
     token = client.api.send("POST", *path, document=document)
-    secret = str(token["secret"])
-    login = {
-        "username": full,
-        "password": secret,
-        "auth": base64.b64encode(f"{full}:{secret}".encode()).decode(),
-    }
-    config = json.dumps({"auths": {host: login}})
     ends = str(token.get("expires_at") or "never")
-    click.echo(
-        _MANIFEST.format(
-            told=f"Good until {ends}; apply a new one before, then: moorage token revoke",
-            name=name,
-            namespace=namespace,
-            robot=full,
-            token=token.get("id", ""),
-            expires=ends,
-            data=base64.b64encode(config.encode()).decode(),
-        ),
-        nl=False,
+    told = _MANIFEST.format(
+        told=f"Good until {ends}; run this again before.",
+        name=name,
+        namespace=namespace,
+        robot=full,
+        token=token.get("id", ""),
+        expires=ends,
+        data=_docker_config(host, full, str(token["secret"])),
     )
+    click.echo(told, nl=False)
+
+
+def _docker_config(host: str, user: str, secret: str) -> str:
+    auth = base64.b64encode(f"{user}:{secret}".encode()).decode()
+    login = {"username": user, "password": secret, "auth": auth}
+    return base64.b64encode(json.dumps({"auths": {host: login}}).encode()).decode()
 
 
 def _host(client: Client, registry: str) -> str:

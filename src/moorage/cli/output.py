@@ -16,7 +16,6 @@ Form = Literal["table", "json", "jsonl", "plain"]
 FORMS = ("table", "json", "jsonl", "plain")
 _UNITS = (
     (365 * 86_400, "year"),
-    (30 * 86_400, "month"),
     (86_400, "day"),
     (3_600, "hour"),
     (60, "minute"),
@@ -160,8 +159,8 @@ def relative(moment: float, now: float) -> str:
     """Return a time as people say it: `3 days ago`, `in 2 hours`."""
     distance = abs(moment - now)
     for seconds, name in _UNITS:
-        # Rounded: what expires in 89.99 days was asked for as 90.
-        count = int((distance + seconds / 50) // seconds)
+        # What expires in 89.99 days was asked for as 90.
+        count = int((distance + (seconds / 50 if moment > now else 0)) // seconds)
         if count:
             told = f"{count} {name}{'s' if count > 1 else ''}"
             return f"in {told}" if moment > now else f"{told} ago"

@@ -1,5 +1,6 @@
 """`moorage user` and `moorage invite`: accounts and the links by which they are made."""
 
+import time
 from typing import Any
 
 import click
@@ -8,6 +9,7 @@ from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column, confirm, relative, seconds_of
 from moorage.cli.words import limit_of, team_of
 from moorage.client.api import Document
+from moorage.client.problems import ServerRefused
 
 ACCOUNTS = (
     Column("name", "name"),
@@ -42,11 +44,30 @@ def user_list(client: Client, limit: str) -> None:
 
 @user.command("add")
 @click.argument("name")
+@click.option("--full-name", default="", help="What the person is called.")
+@click.option("--email", default="", help="The person's address.")
+@click.option("--administrator", is_flag=True, help="Let the account administer the registry.")
 @click.option("--team", "teams", multiple=True, help="NAMESPACE/TEAM to be in; repeatable.")
 @client_command
-def user_add(client: Client, name: str, teams: tuple[str, ...]) -> None:
-    """Print a link by which somebody makes an account of that name."""
-    _print_link(client, _invite(client, name, teams), f"{name} makes the account")
+def user_add(
+    client: Client,
+    name: str,
+    *,
+    full_name: str,
+    email: str,
+    administrator: bool,
+    teams: tuple[str, ...],
+) -> None:
+    """Make an account, and print a link by which its person chooses a password."""
+    joined = [team_of(team) for team in teams]
+    document = {"name": name, "full_name": full_name, "email": email}
+    client.api.send("POST", "accounts", document=document)
+    if administrator:
+        client.api.send("PATCH", "accounts", name, document={"administrator": True})
+    for team in joined:
+        path = ("namespaces", team.namespace, "teams", team.name, "members", name)
+        client.api.send("PUT", *path)
+    _print_link(client, _password_link(client, name), f"{name} chooses a password")
 
 
 @user.command("link")
@@ -54,8 +75,15 @@ def user_add(client: Client, name: str, teams: tuple[str, ...]) -> None:
 @client_command
 def user_link(client: Client, name: str) -> None:
     """Print the set-up link while there is no account; else one for a new password."""
-    made = client.api.send("POST", "links", document={"kind": "password", "account": name})
-    _print_link(client, made, f"{name} chooses a new password")
+    try:
+        made = _password_link(client, name)
+    except ServerRefused as missing:
+        if missing.status != 404:
+            raise
+        made = _setup_link(client, missing)
+        _print_link(client, made, f"{name}, or whoever is first, makes the first account")
+    else:
+        _print_link(client, made, f"{name} chooses a new password")
 
 
 @user.command("disable")
@@ -109,12 +137,22 @@ def _invite(client: Client, name: str, teams: tuple[str, ...]) -> Document:
     return client.api.send("POST", "links", document=document)
 
 
-def _print_link(client: Client, made: Document, told: str) -> None:
-    import time  # noqa: PLC0415
+def _password_link(client: Client, name: str) -> Document:
+    return client.api.send("POST", "links", document={"kind": "password", "name": name})
 
+
+def _setup_link(client: Client, missing: ServerRefused) -> Document:
+    """Return the link for the first account; where there is one, `missing` is what is wrong."""
+    try:
+        return client.api.send("POST", "links", document={"kind": "setup"})
+    except ServerRefused as refused:
+        if refused.status == 409:
+            raise missing from None
+        raise
+
+
+def _print_link(client: Client, made: Document, told: str) -> None:
     until = relative(seconds_of(made.get("expires_at")), time.time())
-    client.output.secret(
-        str(made.get("url") or made.get("secret", "")),
-        f"With this link {told}. It works once, and ends {until}:",
-        made,
-    )
+    link = f"{client.api.url}{made.get('path', '')}"
+    told = f"With this link {told}. It is good once, and ends {until}:"
+    client.output.secret(link, told, {**made, "url": link})

@@ -34,6 +34,11 @@ class Api:
         """The server, as people and docker write it."""
         return self._connection.place.name
 
+    @property
+    def url(self) -> str:
+        """The address that its clients use."""
+        return self._connection.place.url
+
     def get(self, *parts: str, **query: str) -> Document:
         """Return a document.
 

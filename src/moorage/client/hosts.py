@@ -134,7 +134,7 @@ def _locked(directory: Path) -> Iterator[None]:
 def _write(directory: Path, hosts: Hosts) -> None:
     # JSON's texts are TOML's, but for the one character that JSON leaves as it is.
     def text(value: str) -> str:
-        return json.dumps(value).replace("\x7f", "\\u007f")
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
     lines = [f"default = {text(hosts.default)}"]
     for host in hosts.hosts.values():

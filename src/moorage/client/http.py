@@ -19,7 +19,10 @@ _MAX_ANSWER = 64 << 20
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a server is: an address with its scheme, or the path of its admin socket."""
+    """Where a server is: `url`, with its scheme; its admin socket, if it is asked over that.
+
+    Of a server that is asked over its socket, `url` is where its clients ask.
+    """
 
     url: str = ""
     path: str = ""
@@ -27,7 +30,7 @@ class Place(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         """How people and docker write it."""
-        return self.url.partition("://")[2] if self.url else "this host"
+        return self.url.partition("://")[2]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -124,7 +127,7 @@ def _proxy_for(host: str) -> str:
 
 
 def _unreachable(place: Place, error: Exception) -> Refused:
-    what = f"{place.url} can't be reached." if place.url else "The admin socket does not answer."
+    what = "The admin socket does not answer." if place.path else f"{place.url} can't be reached."
     do = "Is the server running there? moorage doctor finds out more on its host."
     if isinstance(error, ssl.SSLCertVerificationError):
         do = "Set SSL_CERT_FILE to the certificate of the authority that made the server's."

@@ -1,0 +1,122 @@
+"""What commands print: always the same for programs, and nothing that steers a terminal."""
+
+import json
+
+import pytest
+
+from moorage.cli.output import Column, Form, Output, clean, plain, relative, seconds_of, table
+from moorage.client.problems import refusal_of
+from moorage.errors import Refused
+
+NOW = 1_800_000_000.0
+COLUMNS = (Column("name", "name"), Column("made", "at", "time"), Column("on", "on"))
+ROWS = [
+    {"name": "alice", "at": "2027-01-12T08:00:00Z", "on": True},
+    {"name": "bo", "at": None, "on": False},
+]
+
+
+def test_a_table() -> None:
+    assert table(ROWS, COLUMNS, NOW) == (
+        "NAME   MADE        ON\nalice  3 days ago  yes\nbo     never       no"
+    )
+
+
+@pytest.mark.parametrize(
+    ("distance", "told"),
+    [
+        (-5, "just now"),
+        (-61, "1 minute ago"),
+        (-3_599, "59 minutes ago"),
+        (-7_300, "2 hours ago"),
+        (-86_400 * 45, "45 days ago"),
+        (5, "in a moment"),
+        (86_400 * 90 - 3, "in 90 days"),
+        (86_400 * 29, "in 29 days"),
+        (86_400 * 800, "in 2 years"),
+    ],
+)
+def test_times_are_relative(distance: float, told: str) -> None:
+    assert relative(NOW + distance, NOW) == told
+
+
+@pytest.mark.parametrize("value", [None, "", 0])
+def test_no_time_is_none(value: object) -> None:
+    assert seconds_of(value) == 0
+
+
+def test_times_of_the_api() -> None:
+    assert seconds_of("2027-01-15T08:00:00+00:00") == NOW
+    assert seconds_of("2027-01-15T08:00:00Z") == NOW
+    assert seconds_of("2027-01-15T08:00:00") == NOW
+    assert seconds_of(NOW * 1000) == NOW
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "\r", "\x07", "\u202e", "\x9b31m"])
+def test_nothing_steers_the_terminal(text: str) -> None:
+    """A description is somebody else's; it must not rewrite what stands above it."""
+    for shown in (
+        clean(text),
+        table([{"name": text}], COLUMNS[:1], NOW).partition("\n")[2],
+        plain({"name": text}, COLUMNS[0]),
+        plain({"name": [text]}, COLUMNS[0]),
+        plain({"name": {"key": text}}, COLUMNS[0]),
+    ):
+        assert shown.isprintable()
+
+
+def test_what_is_too_long_is_cut() -> None:
+    assert max(map(len, table([{"name": "x" * 500}], COLUMNS[:1], NOW).splitlines())) == 60
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ("json", json.dumps(ROWS, indent=2) + "\n"),
+        ("jsonl", "".join(json.dumps(row) + "\n" for row in ROWS)),
+        ("plain", "alice\t2027-01-12T08:00:00Z\tyes\nbo\t\tno\n"),
+    ],
+)
+def test_lists_for_programs(form: Form, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Output(form).items(ROWS, COLUMNS, None)
+    assert capsys.readouterr().out == told
+
+
+@pytest.mark.parametrize(("form", "told"), [("json", "[]\n"), ("jsonl", ""), ("plain", "")])
+def test_an_empty_list(form: Form, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Output(form).items([], COLUMNS, 5)
+    assert capsys.readouterr().out == told
+
+
+def test_a_limit_says_that_there_is_more(capsys: pytest.CaptureFixture[str]) -> None:
+    Output("plain").items(iter(ROWS), COLUMNS, 1)
+    told = capsys.readouterr()
+    assert told.out.startswith("alice")
+    assert "bo" not in told.out
+    assert "--limit all" in told.err
+
+
+def test_a_list_that_ends_at_the_limit_does_not(capsys: pytest.CaptureFixture[str]) -> None:
+    Output("plain").items(iter(ROWS), COLUMNS, 2)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_secret_stands_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    Output("table").secret("mrg_1", "A token:", {"secret": "mrg_1"})
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("mrg_1\n", "A token:\n")
+
+
+def test_refusals_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    Output("table").refuse(Refused("What.", why="Why \x1b[1m.", do="Do."))
+    told = capsys.readouterr()
+    assert told.err == "Error: What.\nWhy: Why \N{REPLACEMENT CHARACTER}[1m.\nDo: Do.\n"
+    assert told.out == ""
+
+
+def test_refusals_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    body = b'{"title": "no", "code": "DENIED", "request_id": "r"}'
+    Output("json").refuse(refusal_of(403, {"content-type": "application/json"}, body, "h"))
+    assert json.loads(capsys.readouterr().err) == {
+        "error": {"code": "DENIED", "message": "No.", "why": "", "do": "", "request_id": "r"}
+    }

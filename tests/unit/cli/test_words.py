@@ -1,0 +1,89 @@
+"""What people type, and what is refused of it."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from moorage.cli.words import (
+    expiry_of,
+    grants_of,
+    limit_of,
+    principal_of,
+    robot_of,
+    scopes_of,
+    team_of,
+)
+from moorage.errors import Refused
+
+NOW = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("alice", ("account", "", "alice")),
+        ("web/dev", ("team", "web", "dev")),
+        ("web+ci", ("robot", "web", "ci")),
+    ],
+)
+def test_principals(text: str, found: tuple[str, str, str]) -> None:
+    assert principal_of(text) == found
+
+
+@pytest.mark.parametrize("text", ["alice", "web/dev"])
+def test_what_is_not_a_robot(text: str) -> None:
+    with pytest.raises(Refused, match="not a robot"):
+        robot_of(text)
+
+
+@pytest.mark.parametrize("text", ["alice", "web+ci"])
+def test_what_is_not_a_team(text: str) -> None:
+    with pytest.raises(Refused, match="not a team"):
+        team_of(text)
+
+
+def test_places() -> None:
+    assert grants_of("web") == ("namespaces", "web", "grants")
+    assert grants_of("web/shop") == ("repositories", "web/shop", "-", "grants")
+
+
+def test_scopes() -> None:
+    assert scopes_of(("pull:web/**", "pull,push:web/shop")) == [
+        {"pattern": "web/**", "actions": ["pull"]},
+        {"pattern": "web/shop", "actions": ["pull", "push"]},
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "pull", "pull:", ":web", "read:web/**", "pull,admin:web"])
+def test_what_is_not_a_scope(text: str) -> None:
+    with pytest.raises(Refused, match="not what a token may"):
+        scopes_of((text,))
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("90d", "2027-04-01T00:00:00+00:00"),
+        ("12h", "2027-01-01T12:00:00+00:00"),
+        ("2w", "2027-01-15T00:00:00+00:00"),
+        ("2027-01-31", "2027-01-31T00:00:00+00:00"),
+        ("2027-01-31T10:00:00+02:00", "2027-01-31T10:00:00+02:00"),
+        ("never", None),
+    ],
+)
+def test_times(text: str, moment: str | None) -> None:
+    assert expiry_of(text, NOW) == moment
+
+
+@pytest.mark.parametrize("text", ["", "0d", "-1d", "90", "d", "1.5d", "9999999d", "soon"])
+def test_what_is_not_a_time(text: str) -> None:
+    with pytest.raises(Refused, match="is not a time"):
+        expiry_of(text, NOW)
+
+
+def test_limits() -> None:
+    assert limit_of("all") is None
+    assert limit_of("7") == 7
+    for text in ("0", "-1", "x", "\u0663"):
+        with pytest.raises(Refused):
+            limit_of(text)
