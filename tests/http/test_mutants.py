@@ -147,7 +147,12 @@ MUTANTS = [
     Mutant("readers push", "auth/policy.py", "Action.PUSH: 2,", "Action.PUSH: 1,"),
     Mutant("writers delete", "auth/policy.py", "Action.DELETE: 3,", "Action.DELETE: 2,"),
     Mutant("owners alone delete", "auth/policy.py", "Action.DELETE: 3,", "Action.DELETE: 4,"),
-    Mutant("auditors push", "model/access.py", "Role.AUDITOR: 1}", "Role.AUDITOR: 2}"),
+    Mutant(
+        "auditors push",
+        "auth/policy.py",
+        "facts.rank >= needed else",
+        "facts.rank + facts.audits >= needed else",
+    ),
     Mutant(
         "everybody is an administrator",
         "auth/policy.py",
