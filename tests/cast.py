@@ -99,7 +99,7 @@ class Cast:
         flags = {"data": str(self.server.data)}
         self._config = load(None, self.server.env, flags).config
         prepare(self._config)
-        self._write(self._fill)
+        self.change(self._fill)
         self.server.start()
         url = self.server.url
         self.asked_by = {"anonymous": Registry(url)}
@@ -110,7 +110,7 @@ class Cast:
         self._push()
         for name in ("disabled", "former", "revoked"):
             self.asked_by[name].get(f"/v2/{PLACES['private']}/tags/list").expect(200)
-        self._write(self._end)
+        self.change(self._end)
         return self
 
     def __exit__(
@@ -121,7 +121,9 @@ class Cast:
     ) -> None:
         self.server.close()
 
-    def _write(self, body: Callable[[Tx], Awaitable[Any]]) -> None:
+    def change(self, body: Callable[[Tx], Awaitable[Any]]) -> None:
+        """Change what the server's database holds, as another process of it would."""
+
         async def run() -> None:
             db, _ = database(self._config)
             await db.open()

@@ -272,7 +272,8 @@ def test_a_mount_takes_as_long_whoever_has_the_blob(cast: Cast, who: str) -> Non
 
 
 def test_a_difference_of_time_is_noticed(cast: Cast) -> None:
-    """The measurement itself, on what does differ: there is a manifest to read, and there is not."""
-    reader = cast.asked_by["reader"]
-    one, other = (f"/v2/{HIDDEN}/manifests/{each}" for each in ("large", "gone"))
-    assert always_tells(reader, "GET", one, other)
+    """The measurement itself, on what does differ: a manifest to read, and none."""
+    there = cast.asked_by["administrator"].repository(HIDDEN)
+    there.push_manifest({**there.new_image(), "annotations": {"text": "x" * 200_000}}, "medium")
+    one, other = (f"/v2/{HIDDEN}/manifests/{each}" for each in ("medium", "gone"))
+    assert always_tells(cast.asked_by["reader"], "GET", one, other)
