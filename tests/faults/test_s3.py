@@ -25,7 +25,7 @@ from proxy import Fault, FaultyProxy
 from s3 import S3Server
 
 NAME = RepositoryName.parse("web/shop")
-ALICE = Actor("administrator", "alice", "password")
+ALICE = Actor("local", "alice", "loopback")
 PART = 5 << 20
 SMALL = os.urandom(100_000)
 LARGE = os.urandom(2 * PART + 100_000)

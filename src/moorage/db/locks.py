@@ -20,17 +20,17 @@ LOCK_NAME = Query(
     only="postgresql",
 )
 
+SHARE_NAME = Query(
+    "share_name",
+    sa.select(sa.func.pg_advisory_xact_lock_shared(sa.bindparam("number", type_=sa.BigInteger))),
+    only="postgresql",
+)
 SHARE_ACCESS = Query(
     "share_access",
     sa.select(
         sa.func.pg_advisory_xact_lock_shared(sa.bindparam("first", type_=sa.BigInteger)),
         sa.func.pg_advisory_xact_lock_shared(sa.bindparam("second", type_=sa.BigInteger)),
     ),
-    only="postgresql",
-)
-SHARE_NAME = Query(
-    "share_name",
-    sa.select(sa.func.pg_advisory_xact_lock_shared(sa.bindparam("number", type_=sa.BigInteger))),
     only="postgresql",
 )
 
@@ -55,7 +55,7 @@ async def share_access(tx: Tx, principal_id: int, namespace: str) -> None:
 
 
 async def share_principal(tx: Tx, principal_id: int) -> None:
-    """Keep the principal as it is; for who goes on to `take_namespace`, and so can't share it."""
+    """Keep the principal and its credentials in force until the transaction ends."""
     await tx.one(SHARE_NAME, number=_number(b"principal", principal_id, b""))
 
 
