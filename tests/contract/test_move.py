@@ -36,8 +36,8 @@ async def push(s: Services, raw: bytes, name: RepositoryName = APP) -> Digest:
 
 async def content(s: Services, digest: Digest) -> bytes:
     """Return a blob's bytes as the registry has them."""
-    place, blob, _ = await pull.find_blob(s, LOCAL, APP, digest)
-    _, found = pull.known_blob(place.repository, blob, APP, digest)
+    target, blob, _ = await pull.find_blob(s, LOCAL, APP, digest)
+    _, found = pull.known_blob(target.repository, blob, APP, digest)
     return b"".join([part async for part in s.blobs.read(found.location, 0, found.size)])
 
 

@@ -53,7 +53,8 @@ def decide(actor: Actor, action: Action, target: Target, facts: Facts) -> Decisi
         told = f"the token was not asked for {action.value} on {where}"
         return Decision(allowed=False, reason=told, wider=True)
     told = f"{title} has no {action.value} right on {where}"
-    if reason:
+    # In one text whatever its owner may: whoever has the token alone does not learn that.
+    if not _covers(actor.scopes, action, name):
         told = f"the token of {title} is not for {action.value} on {where}"
     may_pull = bool(_reason(Action.PULL, target, facts))
     disclose = may_pull and _covers(actor.scopes, Action.PULL, name)

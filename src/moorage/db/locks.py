@@ -33,11 +33,6 @@ SHARE_ACCESS = Query(
     ),
     only="postgresql",
 )
-SHARE_NAME = Query(
-    "share_name",
-    sa.select(sa.func.pg_advisory_xact_lock_shared(sa.bindparam("number", type_=sa.BigInteger))),
-    only="postgresql",
-)
 
 
 async def lock_content(tx: Tx, repository_id: int, digests: Iterable[Digest]) -> None:
