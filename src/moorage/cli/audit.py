@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from moorage.app import database
-from moorage.auth.chain import PublicKey
+from moorage.auth.chain import Point, PublicKey
 from moorage.config import Config
 from moorage.db.engine import Database
 from moorage.errors import NameInvalid, Refused
@@ -202,10 +202,10 @@ def _unreadable(path: Path, error: OSError) -> Refused:
     return Refused(f"{path} can't be read.", why=error.strerror or str(error), exit_code=2)
 
 
-def _anchor(text: str) -> proof.Anchor:
+def _anchor(text: str) -> Point:
     place, _, seal = text.partition(":")
     try:
-        return proof.Anchor(int(place), bytes.fromhex(seal))
+        return Point(int(place), bytes.fromhex(seal))
     except ValueError:
         raise Refused(
             f"{text!r} is no head of an audit trail.",
