@@ -1,6 +1,7 @@
 """`moorage audit`: the trail, read from the database itself, beside the running server."""
 
 import asyncio
+import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ Value = TypeVar("Value")
 FILTERS = tuple(each.value for each in Filter)
 _ALWAYS = 2**62
 _MOST = 1_000
+_HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})", re.ASCII)
 
 
 def verify(config: Config, kept: Path | None, head: str) -> None:
@@ -203,16 +205,15 @@ def _unreadable(path: Path, error: OSError) -> Refused:
 
 
 def _anchor(text: str) -> Point:
-    place, _, seal = text.partition(":")
-    try:
-        return Point(int(place), bytes.fromhex(seal))
-    except ValueError:
+    found = _HEAD.fullmatch(text)
+    if found is None:
         raise Refused(
             f"{text!r} is no head of an audit trail.",
             why="It is not a place and a seal.",
             do="Write it as PLACE:SEAL, as `moorage audit verify` prints it.",
             exit_code=2,
-        ) from None
+        )
+    return Point(int(found[1]), bytes.fromhex(found[2]))
 
 
 def _time(text: str) -> int:

@@ -118,6 +118,7 @@ async def list_entries(
 
     Raises:
         Unauthorized, NotPermitted: the actor may not see them.
+        NameInvalid: no repository can have the name that is looked for.
     """
     repository = filters.get(Filter.REPOSITORY)
     namespace = filters.get(Filter.NAMESPACE)
@@ -137,7 +138,11 @@ async def list_entries(
 async def read_entries(
     db: Database, filters: Mapping[Filter, str], before: int, limit: int
 ) -> Page:
-    """Return entries as `list_entries` does, for whoever has the database itself."""
+    """Return entries as `list_entries` does, for whoever has the database itself.
+
+    Raises:
+        NameInvalid: no repository can have the name that is looked for.
+    """
     by = await _index_of(db, filters)
     if by is None:
         return Page([], 0)
@@ -164,9 +169,13 @@ async def _window(db: Database, by: Mapping[str, Any], before: int) -> list[Entr
 
 
 async def _index_of(db: Database, filters: Mapping[Filter, str]) -> dict[str, Any] | None:
-    """Return by what the entries are found, None if it does not exist; the rest is compared."""
+    """Return by what the entries are found, None if it does not exist; the rest is compared.
+
+    Raises:
+        NameInvalid: no repository can have the name.
+    """
     name = filters.get(Filter.REPOSITORY, "")
-    namespace = RepositoryName(name).namespace if name else filters.get(Filter.NAMESPACE, "")
+    namespace = RepositoryName.parse(name).namespace if name else filters.get(Filter.NAMESPACE, "")
     if not namespace:
         return {"actor": filters[Filter.ACTOR]} if Filter.ACTOR in filters else {}
 
