@@ -17,6 +17,7 @@ from moorage.errors import (
     NotPermitted,
     PreconditionFailed,
     RegistryError,
+    SignInNeeded,
     TooManyRequests,
     Unauthorized,
     Unsupported,
@@ -120,8 +121,10 @@ NOBODY = {"actor": "anonymous", "credential": "none"}
     ("error", "who", "counts"),
     [
         (WRONG, {}, True),
-        (Unauthorized("this needs a signed-in user"), NOBODY, False),
-        (Unauthorized("this needs a signed-in user"), {**NOBODY, "credential": "bearer"}, False),
+        # Credentials in a form, of a request that comes from nobody.
+        (WRONG, NOBODY, True),
+        (SignInNeeded(), NOBODY, False),
+        (SignInNeeded(), {**NOBODY, "credential": "bearer"}, False),
         (Unauthorized("the credential is no longer good", error="invalid_token"), EVE, True),
         (Unauthorized("not asked for", error="insufficient_scope"), EVE, False),
         (NotPermitted("eve has no push right"), EVE, True),
