@@ -6,6 +6,7 @@ changes, removes or moves one has to make all later seals anew, and can't sign t
 
 import hashlib
 
+import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
@@ -16,9 +17,18 @@ from cryptography.hazmat.primitives.serialization import (
 
 from moorage.model.audit import Entry, Head
 
-# The seal before the first one.
-ORIGIN = bytes(32)
-_ENTRY, _HEAD = b"moorage audit entry 1", b"moorage audit head 1"
+_ENTRY, _PART = b"moorage audit entry 1", b"moorage audit part 1"
+
+
+class Point(msgspec.Struct, frozen=True):
+    """A place in the chain with its seal."""
+
+    place: int
+    seal: bytes
+
+
+# Before the first entry.
+ORIGIN = Point(0, bytes(32))
 
 
 def canonical(entry: Entry) -> bytes:
@@ -51,10 +61,11 @@ def seal_of(previous: bytes, entry: Entry) -> bytes:
 class Chain:
     """Follows a chain entry by entry and tells where it breaks."""
 
-    def __init__(self, place: int = 0, seal: bytes = ORIGIN) -> None:
-        """Begin behind an entry; without one, at the origin."""
-        self.place = place
-        self.seal = seal
+    def __init__(self, begin: Point = ORIGIN) -> None:
+        """Go on from there."""
+        self.begin = begin
+        self.place = begin.place
+        self.seal = begin.seal
 
     def follow(self, entry: Entry) -> str:
         """Go on to the entry; return what is wrong with it, empty if nothing is.
@@ -100,13 +111,13 @@ class PublicKey:
         """Return the key as a PEM file."""
         return self._key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
-    def has_signed(self, head: Head) -> bool:
-        """Tell whether the head is signed by the key."""
+    def has_signed(self, head: Head, begin: Point = ORIGIN) -> bool:
+        """Tell whether the part from `begin` to the head is signed by the key."""
         try:
-            self._key.verify(head.signature, _signed(head.place, head.seal))
+            self._key.verify(head.signature, _part(begin, Point(head.place, head.seal)))
         except InvalidSignature:
             return False
-        return True
+        return head.key_id == self.id
 
 
 class SealKey:
@@ -117,13 +128,16 @@ class SealKey:
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
         self.public = PublicKey(self._key.public_key())
 
-    def sign(self, place: int, seal: bytes, now: int) -> Head:
-        """Return the head of a chain that ends there."""
-        return Head(place, seal, self.public.id, self._key.sign(_signed(place, seal)), now)
+    def sign(self, end: Point, now: int, begin: Point = ORIGIN) -> Head:
+        """Return the head of a chain, or of a part of one, that ends there."""
+        signature = self._key.sign(_part(begin, end))
+        return Head(end.place, end.seal, self.public.id, signature, now)
 
 
-def _signed(place: int, seal: bytes) -> bytes:
-    return _HEAD + _field(place) + _field(seal)
+def _part(begin: Point, end: Point) -> bytes:
+    # Both ends: nobody may take entries away from the front of a part either.
+    values = (begin.place, begin.seal, end.place, end.seal)
+    return _PART + b"".join(_field(value) for value in values)
 
 
 def _field(value: int | str | bytes) -> bytes:

@@ -1,6 +1,7 @@
 """`moorage audit`: the trail, read from the database itself, beside the running server."""
 
 import asyncio
+import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ import click
 import msgspec
 
 from moorage.app import database
-from moorage.auth.chain import PublicKey
+from moorage.auth.chain import Point, PublicKey
 from moorage.config import Config
 from moorage.db.engine import Database
 from moorage.errors import NameInvalid, Refused
@@ -24,6 +25,7 @@ Value = TypeVar("Value")
 FILTERS = tuple(each.value for each in Filter)
 _ALWAYS = 2**62
 _MOST = 1_000
+_HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})", re.ASCII)
 
 
 def verify(config: Config, kept: Path | None, head: str) -> None:
@@ -202,17 +204,16 @@ def _unreadable(path: Path, error: OSError) -> Refused:
     return Refused(f"{path} can't be read.", why=error.strerror or str(error), exit_code=2)
 
 
-def _anchor(text: str) -> proof.Anchor:
-    place, _, seal = text.partition(":")
-    try:
-        return proof.Anchor(int(place), bytes.fromhex(seal))
-    except ValueError:
+def _anchor(text: str) -> Point:
+    found = _HEAD.fullmatch(text)
+    if found is None:
         raise Refused(
             f"{text!r} is no head of an audit trail.",
             why="It is not a place and a seal.",
             do="Write it as PLACE:SEAL, as `moorage audit verify` prints it.",
             exit_code=2,
-        ) from None
+        )
+    return Point(int(found[1]), bytes.fromhex(found[2]))
 
 
 def _time(text: str) -> int:

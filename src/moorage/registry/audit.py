@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from moorage.auth.chain import ORIGIN, SealKey, seal_of
+from moorage.auth.chain import ORIGIN, Point, SealKey, seal_of
 from moorage.auth.policy import require
 from moorage.clock import MINUTE
 from moorage.db import access, audit, events, locks, settings
@@ -95,16 +95,15 @@ async def seal_some(tx: Tx, key: SealKey, now: int, limit: int) -> tuple[int, He
         raise Broken(f"the head at place {head.place} is not signed by the key {key.public.id}")
     if head is None and await audit.find_stray(tx) is not None:
         raise Broken("entries are sealed, but the chain has no head")
-    place, seal = (head.place, head.seal) if head is not None else (0, ORIGIN)
+    end = Point(head.place, head.seal) if head is not None else ORIGIN
     sealed = []
     for entry in await audit.list_unsealed(tx, 0, limit):
-        place += 1
-        placed = msgspec.structs.replace(entry, place=place)
-        seal = seal_of(seal, placed)
-        sealed.append(msgspec.structs.replace(placed, seal=seal))
+        placed = msgspec.structs.replace(entry, place=end.place + 1)
+        end = Point(placed.place, seal_of(end.seal, placed))
+        sealed.append(msgspec.structs.replace(placed, seal=end.seal))
     if not sealed:
         return 0, None
-    made = key.sign(place, seal, now)
+    made = key.sign(end, now)
     await audit.put_seals(tx, sealed, made)
     return len(sealed), made
 
@@ -119,6 +118,7 @@ async def list_entries(
 
     Raises:
         Unauthorized, NotPermitted: the actor may not see them.
+        NameInvalid: no repository can have the name that is looked for.
     """
     repository = filters.get(Filter.REPOSITORY)
     namespace = filters.get(Filter.NAMESPACE)
@@ -138,7 +138,11 @@ async def list_entries(
 async def read_entries(
     db: Database, filters: Mapping[Filter, str], before: int, limit: int
 ) -> Page:
-    """Return entries as `list_entries` does, for whoever has the database itself."""
+    """Return entries as `list_entries` does, for whoever has the database itself.
+
+    Raises:
+        NameInvalid: no repository can have the name that is looked for.
+    """
     by = await _index_of(db, filters)
     if by is None:
         return Page([], 0)
@@ -165,9 +169,13 @@ async def _window(db: Database, by: Mapping[str, Any], before: int) -> list[Entr
 
 
 async def _index_of(db: Database, filters: Mapping[Filter, str]) -> dict[str, Any] | None:
-    """Return by what the entries are found, None if it does not exist; the rest is compared."""
+    """Return by what the entries are found, None if it does not exist; the rest is compared.
+
+    Raises:
+        NameInvalid: no repository can have the name.
+    """
     name = filters.get(Filter.REPOSITORY, "")
-    namespace = RepositoryName(name).namespace if name else filters.get(Filter.NAMESPACE, "")
+    namespace = RepositoryName.parse(name).namespace if name else filters.get(Filter.NAMESPACE, "")
     if not namespace:
         return {"actor": filters[Filter.ACTOR]} if Filter.ACTOR in filters else {}
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from moorage.auth.chain import ORIGIN, Chain, PublicKey, SealKey, missing
+from moorage.auth.chain import ORIGIN, Chain, Point, PublicKey, SealKey, missing
 from moorage.clock import MINUTE
 from moorage.db import audit
 from moorage.db.engine import Database, Tx
@@ -37,13 +37,6 @@ class Report(msgspec.Struct):
         """Add what is wrong, unless enough is already."""
         if problem and len(self.problems) < _MOST_PROBLEMS:
             self.problems.append(problem)
-
-
-class Anchor(msgspec.Struct, frozen=True):
-    """A head that somebody kept elsewhere: the trail must still lead through it."""
-
-    place: int
-    seal: bytes
 
 
 class _First(msgspec.Struct, frozen=True, tag="moorage-audit-1", tag_field="kind"):
@@ -82,8 +75,11 @@ class _Line(msgspec.Struct, frozen=True, tag="entry", tag_field="kind"):
 _LINES = msgspec.json.Decoder(_First | _Line | _Last)
 
 
-async def verify(db: Database, key: PublicKey, anchor: Anchor | None = None) -> Report:
-    """Follow the whole chain; the server may go on meanwhile."""
+async def verify(db: Database, key: PublicKey, anchor: Point | None = None) -> Report:
+    """Follow the whole chain; the server may go on meanwhile.
+
+    `anchor` is a head that somebody kept elsewhere: the chain must still lead through it.
+    """
     head = await db.read(audit.find_head)
     report = Report(head)
     chain = Chain()
@@ -108,7 +104,7 @@ def _check_head(report: Report, head: Head, chain: Chain, key: PublicKey) -> Non
         report.note(missing(chain.place + 1, head.place))
     elif chain.seal != head.seal:
         report.note(f"the head has not the seal of place {head.place}")
-    if not key.has_signed(head):
+    if not key.has_signed(head, chain.begin):
         report.note(f"the head at place {head.place} is not signed by the key {key.id}")
 
 
@@ -130,9 +126,9 @@ async def export(db: Database, key: SealKey, since: int, until: int) -> AsyncIte
     if first > last:
         return
     before = await _at(db, first - 1) if first > 1 else None
-    chain = Chain(first - 1, before.seal if before is not None else ORIGIN)
+    chain = Chain(Point(first - 1, before.seal) if before is not None else ORIGIN)
     yield _encode(_First(chain.place, chain.seal.hex()))
-    signed = head
+    signed = b""
     async for entry in _walk(db, first - 1, head.place):
         wrong = chain.follow(entry)
         if wrong:
@@ -140,14 +136,12 @@ async def export(db: Database, key: SealKey, since: int, until: int) -> AsyncIte
         if entry.place <= last:
             yield _encode(_line_of(entry))
         if entry.place == last:
-            signed = key.sign(last, entry.seal, head.at)
-    report = Report(head)
-    _check_head(report, head, chain, key.public)
-    if report.problems:
-        raise Broken(report.problems[0])
-    yield _encode(
-        _Last(signed.place, signed.seal.hex(), signed.key_id, signed.signature.hex()),
-    )
+            part = key.sign(Point(last, entry.seal), head.at, chain.begin)
+            signed = _encode(_Last(last, entry.seal.hex(), part.key_id, part.signature.hex()))
+    # That the head itself is signed was seen before.
+    if (chain.place, chain.seal) != (head.place, head.seal):
+        raise Broken(f"the chain does not come to the head at place {head.place}")
+    yield signed
 
 
 def verify_lines(lines: Iterable[bytes], key: PublicKey) -> Report:
@@ -178,7 +172,7 @@ def _follow(
         ValueError: it has no business at that place.
     """
     if isinstance(line, _First) and chain is None:
-        return None, Chain(line.place, bytes.fromhex(line.seal))
+        return None, Chain(Point(line.place, bytes.fromhex(line.seal)))
     if chain is None or report.head is not None or isinstance(line, _First):
         raise ValueError(line)
     if isinstance(line, _Line):

@@ -18,6 +18,7 @@ from moorage.errors import (
     NotPermitted,
     PreconditionFailed,
     RegistryError,
+    SignInNeeded,
     TooManyRequests,
     Unauthorized,
     Unavailable,
@@ -74,7 +75,7 @@ class Refusals:
         """
         if isinstance(refused.__cause__, NotPermitted):
             refused = refused.__cause__
-        if not _is_refusal(request, refused):
+        if not _is_refusal(refused):
             return
         self._telemetry.metrics.refusals.inc()
         minute = self._clock.now() // MINUTE
@@ -163,11 +164,11 @@ class Refusals:
             return
 
 
-def _is_refusal(request: Request, refused: RegistryError) -> bool:
+def _is_refusal(refused: RegistryError) -> bool:
     if isinstance(refused, Unauthorized):
         # Whoever shows nothing is asked for credentials, and a token that was not asked for enough
         # is asked for again by the client itself.
-        is_challenge = request.credential == "none" or request.actor == "anonymous"
+        is_challenge = isinstance(refused, SignInNeeded)
         return not is_challenge and refused.error != "insufficient_scope"
     if isinstance(refused, Denied):
         return not isinstance(refused, PreconditionFailed)
