@@ -21,7 +21,7 @@ from people import ANONYMOUS, BY, number_of, organisation, person, team, trail
 SHOP, DESK = RepositoryName.parse("web/shop"), RepositoryName.parse("web/desk")
 WEB = Where("web")
 Refused = (Unauthorized, NotPermitted)
-WAIT = Query("test_wait", sa.select(sa.func.pg_sleep(1.5)), only="postgresql")
+WAIT = Query("test_wait", sa.select(sa.func.pg_sleep(sa.literal_column("1.5"))), only="postgresql")
 
 
 async def rank(s: Services, actor: Actor, name: RepositoryName = SHOP) -> int:
