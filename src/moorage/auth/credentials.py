@@ -161,10 +161,8 @@ class Credentials:
     async def _find(self, user: str, password: str, address: str) -> Actor:
         attempts = self._guard.attempts
         if not password.startswith(PREFIX):
-            attempts.begin(address, user)
-            actor = await self._account(user, password)
-            attempts.succeed(address, user)
-            return actor
+            with attempts.attempt(address, user):
+                return await self._account(user, password)
         attempts.begin_token(address)
         try:
             return await self._holder(password)
