@@ -20,7 +20,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 _SECONDS = 30.0
-_FETCH_SECONDS = 10.0
+_FETCH_SECONDS = 5.0
 _FETCH_BYTES = 512 << 10
 _LONGEST = 2_048
 
