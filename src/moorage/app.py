@@ -5,8 +5,10 @@ import importlib.util
 from pathlib import Path
 
 from moorage.api import app as api
-from moorage.auth.credentials import Credentials
+from moorage.auth.credentials import Credentials, Guard
 from moorage.auth.local import LocalMode
+from moorage.auth.passwords import SHORTEST
+from moorage.auth.sealing import Seal
 from moorage.blobs.filesystem import FilesystemBlobs
 from moorage.blobs.store import BlobStore
 from moorage.clock import Clock, SystemClock
@@ -16,6 +18,7 @@ from moorage.db.migrate import SchemaState, check_schema_sqlite, migrate_sqlite,
 from moorage.db.sqlite import SqliteDatabase
 from moorage.errors import Refused
 from moorage.events.outbox import Outbox
+from moorage.jobs.queue import Queue
 from moorage.registry import accounts
 from moorage.registry.hashing import Hashes
 from moorage.registry.move import COPYING, STATE
@@ -28,8 +31,6 @@ from moorage.web.clients import Proxies
 from moorage.web.request import Request
 from moorage.web.response import Response
 from moorage.web.server import Front, Handler
-
-_SHORTEST_PASSWORD = 12
 
 
 def prepare(config: Config, *, moving: bool = False) -> bytes:
@@ -158,10 +159,10 @@ def administrator_password(config: Config) -> str:
             do="Point MOORAGE_ADMIN_PASSWORD_FILE to a file that this user may read.",
             exit_code=2,
         ) from error
-    if len(text) < _SHORTEST_PASSWORD:
+    if len(text) < SHORTEST:
         raise Refused(
             "The administrator's password is too short.",
-            why=f"It has {len(text)} characters, {_SHORTEST_PASSWORD} are the least.",
+            why=f"It has {len(text)} characters, {SHORTEST} are the least.",
             do=f"Put a longer one into {config.admin_password_file}.",
             exit_code=2,
         )
@@ -202,17 +203,22 @@ async def build(
     db, clock = database(config, telemetry.metrics)
     await db.open()
     blobs = blob_store(config)
+    proxies = Proxies(config.trusted_proxies)
+    guard = Guard(proxies)
     return Services(
         config=config,
         clock=clock,
         db=db,
         blobs=blobs,
         events=Outbox(),
-        auth=Credentials(db, clock, LocalMode(config)),
+        auth=Credentials(db, clock, LocalMode(config), guard),
+        guard=guard,
+        jobs=Queue(clock),
+        second_factors=Seal(key, "totp"),
         hashes=Hashes(),
         session_ids=SessionIds(key),
         telemetry=telemetry,
-        proxies=Proxies(config.trusted_proxies),
+        proxies=proxies,
         readiness=Readiness(db, blobs, telemetry),
         run_directory=run_directory,
     )

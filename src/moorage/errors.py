@@ -9,12 +9,15 @@
     ├── Denied                   DENIED 403
     │   ├── NotPermitted         401
     │   └── PreconditionFailed   412
+    ├── Conflicting              CONFLICT 409
     ├── DigestInvalid            DIGEST_INVALID 400
+    ├── Invalid                  INVALID 422
     ├── ManifestBlobUnknown      MANIFEST_BLOB_UNKNOWN 400
     ├── ManifestInvalid          MANIFEST_INVALID 400
     ├── ManifestUnknown          MANIFEST_UNKNOWN 404
     ├── NameInvalid              NAME_INVALID 400
     ├── NameUnknown              NAME_UNKNOWN 404
+    ├── NotFound                 NOT_FOUND 404
     ├── PaginationNumberInvalid  PAGINATION_NUMBER_INVALID 400
     ├── RangeInvalid             RANGE_INVALID 416
     ├── SizeInvalid              SIZE_INVALID 400
@@ -221,6 +224,30 @@ class NameUnknown(RegistryError):
     code = "NAME_UNKNOWN"
     status = 404
     message = "there is no such repository"
+
+
+class NotFound(RegistryError):
+    """Of what the management API has: nothing of that name, or nothing that the caller may see."""
+
+    code = "NOT_FOUND"
+    status = 404
+    message = "there is nothing of that name here"
+
+
+class Conflicting(RegistryError):
+    """A change that what is there does not allow: a name that is taken, a last owner."""
+
+    code = "CONFLICT"
+    status = 409
+    message = "what is there does not allow this; nothing was changed"
+
+
+class Invalid(RegistryError):
+    """A field of a management request that can't be what it is."""
+
+    code = "INVALID"
+    status = 422
+    message = "a value of the request is not one that can be"
 
 
 class PaginationNumberInvalid(RegistryError):

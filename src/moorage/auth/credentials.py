@@ -4,6 +4,7 @@ Who somebody is may be remembered for a minute; what it may is read with each re
 its credential is still in force as well (`db/access.py`).
 """
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -13,16 +14,19 @@ from typing import Protocol
 
 import msgspec
 
+from moorage.auth.attempts import Attempts
 from moorage.auth.local import LocalMode
 from moorage.auth.passwords import Passwords
 from moorage.auth.scopes import decode_scopes
 from moorage.auth.secrets import PREFIX, hash_secret, is_secret
+from moorage.auth.uses import TokenUses
 from moorage.clock import DAY, MINUTE, Clock
 from moorage.db import principals
 from moorage.db.engine import Database, Tx
 from moorage.db.principals import Account, Holder
 from moorage.errors import Unauthorized
 from moorage.model.access import Actor, Subject
+from moorage.web.clients import Proxies
 from moorage.web.request import Request
 
 # What containers/image sends for nobody at all: an empty name and an empty password.
@@ -66,6 +70,19 @@ class _Known(msgspec.Struct, frozen=True):
     until: int
 
 
+class Guard(msgspec.Struct, frozen=True):
+    """What sign-ins share, by whichever door they come."""
+
+    proxies: Proxies
+    passwords: Passwords = msgspec.field(default_factory=Passwords)
+    attempts: Attempts = msgspec.field(default_factory=Attempts)
+    uses: TokenUses = msgspec.field(default_factory=TokenUses)
+
+    async def address_of(self, request: Request) -> str:
+        """Return where the request is from, for counting; empty if that can't be known."""
+        return str(await self.proxies.client_of(request) or "")
+
+
 class Credentials:
     """The `Authenticator` of a server: accounts and tokens; before there are any, local mode."""
 
@@ -74,6 +91,7 @@ class Credentials:
         db: Database,
         clock: Clock,
         local: LocalMode,
+        guard: Guard,
         bearers: SignedTokens | None = None,
         assertions: SignedTokens | None = None,
     ) -> None:
@@ -83,9 +101,11 @@ class Credentials:
         self._local = local
         self._bearers = bearers
         self._assertions = assertions
-        self._passwords = Passwords()
+        self._guard = guard
         self._key = secrets.token_bytes(32)
         self._known: dict[bytes, _Known] = {}
+        # What is being found out at this moment; whoever sends the same waits for the one answer.
+        self._asked: dict[bytes, asyncio.Task[Actor]] = {}
         self._has_accounts = False
 
     async def authenticate(self, request: Request, *, grace: int = 0) -> Actor:
@@ -96,33 +116,59 @@ class Credentials:
         elif header is None or header.lower() == _NOBODY:
             actor = Actor("anonymous", "anonymous", "none")
         else:
-            actor = await self._identify(header, grace)
+            actor = await self._identify(request, header, grace)
         request.actor = actor.name
+        if actor.subject.token_id:
+            self._guard.uses.note(actor.subject.token_id, self._clock.now())
         return actor
 
-    async def sign_in(self, user: str, password: str) -> Actor:
+    async def sign_in(self, user: str, password: str, request: Request) -> Actor:
         """Return who a user name and password, or a token in the password's place, stand for.
 
         Raises:
             Unauthorized: they are wrong; in one text whatever is wrong with them.
-            TooManyRequests: too many wrong ones have come.
+            TooManyRequests: too many wrong ones have come from where the request is from.
         """
         now = self._clock.now()
         mark = hmac.digest(self._key, f"{user}\0{password}".encode(), hashlib.sha256)
         known = self._known.get(mark)
         if known is not None and known.until > now:
             return known.actor
-        if password.startswith(PREFIX):
-            actor = await self._holder(password)
-        elif self._assertions is not None and _LOOKS_SIGNED.fullmatch(password):
+        if self._assertions is not None and _LOOKS_SIGNED.fullmatch(password):
             return await self._assertions.identify(password, grace=0)
-        else:
+        address = await self._guard.address_of(request)
+        key = mark + address.encode()
+        task = self._asked.get(key)
+        if task is None:
+            finding = self._find(user, password, address)
+            task = self._asked[key] = asyncio.create_task(finding)
+            task.add_done_callback(lambda done: self._found(key, mark, done))
+        # One that goes away must not take the answer from the others.
+        return await asyncio.shield(task)
+
+    async def _find(self, user: str, password: str, address: str) -> Actor:
+        attempts = self._guard.attempts
+        if not password.startswith(PREFIX):
+            attempts.begin(address, user)
             actor = await self._account(user, password)
+            attempts.succeed(address, user)
+            return actor
+        attempts.begin_token(address)
+        try:
+            return await self._holder(password)
+        except Unauthorized:
+            attempts.fail_token(address)
+            raise
+
+    def _found(self, key: bytes, mark: bytes, done: asyncio.Task[Actor]) -> None:
+        del self._asked[key]
+        if done.cancelled() or done.exception() is not None:
+            return
+        actor = done.result()
         if len(self._known) >= _MAX_REMEMBERED:
             self._known.clear()
-        until = now + _REMEMBERED
+        until = self._clock.now() + _REMEMBERED
         self._known[mark] = _Known(actor, min(until, actor.expires_at or until))
-        return actor
 
     async def _is_open(self) -> bool:
         """Tell whether accounts decide; once there has been one, they always do."""
@@ -136,15 +182,15 @@ class Credentials:
             return Actor("anonymous", "anonymous", "none", refusal)
         return Actor("local", "local", "loopback")
 
-    async def _identify(self, header: str, grace: int) -> Actor:
+    async def _identify(self, request: Request, header: str, grace: int) -> Actor:
         scheme, _, rest = header.partition(" ")
         text = rest.strip()
         if scheme.lower() == "basic":
-            return await self.sign_in(*_basic(text))
+            return await self.sign_in(*_basic(text), request)
         if scheme.lower() != "bearer":
             raise Unauthorized("only Basic and Bearer credentials are accepted")
         if text.startswith(PREFIX):
-            return await self.sign_in("", text)
+            return await self.sign_in("", text, request)
         if self._bearers is None:
             raise Unauthorized("the token is not good", error="invalid_token")
         return await self._bearers.identify(text, grace=grace)
@@ -155,7 +201,7 @@ class Credentials:
 
         account = await self._db.read(read)
         stored = account.password if account is not None else ""
-        right = await self._passwords.verify(user, password, stored)
+        right = await self._guard.passwords.verify(user, password, stored)
         # With a second factor, a password alone is good for the sign-in page only.
         if account is None or not right or not account.enabled or account.totp:
             raise _wrong()

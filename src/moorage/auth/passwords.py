@@ -11,12 +11,29 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-from moorage.errors import TooManyRequests
+from moorage.errors import Invalid, TooManyRequests
 
 _REMEMBERED_SECONDS = 60.0
 _MAX_REMEMBERED = 10_000
 # One verification takes 64 MiB and about 50 ms of a core.
 _MAX_WAITING = 32
+
+
+SHORTEST, LONGEST = 12, 1_024
+
+
+def check_password(name: str, password: str) -> None:
+    """Do nothing if the password will do for the account of that name.
+
+    Raises:
+        Invalid: it is too short, too long, or the name.
+    """
+    if len(password) < SHORTEST:
+        raise Invalid(f"a password has at least {SHORTEST} characters")
+    if len(password) > LONGEST:
+        raise Invalid(f"a password has at most {LONGEST} characters")
+    if password.lower() == name.lower() or "\0" in password:
+        raise Invalid("the password is too easy to guess, or has a character that none can have")
 
 
 def hash_password(password: str) -> str:
@@ -56,6 +73,17 @@ class Passwords:
             check = self._checks[mark] = asyncio.create_task(self._check(mark, stored, password))
         # One that goes away must not take the answer from the others.
         return await asyncio.shield(check)
+
+    async def hash(self, password: str) -> str:
+        """Return the hash of a new password, made in its turn.
+
+        Raises:
+            TooManyRequests: too many verifications are waiting already.
+        """
+        if len(self._checks) >= _MAX_WAITING:
+            raise TooManyRequests("too many sign-ins at once")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, hash_password, password)
 
     async def _check(self, mark: bytes, stored: str, password: str) -> bool:
         try:

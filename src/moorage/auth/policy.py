@@ -96,6 +96,26 @@ def require(actor: Actor, action: Action, target: Target, facts: Facts) -> None:
     )
 
 
+def require_whole(actor: Actor, facts: Facts) -> None:
+    """Let an account pass to what is its own: its password, its tokens, its second factor.
+
+    Raises:
+        Unauthorized: nobody is signed in, or with what has ended.
+        NotPermitted: it is no account, or its credential is confined to something.
+    """
+    if not actor.is_signed_in:
+        raise Unauthorized("this needs a signed-in user")
+    if not facts.standing:
+        raise Unauthorized("the credential is no longer good", error="invalid_token")
+    if actor.kind != "account":
+        raise NotPermitted(f"{_title(actor)} has nothing of its own to change")
+    if actor.scopes is not None or actor.bound is not None:
+        raise NotPermitted(
+            f"the token of {_title(actor)} is not for its account",
+            hint="Sign in by password, or by a token that is not confined to anything",
+        )
+
+
 def _of_nobody(actor: Actor, action: Action, facts: Facts) -> Decision:
     if actor.kind == "local":
         allowed = action in _LOCAL_ACTIONS

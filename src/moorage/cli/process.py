@@ -75,11 +75,14 @@ def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, An
         s.telemetry.adopt_libraries()
         sibling = await metrics.serve_own(s, shared.run_directory / f"{name}.sock")
         lag = asyncio.create_task(s.telemetry.metrics.watch_loop())
+        uses = asyncio.create_task(s.guard.uses.keep(s.db))
         try:
             await main(s)
         finally:
             lag.cancel()
+            uses.cancel()
             sibling.close()
+            await s.guard.uses.flush(s.db)
             await s.blobs.close()
             await s.db.close()
             s.telemetry.flush()

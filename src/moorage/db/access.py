@@ -16,6 +16,7 @@ from moorage.db.repositories import LIVE, repository_of
 from moorage.db.schema import namespace, repository
 from moorage.model.access import Facts, Subject
 from moorage.model.artifacts import Repository
+from moorage.model.people import NamespaceRecord
 from moorage.oci.names import RepositoryName
 
 _ONE: sa.ColumnClause[int] = sa.literal_column("1")
@@ -86,6 +87,11 @@ HERE: sa.Join = (
         sa.and_(repository.c.name == sa.bindparam("name"), repository.c.trash_until == LIVE),
     )
 )
+# With no repository's name, it is the namespace alone that is looked at.
+FIND_NAMESPACE_TARGET = Query(
+    "find_namespace_target",
+    sa.select(*FACTS, namespace.c.name, namespace.c.kind, namespace.c.visibility).select_from(HERE),
+)
 FIND_STANDING = Query("find_standing", sa.select(sa.func.coalesce(_standing, LIVE)))
 FIND_TARGET = Query("find_target", sa.select(*FACTS).select_from(HERE))
 
@@ -94,6 +100,13 @@ class Found(msgspec.Struct, frozen=True):
     """A repository as it was found, or not, with the facts for the decision about it."""
 
     repository: Repository | None
+    facts: Facts
+
+
+class FoundNamespace(msgspec.Struct, frozen=True):
+    """A namespace as it was found, or not, with the facts for the decision about it."""
+
+    namespace: NamespaceRecord | None
     facts: Facts
 
 
@@ -127,12 +140,29 @@ def found_of(row: Row) -> Found:
 async def find_target(tx: Tx, subject: Subject, name: RepositoryName) -> Found:
     """Return the repository of that name, if there is one, and what the subject may with it.
 
-    Of a name without a repository, the facts are those of its namespace. The name of a namespace
-    alone asks for just these.
+    Of a name without a repository, the facts are those of its namespace.
     """
     row = await tx.one(FIND_TARGET, **place_of(subject, name))
     assert row is not None  # noqa: S101 - the row that is always there
     return found_of(row)
+
+
+async def find_namespace_target(tx: Tx, subject: Subject, name: str) -> FoundNamespace:
+    """Return the namespace of that name, if there is one, and what the subject may with all of it.
+
+    Rights in single repositories of it do not count.
+    """
+    row = await tx.one(
+        FIND_NAMESPACE_TARGET,
+        name="",
+        namespace=name,
+        principal_id=subject.principal_id,
+        token_id=subject.token_id,
+        generation=subject.generation,
+    )
+    assert row is not None  # noqa: S101 - the row that is always there
+    found = None if row[1] is None else NamespaceRecord(row[1], *row[6:])
+    return FoundNamespace(found, found_of(row).facts)
 
 
 async def find_standing(tx: Tx, subject: Subject) -> Facts:

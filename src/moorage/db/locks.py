@@ -1,9 +1,9 @@
 """Locks on what has no row yet, for the database on which transactions run side by side.
 
 Held to the end of the transaction. Rows are locked by the statements that find them. Every
-transaction locks in this order, so that none waits in a circle: principal, namespace, upload,
-repository (by making it), blob, names of content, a repository's link to the blob, manifest, tag;
-several of a kind in the order of their keys.
+transaction locks in this order, so that none waits in a circle: administration, principal,
+namespace, upload, repository (by making it), blob, names of content, a repository's link to the
+blob, manifest, tag; several of a kind in the order of their keys.
 """
 
 from collections.abc import Iterable
@@ -20,6 +20,11 @@ LOCK_NAME = Query(
     only="postgresql",
 )
 
+SHARE_NAME = Query(
+    "share_name",
+    sa.select(sa.func.pg_advisory_xact_lock_shared(sa.bindparam("number", type_=sa.BigInteger))),
+    only="postgresql",
+)
 SHARE_ACCESS = Query(
     "share_access",
     sa.select(
@@ -47,6 +52,16 @@ async def share_access(tx: Tx, principal_id: int, namespace: str) -> None:
         first=_number(b"principal", principal_id, b""),
         second=_number(b"namespace", 0, namespace.encode()),
     )
+
+
+async def take_administration(tx: Tx) -> None:
+    """Let one transaction at a time decide who administers, and who has an account."""
+    await tx.one(LOCK_NAME, number=_number(b"administration", 0, b""))
+
+
+async def share_principal(tx: Tx, principal_id: int) -> None:
+    """Keep the principal and its credentials in force until the transaction ends."""
+    await tx.one(SHARE_NAME, number=_number(b"principal", principal_id, b""))
 
 
 async def take_principal(tx: Tx, principal_id: int) -> None:

@@ -135,7 +135,7 @@ async def put_repository(
         ADD_NAMESPACE, name=name.namespace, kind="organisation", visibility=visibility, now=now
     )
     owner = await tx.one(FIND_NAMESPACE, name=name.namespace)
-    assert owner is not None  # noqa: S101 - added two lines above, and namespaces are never deleted
+    assert owner is not None  # noqa: S101 - added above; no one ends it while its name is held
     made = await tx.run(
         ADD_REPOSITORY, namespace_id=owner[0], name=name, visibility=owner[1], now=now
     )

@@ -1,11 +1,24 @@
 """The facts for a decision, before a request is acted on and again where it writes."""
 
-from moorage.auth.policy import require
+from collections.abc import Iterable
+
+from moorage.auth.policy import require, require_whole
 from moorage.db import access, locks, repositories
-from moorage.db.access import Found
+from moorage.db.access import Found, FoundNamespace
 from moorage.db.engine import Tx
-from moorage.model.access import Action, Actor, Facts, RepositoryTarget, TagOf, UploadOf
+from moorage.errors import NotFound
+from moorage.model.access import (
+    Action,
+    Actor,
+    Facts,
+    Namespace,
+    RepositoryTarget,
+    System,
+    TagOf,
+    UploadOf,
+)
 from moorage.model.artifacts import Repository
+from moorage.model.people import NamespaceRecord
 from moorage.oci.names import RepositoryName
 from moorage.registry.services import Services
 
@@ -57,3 +70,116 @@ async def hold_for_push(s: Services, tx: Tx, actor: Actor, target: Place) -> Rep
     name = target.name if isinstance(target, RepositoryTarget) else target.repository
     made, _ = await repositories.put_repository(tx, name, s.config.visibility, s.clock.now())
     return made
+
+
+async def require_administrator(s: Services, actor: Actor) -> None:
+    """Let administrators of the registry pass.
+
+    Raises:
+        Unauthorized, NotPermitted: the actor is none.
+    """
+    require(actor, Action.ADMINISTER, System(), await find_standing(s, actor))
+
+
+async def require_namespace(
+    s: Services, actor: Actor, action: Action, name: str
+) -> NamespaceRecord:
+    """Return the namespace if the actor may do this to it.
+
+    Raises:
+        Unauthorized, NotPermitted: the actor may not, or there is none for all that it may know.
+        NotFound: the actor may, and there is none.
+    """
+
+    async def read(tx: Tx) -> NamespaceRecord:
+        return await allow_namespace(tx, actor, action, name)
+
+    return await s.db.read(read)
+
+
+async def allow_namespace(tx: Tx, actor: Actor, action: Action, name: str) -> NamespaceRecord:
+    """Decide on the namespace within a transaction, and return it; as `require_namespace`."""
+    found = await access.find_namespace_target(tx, actor.subject, name)
+    require(actor, action, Namespace(name), found.facts)
+    return _present(found, name)
+
+
+async def hold_administration(tx: Tx, actor: Actor, principals: Iterable[int] = ()) -> None:
+    """Decide once more on an administrator, and let what the principals are doing come to its end.
+
+    One such transaction follows the other: who looks at how many administrators are left sees all.
+
+    Raises:
+        Unauthorized, NotPermitted: the right has gone since the request was let in.
+    """
+    await locks.take_administration(tx)
+    await _take(tx, actor, principals)
+    require(actor, Action.ADMINISTER, System(), await access.find_standing(tx, actor.subject))
+
+
+async def hold_namespace(
+    tx: Tx, actor: Actor, action: Action, name: str, principals: Iterable[int] = ()
+) -> NamespaceRecord:
+    """Decide once more on the namespace, with nothing being written in it nor by the principals.
+
+    Raises:
+        Unauthorized, NotPermitted: the right has gone since the request was let in.
+        NotFound: the namespace has.
+    """
+    await _take(tx, actor, principals)
+    await locks.take_namespace(tx, name)
+    return await allow_namespace(tx, actor, action, name)
+
+
+async def hold_repository(
+    tx: Tx, actor: Actor, action: Action, name: RepositoryName, principals: Iterable[int] = ()
+) -> Repository:
+    """Decide once more on the repository, with nothing being written in its namespace.
+
+    Raises:
+        Unauthorized, NotPermitted: the right has gone since the request was let in.
+        NotFound: the repository has.
+    """
+    await _take(tx, actor, principals)
+    await locks.take_namespace(tx, name.namespace)
+    return await allow_repository(tx, actor, action, name)
+
+
+async def allow_repository(
+    tx: Tx, actor: Actor, action: Action, name: RepositoryName
+) -> Repository:
+    """Decide on the repository within a transaction, and return it; as `hold_repository`."""
+    found = await access.find_target(tx, actor.subject, name)
+    require(actor, action, RepositoryTarget(name), found.facts)
+    if found.repository is None:
+        raise NotFound(f"there is no repository {name}")
+    return found.repository
+
+
+async def hold_own(tx: Tx, actor: Actor) -> int:
+    """Let an account pass to what is its own, with its writes at an end; return its id.
+
+    Raises:
+        Unauthorized: nobody is signed in, or by what has ended.
+        NotPermitted: it is no account, or came by a token that is confined to something.
+    """
+    if actor.is_signed_in:
+        await locks.take_principal(tx, actor.subject.principal_id)
+    require_whole(actor, await access.find_standing(tx, actor.subject))
+    return actor.subject.principal_id
+
+
+async def _take(tx: Tx, actor: Actor, principals: Iterable[int]) -> None:
+    taken = set(principals)
+    own = {actor.subject.principal_id} if actor.is_signed_in else set()
+    for each in sorted(taken | own):
+        if each in taken:
+            await locks.take_principal(tx, each)
+        else:
+            await locks.share_principal(tx, each)
+
+
+def _present(found: FoundNamespace, name: str) -> NamespaceRecord:
+    if found.namespace is None:
+        raise NotFound(f"there is no namespace {name}")
+    return found.namespace

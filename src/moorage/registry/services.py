@@ -5,12 +5,14 @@ from typing import Protocol
 
 import msgspec
 
-from moorage.auth.credentials import Authenticator
+from moorage.auth.credentials import Authenticator, Guard
+from moorage.auth.sealing import Seal
 from moorage.blobs.store import BlobStore
 from moorage.clock import Clock
 from moorage.config import Config
 from moorage.db.engine import Database, Tx
 from moorage.events.outbox import Event
+from moorage.jobs.queue import Queue
 from moorage.model.access import Actor
 from moorage.model.artifacts import TagChange
 from moorage.registry.hashing import Hashes
@@ -38,6 +40,9 @@ class Services(msgspec.Struct, frozen=True):
     blobs: BlobStore
     events: Events
     auth: Authenticator
+    guard: Guard
+    jobs: Queue
+    second_factors: Seal
     hashes: Hashes
     session_ids: SessionIds
     telemetry: Telemetry

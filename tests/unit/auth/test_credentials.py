@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from multidict import CIMultiDict
 
-from moorage.auth.credentials import Credentials
+from moorage.auth.credentials import Credentials, Guard
 from moorage.auth.local import LocalMode
 from moorage.clock import SystemClock
 from moorage.config import Config
@@ -17,6 +17,7 @@ from moorage.db.sqlite import SqliteDatabase
 from moorage.errors import Unauthorized
 from moorage.model.access import Actor, Subject
 from moorage.registry.accounts import put_administrator
+from moorage.web.clients import Proxies
 from moorage.web.request import Request
 
 PASSWORD = "correct: horse ünd battery"
@@ -28,6 +29,9 @@ class Asked:
     def __init__(self, authorization: str | None) -> None:
         self.headers = CIMultiDict({"Authorization": authorization} if authorization else {})
         self.actor = ""
+
+    def connection(self, name: str) -> object:
+        return ("192.0.2.1", 1234) if name == "peername" else None
 
 
 def basic(user: str, password: str, scheme: str = "Basic") -> str:
@@ -50,7 +54,7 @@ def authenticate(tmp_path_factory: pytest.TempPathFactory) -> Ask:
         await db.open()
         try:
             await put_administrator(db, clock, "admin", PASSWORD)
-            credentials = Credentials(db, clock, LocalMode(Config()))
+            credentials = Credentials(db, clock, LocalMode(Config()), Guard(Proxies(())))
             actor = await credentials.authenticate(cast("Request", asked))
         finally:
             await db.close()

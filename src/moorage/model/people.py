@@ -1,0 +1,91 @@
+"""Who there is, and what was given to whom: what the tables of access hold."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from moorage.model.access import Role, Scope
+
+# What stands between a namespace and the name of its robot or its team.
+ROBOT_MARK, TEAM_MARK = "+", "/"
+
+
+class NamespaceRecord(msgspec.Struct, frozen=True):
+    """A namespace; `visibility` is that of the repositories which a push makes in it."""
+
+    id: int
+    name: str
+    kind: str
+    visibility: str
+
+
+class Principal(msgspec.Struct, frozen=True):
+    """Whoever can be given a right: `alice`, the robot `web+ci` or the team `web/dev`."""
+
+    id: int
+    kind: str
+    namespace_id: int
+    name: str
+    description: str
+    enabled: bool
+    created_at: int
+
+
+class AccountRecord(msgspec.Struct, frozen=True):
+    """A live account as it is shown: never its password or second factor, only that it has one."""
+
+    id: int
+    name: str
+    full_name: str
+    email: str
+    enabled: bool
+    administrator: bool
+    has_password: bool
+    has_totp: bool
+    provider: str
+    created_at: int
+
+
+class TokenRecord(msgspec.Struct, frozen=True):
+    """A token as it is shown; `mark` is its beginning, times are 0 for never."""
+
+    id: int
+    principal_id: int
+    kind: str
+    name: str
+    mark: str
+    scopes: tuple[Scope, ...] | None
+    created_at: int
+    expires_at: int
+    last_used_at: int
+    revoked_at: int
+
+
+class GrantRecord(msgspec.Struct, frozen=True):
+    """Who has which role where; `repository` is empty for all of the namespace."""
+
+    principal_id: int
+    who: str
+    kind: str
+    repository_id: int
+    repository: str
+    role: Role
+    granted_at: int
+    granted_by: str
+
+
+class LinkRecord(msgspec.Struct, frozen=True):
+    """A link that is good once; without its secret, which nobody keeps."""
+
+    kind: str
+    account_id: int
+    name: str
+    teams: tuple[int, ...]
+    expires_at: int
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some rows, and where the next page begins; empty at the end."""
+
+    rows: Sequence[object]
+    next: str
