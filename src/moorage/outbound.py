@@ -110,7 +110,7 @@ async def open_client(
         yield Client(session, base, headers or {})
 
 
-class Guard:
+class Fetcher:
     """Looks at addresses that users name, and fetches from those that are let through.
 
     Let through is what is public and spoken to by https, and what is in a network that the

@@ -28,7 +28,6 @@ SKEW = MINUTE
 LONGEST = DAY
 _LONGEST_TEXT = 1_024
 _MOST_REMEMBERED = 10_000
-_PAGE = 100
 _MOST_NOTED = 1_000
 _FLUSH_SECONDS = 1.0
 
@@ -93,7 +92,7 @@ class Assertions:
         """Look for issuers and trusts in the database."""
         self._db = db
         self._clock = clock
-        self._keys = keys
+        self.keys = keys
         self.uses = uses or Uses(db)
         self._known: OrderedDict[bytes, Actor] = OrderedDict()
 
@@ -125,7 +124,7 @@ class Assertions:
             raise _refused(str(problem)) from None
         issuer = await self._issuer(token.claims.get("iss"))
         try:
-            key = await self._keys.find(issuer, token)
+            key = await self.keys.find(issuer, token)
         except KeysUnavailable as problem:
             raise Unavailable(
                 f"the token can't be checked: {problem}", headers={"Retry-After": "60"}
@@ -148,7 +147,7 @@ class Assertions:
             if not trust.enabled:
                 continue
             if not trust.refusal(proven.claims):
-                self._note(trust, proven, now, "")
+                self.note(trust, proven, now, "")
                 return trust, proven
             if trust.is_near(proven.claims, proven.pins):
                 holding = sum(verdict.holds for verdict in trust.judge(proven.claims))
@@ -157,7 +156,7 @@ class Assertions:
         if nearest is None:
             raise _refused("no trust here is about its workload")
         reason = nearest[1].refusal(proven.claims)
-        self._note(nearest[1], proven, now, reason)
+        self.note(nearest[1], proven, now, reason)
         raise _refused(reason)
 
     def actor_of(self, admitted: tuple[Trust, Proven]) -> Actor:
@@ -165,14 +164,15 @@ class Assertions:
         trust, proven = admitted
         return Actor(
             "robot",
-            f"{trust.namespace}+{trust.robot}",
+            trust.robot,
             f"trust:{trust.id}",
             subject=Subject(trust.robot_id, trust.token_id, 0),
             scopes=trust.scopes,
             expires_at=proven.expires_at,
         )
 
-    def _note(self, trust: Trust, proven: Proven, now: int, reason: str) -> None:
+    def note(self, trust: Trust, proven: Proven, now: int, reason: str) -> None:
+        """Take note of a use of the trust; a reason says why there was none."""
         claims = shown_claims(proven.claims, trust.rules)
         self.uses.note(trust.id, Use(now, not reason, reason, claims))
 
@@ -190,15 +190,9 @@ class Assertions:
 
     async def _trusts(self, issuer: Issuer) -> list[Trust]:
         async def read(tx: Tx) -> list[Trust]:
-            found: list[Trust] = []
-            while True:
-                after = found[-1].id if found else 0
-                some = await trusts.list_trusts_of_issuer(tx, issuer.id, after, _PAGE)
-                found += some
-                if len(some) < _PAGE:
-                    return found
+            return await trusts.list_trusts_of_issuer(tx, issuer.id)
 
-        return await self._db.read(read)
+        return await self._db.read(read, pages=True)
 
     def _check_times(self, claims: Mapping[str, Any]) -> int:
         """Return when the token runs out.

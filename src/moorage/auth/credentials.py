@@ -134,8 +134,6 @@ class Credentials:
         known = self._known.get(mark)
         if known is not None and known.until > now:
             return known.actor
-        if self._assertions is not None and _LOOKS_SIGNED.fullmatch(password):
-            return await self._assertions.identify(password, grace=0)
         address = await self._guard.address_of(request)
         key = mark + address.encode()
         task = self._asked.get(key)
@@ -148,13 +146,16 @@ class Credentials:
 
     async def _find(self, user: str, password: str, address: str) -> Actor:
         attempts = self._guard.attempts
-        if not password.startswith(PREFIX):
+        assertions = self._assertions if _LOOKS_SIGNED.fullmatch(password) else None
+        if assertions is None and not password.startswith(PREFIX):
             attempts.begin(address, user)
             actor = await self._account(user, password)
             attempts.succeed(address, user)
             return actor
         attempts.begin_token(address)
         try:
+            if assertions is not None:
+                return await assertions.identify(password, grace=0)
             return await self._holder(password)
         except Unauthorized:
             attempts.fail_token(address)

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from moorage.auth.jws import Key, Malformed, Parts, parse_keys, parse_object
 from moorage.clock import Clock
 from moorage.model.trusts import Issuer
-from moorage.outbound import AddressRefused, FetchFailed, Guard
+from moorage.outbound import AddressRefused, Fetcher, FetchFailed
 
 _DISCOVERY = "/.well-known/openid-configuration"
 # All in seconds: how long keys are taken as they are, how long they are good while no newer ones
@@ -53,10 +53,10 @@ class _Held:
 class IssuerKeys:
     """Finds the key that a token of an issuer names."""
 
-    def __init__(self, clock: Clock, guard: Guard) -> None:
-        """Begin with none; what is fetched is fetched through the guard."""
+    def __init__(self, clock: Clock, fetcher: Fetcher) -> None:
+        """Begin with none; what is fetched is fetched by the fetcher."""
         self._clock = clock
-        self._guard = guard
+        self._fetcher = fetcher
         self._held: dict[int, _Held] = {}
 
     async def find(self, issuer: Issuer, token: Parts) -> Key | None:
@@ -127,4 +127,4 @@ class IssuerKeys:
             raise KeysUnavailable(f"the keys of {issuer.url} can't be had: {problem}") from None
 
     async def _get(self, issuer: Issuer, url: str) -> bytes:
-        return await self._guard.fetch(url, ca_file=issuer.ca_file)
+        return await self._fetcher.fetch(url, ca_file=issuer.ca_file)

@@ -14,6 +14,7 @@ from moorage.model.access import Scope
 from moorage.model.trusts import Rule, Trust, Use
 
 KEPT_USES = 20
+_PAGE = 100
 
 _ONE: sa.ColumnClause[int] = sa.literal_column("1")
 _KIND: sa.ColumnClause[str] = sa.literal_column("'trust'")
@@ -197,10 +198,15 @@ async def list_trusts(tx: Tx, namespace_id: int, after: str, limit: int) -> list
     return [_trust_of(row) for row in rows]
 
 
-async def list_trusts_of_issuer(tx: Tx, issuer_id: int, after: int, limit: int) -> list[Trust]:
-    """Return up to `limit` trusts in an issuer with ids above `after`, in force or not."""
-    rows = await tx.many(LIST_TRUSTS_OF_ISSUER, issuer_id=issuer_id, after=after, limit=limit)
-    return [_trust_of(row) for row in rows]
+async def list_trusts_of_issuer(tx: Tx, issuer_id: int) -> list[Trust]:
+    """Return all trusts in an issuer, in force or not, in the order of their ids."""
+    found: list[Trust] = []
+    while True:
+        after = found[-1].id if found else 0
+        rows = await tx.many(LIST_TRUSTS_OF_ISSUER, issuer_id=issuer_id, after=after, limit=_PAGE)
+        found += [_trust_of(row) for row in rows]
+        if len(rows) < _PAGE:
+            return found
 
 
 async def find_robot(tx: Tx, namespace_id: int, name: str) -> int | None:
@@ -237,11 +243,6 @@ async def set_trust(tx: Tx, found: Trust, *, enabled: bool, now: int) -> None:
         await _begin(tx, found.id, found.robot_id, now)
     else:
         await tx.run(SET_TRUST, trust_id=found.id, is_enabled=0, new_token=found.token_id)
-
-
-async def renew_bearers(tx: Tx, found: Trust, now: int) -> None:
-    """Give a trust that is in force a fresh row for its bearers, since its issuer is again."""
-    await _begin(tx, found.id, found.robot_id, now)
 
 
 async def end_bearers(tx: Tx, found: Trust, now: int) -> None:

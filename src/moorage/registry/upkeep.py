@@ -5,7 +5,7 @@ from functools import partial
 
 from moorage.blobs.store import SessionBusy, SessionLost, keep_nowhere
 from moorage.clock import DAY, HOUR, MINUTE
-from moorage.db import blobs, events, jobs, uploads
+from moorage.db import blobs, events, issuers, jobs, uploads
 from moorage.db.engine import Tx
 from moorage.events.outbox import KEEP_FEED_DAYS
 from moorage.jobs.queue import KEEP_DONE, Running, Work
@@ -23,6 +23,7 @@ SCHEDULE = {
     "events.fan-out": MINUTE,
     "events.trim": HOUR,
     "jobs.forget": HOUR,
+    "assertions.forget": HOUR,
 }
 
 
@@ -34,6 +35,7 @@ def work(s: Services) -> dict[str, Work]:
         "events.fan-out": partial(_repeat, _fan_out_some),
         "events.trim": partial(_repeat, partial(_trim_some, s)),
         "jobs.forget": partial(_forget, s),
+        "assertions.forget": partial(_repeat, partial(_forget_assertions, s)),
     }
 
 
@@ -61,6 +63,13 @@ async def _forget(s: Services, running: Running) -> None:
         return await jobs.forget_jobs(tx, s.clock.now() - KEEP_DONE)
 
     await running.write(remove)
+
+
+async def _forget_assertions(s: Services, running: Running) -> bool:
+    async def remove(tx: Tx) -> int:
+        return await issuers.forget_assertions(tx, s.clock.now(), _SLICE)
+
+    return await running.write(remove) == _SLICE
 
 
 async def _expire_some(s: Services, running: Running) -> bool:
