@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from moorage.outbound import AddressRefused, FetchFailed, Fetcher
+from moorage.outbound import AddressRefused, Fetcher, FetchFailed
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
