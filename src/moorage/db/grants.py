@@ -83,6 +83,23 @@ LIST_GRANTS_IN = Query(
     .order_by(grant.c.repository_id, grant.c.principal_id)
     .limit(sa.bindparam("limit")),
 )
+# What an account's rights at a place come from: its own grants, and those of its teams.
+LIST_PATHS = Query(
+    "list_paths",
+    _records.where(
+        grant.c.principal_id.in_(
+            sa.union_all(
+                sa.select(sa.cast(sa.bindparam("principal_id"), sa.BigInteger)),
+                sa.select(team_member.c.team_id).where(
+                    team_member.c.account_id == sa.bindparam("principal_id")
+                ),
+            )
+        )
+    )
+    .where(grant.c.namespace_id == sa.bindparam("namespace_id"))
+    .where(sa.or_(grant.c.repository_id == LIVE, grant.c.repository_id == sa.bindparam("number")))
+    .limit(sa.bindparam("limit")),
+)
 # A principal's own, wherever they are, with the namespace's name first.
 LIST_GRANTS_OF = Query(
     "list_grants_of",
@@ -202,6 +219,20 @@ async def list_grants_in(
         namespace_id=namespace_id,
         after_repository=after[0],
         after=after[1],
+        limit=limit,
+    )
+    return [_record_of(row) for row in rows]
+
+
+async def list_paths(
+    tx: Tx, principal_id: int, place: tuple[int, int], limit: int
+) -> list[GrantRecord]:
+    """Return up to `limit` grants, the principal's and its teams', that count at the place."""
+    rows = await tx.many(
+        LIST_PATHS,
+        principal_id=principal_id,
+        namespace_id=place[0],
+        number=place[1],
         limit=limit,
     )
     return [_record_of(row) for row in rows]

@@ -44,12 +44,6 @@ LIST_PRINCIPALS = Query(
     .order_by(principal.c.name)
     .limit(sa.bindparam("limit")),
 )
-DESCRIBE_PRINCIPAL = Query(
-    "describe_principal",
-    sa.update(principal)
-    .where(principal.c.id == sa.bindparam("number"))
-    .values(description=sa.bindparam("text")),
-)
 END_PRINCIPAL = Query(
     "end_principal",
     sa.update(principal)
@@ -190,11 +184,6 @@ async def add_principal(
         now=now,
     )
     return row[0] if row else None
-
-
-async def describe(tx: Tx, principal_id: int, text: str) -> None:
-    """Write down what the robot or team is for."""
-    await tx.run(DESCRIBE_PRINCIPAL, number=principal_id, text=text)
 
 
 async def end_principal(tx: Tx, principal_id: int, now: int) -> None:

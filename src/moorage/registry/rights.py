@@ -81,6 +81,11 @@ async def require_administrator(s: Services, actor: Actor) -> None:
     require(actor, Action.ADMINISTER, System(), await find_standing(s, actor))
 
 
+async def allow_administrator(tx: Tx, actor: Actor) -> None:
+    """Decide within a transaction, as `require_administrator`."""
+    require(actor, Action.ADMINISTER, System(), await access.find_standing(tx, actor.subject))
+
+
 async def require_namespace(
     s: Services, actor: Actor, action: Action, name: str
 ) -> NamespaceRecord:
@@ -165,6 +170,11 @@ async def hold_own(tx: Tx, actor: Actor) -> int:
     """
     if actor.is_signed_in:
         await locks.take_principal(tx, actor.subject.principal_id)
+    return await require_own(tx, actor)
+
+
+async def require_own(tx: Tx, actor: Actor) -> int:
+    """Decide as `hold_own`, where nothing is written."""
     require_whole(actor, await access.find_standing(tx, actor.subject))
     return actor.subject.principal_id
 

@@ -5,15 +5,18 @@ from functools import partial
 
 from moorage.blobs.store import SessionBusy, SessionLost, keep_nowhere
 from moorage.clock import DAY, HOUR, MINUTE
-from moorage.db import blobs, events, issuers, jobs, uploads
+from moorage.db import blobs, events, issuers, jobs, links, tokens, uploads
 from moorage.db.engine import Tx
 from moorage.events.outbox import KEEP_FEED_DAYS
 from moorage.jobs.queue import KEEP_DONE, Running, Work
 from moorage.model.artifacts import Upload
+from moorage.registry import readers
 from moorage.registry.services import Services
 
 # Each transaction of a job is to keep the right to write for 20 ms at most.
 _SLICE = 50
+# Tokens and links that ended are shown to nobody, but the trail names them.
+_KEEP_ENDED = 30 * DAY
 # What an object store removes in one call.
 _BATCH = 1_000
 
@@ -24,6 +27,7 @@ SCHEDULE = {
     "events.trim": HOUR,
     "jobs.forget": HOUR,
     "assertions.forget": HOUR,
+    "credentials.forget": HOUR,
 }
 
 
@@ -36,6 +40,8 @@ def work(s: Services) -> dict[str, Work]:
         "events.trim": partial(_repeat, partial(_trim_some, s)),
         "jobs.forget": partial(_forget, s),
         "assertions.forget": partial(_repeat, partial(_forget_assertions, s)),
+        "credentials.forget": partial(_repeat, partial(_forget_credentials, s)),
+        **readers.work(),
     }
 
 
@@ -70,6 +76,16 @@ async def _forget_assertions(s: Services, running: Running) -> bool:
         return await issuers.forget_assertions(tx, s.clock.now(), _SLICE)
 
     return await running.write(remove) == _SLICE
+
+
+async def _forget_credentials(s: Services, running: Running) -> bool:
+    before = s.clock.now() - _KEEP_ENDED
+
+    async def forget(tx: Tx) -> bool:
+        ended = await tokens.forget_tokens(tx, before, _SLICE)
+        return max(ended, await links.forget_links(tx, before, _SLICE)) == _SLICE
+
+    return await running.write(forget)
 
 
 async def _expire_some(s: Services, running: Running) -> bool:

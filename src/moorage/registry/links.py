@@ -1,0 +1,221 @@
+"""Links that are good once: for the first account, for a new one, for a new password.
+
+The secret stands in the fragment of the address, which no server and no log ever sees, and is sent
+by the page's own request. It is spent in the transaction of what it is for.
+"""
+
+import msgspec
+
+from moorage.auth.passwords import check_password
+from moorage.auth.secrets import hash_secret, new_secret
+from moorage.clock import HOUR, MINUTE, Clock
+from moorage.db import links as rows
+from moorage.db import locks, members, principals
+from moorage.db.engine import Database, Tx
+from moorage.errors import Conflicting, Invalid, NotFound
+from moorage.events.outbox import Event
+from moorage.model.access import Actor
+from moorage.model.artifacts import TagChange
+from moorage.model.people import LinkRecord
+from moorage.registry import accounts, rights
+from moorage.registry.passwords import put_password, refuse_foreign
+from moorage.registry.services import Services
+
+SETUP_LIFE = 15 * MINUTE
+LIFE = 72 * HOUR
+_MOST_TEAMS = 20
+
+
+class NewLink(msgspec.Struct, frozen=True):
+    """A link as it is shown this once."""
+
+    secret: str
+    kind: str
+    name: str
+    expires_at: int
+
+    def path(self) -> str:
+        """Return what comes behind the registry's address."""
+        return f"/{'setup' if self.kind == 'setup' else 'link'}#{self.secret}"
+
+
+async def put_setup_link(db: Database, clock: Clock) -> NewLink | None:
+    """Make a link for the first account; None if there has been one.
+
+    For whoever starts the server, who needs no account for it.
+    """
+
+    async def write(tx: Tx) -> NewLink | None:
+        if await principals.has_accounts(tx):
+            return None
+        return await _add(tx, LinkRecord("setup", 0, "", (), clock.now() + SETUP_LIFE), "", clock)
+
+    return await db.write(write)
+
+
+async def make_setup_link(s: Services, actor: Actor, by: TagChange) -> NewLink:
+    """Make a link for the first account once more; for whoever administers the registry's host.
+
+    Raises:
+        Conflicting: there is an account already.
+    """
+    await rights.require_administrator(s, actor)
+    made = await put_setup_link(s.db, s.clock)
+    if made is None:
+        raise Conflicting(
+            "there is an account already", hint="Ask for a link for a new password instead"
+        )
+    await _told(s, "link.made", by, {"kind": "setup"})
+    return made
+
+
+async def invite(
+    s: Services, actor: Actor, by: TagChange, *, name: str = "", teams: tuple[str, ...] = ()
+) -> NewLink:
+    """Make a link for a new account, which joins the teams; without a name, it is free to choose.
+
+    Raises:
+        Invalid: the name is no name of an account, or there are too many teams.
+        Conflicting: the name is taken.
+        NotFound: there is no such team.
+    """
+    await rights.require_administrator(s, actor)
+    if name:
+        accounts.check_name(name)
+    if len(teams) > _MOST_TEAMS:
+        raise Invalid(f"an invitation is for up to {_MOST_TEAMS} teams")
+
+    async def write(tx: Tx) -> NewLink:
+        await rights.hold_administration(tx, actor)
+        if name and await principals.find_account(tx, name) is not None:
+            raise Conflicting(f"there is an account {name} already")
+        numbers = tuple([await _team(tx, team) for team in teams])
+        record = LinkRecord("invitation", 0, name, numbers, s.clock.now() + LIFE)
+        made = await _add(tx, record, by.actor, s.clock)
+        data = {"kind": "invitation", "account": name, "teams": list(teams)}
+        await s.events.publish(tx, Event("link.made", 0, s.clock.now(), by, data))
+        return made
+
+    return await s.db.write(write)
+
+
+async def make_password_link(s: Services, actor: Actor, name: str, by: TagChange) -> NewLink:
+    """Make a link by which the account gets a new password; nobody else sets one for it.
+
+    Raises:
+        NotFound: there is no such account.
+        Conflicting: somebody else says who signs in to it.
+    """
+    await rights.require_administrator(s, actor)
+
+    async def write(tx: Tx) -> NewLink:
+        await rights.hold_administration(tx, actor)
+        account = await principals.find_account(tx, name)
+        if account is None:
+            raise NotFound(f"there is no account {name}")
+        refuse_foreign(account)
+        record = LinkRecord("password", account.id, name, (), s.clock.now() + LIFE)
+        made = await _add(tx, record, by.actor, s.clock)
+        data = {"kind": "password", "account": name}
+        await s.events.publish(tx, Event("link.made", 0, s.clock.now(), by, data))
+        return made
+
+    return await s.db.write(write)
+
+
+async def find_link(s: Services, secret: str) -> LinkRecord:
+    """Return what a link is for, so that a page can ask for the right things.
+
+    Raises:
+        NotFound: it is not good, or not any more.
+    """
+
+    async def read(tx: Tx) -> LinkRecord | None:
+        return await rows.find_link(tx, hash_secret(secret), s.clock.now())
+
+    found = await s.db.read(read)
+    if found is None:
+        raise _gone()
+    return found
+
+
+async def redeem(
+    s: Services, secret: str, password: str, request_id: str, *, name: str = ""
+) -> str:
+    """Spend a link for what it is for, and return the name of the account.
+
+    `name` is that of a new account where the link leaves it open.
+
+    Raises:
+        NotFound: the link is not good, or not any more.
+        Invalid: the name or the password will not do; the link is good still.
+        Conflicting: the name is taken; the link is good still.
+    """
+    link = await find_link(s, secret)
+    if link.name and name not in ("", link.name):
+        raise Invalid(f"the link is for the account {link.name}")
+    chosen = link.name or name
+    if link.kind != "password":
+        accounts.check_name(chosen)
+    check_password(chosen, password)
+    hashed = await s.guard.passwords.hash(password)
+    by = TagChange(chosen, f"link:{link.kind}", request_id, "link")
+
+    async def write(tx: Tx) -> None:
+        await locks.take_administration(tx)
+        if link.account_id:
+            await locks.take_principal(tx, link.account_id)
+        spent = await rows.spend_link(tx, hash_secret(secret), link.kind, s.clock.now())
+        if spent is None:
+            raise _gone()
+        if spent.kind == "password":
+            await _new_password(s, tx, spent, hashed, by)
+        else:
+            await _new_account(s, tx, spent, chosen, hashed, by)
+
+    await s.db.write(write)
+    return chosen
+
+
+async def _new_account(
+    s: Services, tx: Tx, link: LinkRecord, name: str, hashed: str, by: TagChange
+) -> None:
+    is_first = link.kind == "setup"
+    if is_first and await principals.has_accounts(tx):
+        raise _gone()
+    made = await accounts.put_account(s, tx, name, hashed, by, administrator=is_first)
+    await members.join_teams(tx, made, link.teams, s.clock.now())
+
+
+async def _new_password(s: Services, tx: Tx, link: LinkRecord, hashed: str, by: TagChange) -> None:
+    account = await principals.find_account_by_id(tx, link.account_id)
+    if account is None or not account.enabled or account.provider:
+        raise _gone()
+    await put_password(s, tx, account.id, hashed, by, name=account.name)
+
+
+async def _team(tx: Tx, name: str) -> int:
+    found = await members.find_principal(tx, name)
+    if found is None or found.kind != "team":
+        raise NotFound(f"there is no team {name}")
+    return found.id
+
+
+async def _add(tx: Tx, record: LinkRecord, created_by: str, clock: Clock) -> NewLink:
+    secret = new_secret()
+    await rows.add_link(tx, hash_secret(secret), record, created_by, clock.now())
+    return NewLink(secret, record.kind, record.name, record.expires_at)
+
+
+async def _told(s: Services, kind: str, by: TagChange, data: dict[str, str]) -> None:
+    async def write(tx: Tx) -> None:
+        await s.events.publish(tx, Event(kind, 0, s.clock.now(), by, data))
+
+    await s.db.write(write)
+
+
+def _gone() -> NotFound:
+    return NotFound(
+        "the link is not good: it was used, it has expired, or it was not copied whole",
+        hint="Ask for a new one",
+    )
