@@ -174,53 +174,47 @@ def test_a_token_stands_for_the_robot(play: Play) -> None:
     play(use)
 
 
-@pytest.mark.requirement("S-24", "S-25", "S-26", "S-32")
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"exp": None}, "never runs out"),
-        ({"exp": int(time.time()) - 1}, "has run out"),
-        ({"exp": 0}, "has run out"),
-        ({"exp": -(10**30)}, "has run out"),
-        ({"exp": int(time.time()) + 90_000}, "24 hours"),
-        ({"exp": 10**30}, "24 hours"),
-        ({"exp": "soon"}, "no time"),
-        ({"exp": True}, "no time"),
-        ({"exp": [5]}, "no time"),
-        ({"nbf": int(time.time()) + 3_600}, "not good yet"),
-        ({"iat": int(time.time()) + 3_600}, "not good yet"),
-        ({"nbf": "x"}, "no time"),
-        ({"aud": None}, "no trust here is about"),
-        ({"aud": "https://other.example"}, "audience is https://other.example"),
-        ({"aud": [URL, "https://other.example"]}, "audience is"),
-        ({"aud": URL + "/"}, "audience is"),
-        ({"iss": None}, "no issuer"),
-        ({"iss": 5}, "no issuer"),
-        ({"iss": "x" * 2_000}, "no issuer"),
-        ({"iss": "https://a\0b"}, "no issuer"),
-        ({"iss": "https://evil.example"}, "not trusted here"),
-        ({"repository": "acme/shop-evil"}, "repository acme/shop-evil"),
-        ({"repository_id": "78"}, "no trust here is about"),
-        ({"ref": "refs/heads/dev"}, "only allows branch main"),
-        ({"ref": "refs/heads/main/x"}, "only allows branch main"),
-        ({"event_name": "pull_request"}, "event_name pull_request"),
-    ],
-)
-def test_tokens_that_are_refused(
-    play: Play, running: oidc.Issuer, changes: dict[str, Any], told: str
-) -> None:
-    if changes == {"aud": None}:
-        told = "audience is none"
+WRONG_TOKENS: list[tuple[dict[str, Any], str]] = [
+    ({"exp": None}, "never runs out"),
+    ({"exp": int(time.time()) - 1}, "has run out"),
+    ({"exp": 0}, "has run out"),
+    ({"exp": -(10**30)}, "has run out"),
+    ({"exp": int(time.time()) + 90_000}, "24 hours"),
+    ({"exp": 10**30}, "24 hours"),
+    ({"exp": "soon"}, "no time"),
+    ({"exp": True}, "no time"),
+    ({"exp": [5]}, "no time"),
+    ({"nbf": int(time.time()) + 3_600}, "not good yet"),
+    ({"iat": int(time.time()) + 3_600}, "not good yet"),
+    ({"nbf": "x"}, "no time"),
+    ({"aud": None}, "audience is none"),
+    ({"aud": "https://other.example"}, "audience is https://other.example"),
+    ({"aud": [URL, "https://other.example"]}, "audience is"),
+    ({"aud": URL + "/"}, "audience is"),
+    ({"iss": None}, "no issuer"),
+    ({"iss": 5}, "no issuer"),
+    ({"iss": "x" * 2_000}, "no issuer"),
+    ({"iss": "https://a\0b"}, "no issuer"),
+    ({"iss": "https://evil.example"}, "not trusted here"),
+    ({"repository": "acme/shop-evil"}, "repository acme/shop-evil"),
+    ({"repository_id": "78"}, "no trust here is about"),
+    ({"ref": "refs/heads/dev"}, "only allows branch main"),
+    ({"ref": "refs/heads/main/x"}, "only allows branch main"),
+    ({"event_name": "pull_request"}, "event_name pull_request"),
+]
 
+
+@pytest.mark.requirement("S-24", "S-25", "S-26", "S-32")
+def test_tokens_that_are_refused(play: Play, running: oidc.Issuer) -> None:
     async def use(scene: Scene) -> None:
         await scene.register()
         await scene.add()
+        await scene.identify()
         asked = len(running.asked)
-        async with refused(Unauthorized, told):
-            await scene.identify(**changes)
-        assert len(running.asked) in (asked, asked + 2)
-        if "iss" in changes:
-            assert len(running.asked) == asked
+        for changes, told in WRONG_TOKENS:
+            async with refused(Unauthorized, told):
+                await scene.identify(**changes)
+        assert len(running.asked) == asked
 
     play(use)
 
@@ -416,11 +410,8 @@ def test_used_tokens_are_forgotten_after_their_time(play: Play) -> None:
     play(use)
 
 
-@pytest.mark.parametrize(
-    ("who", "kind"),
-    [("writer", NotPermitted), ("stranger", NotPermitted), ("other-owner", NotPermitted)],
-)
-def test_trusts_are_for_owners(play: Play, who: str, kind: type[RegistryError]) -> None:
+@pytest.mark.parametrize("who", ["writer", "stranger", "other-owner"])
+def test_trusts_are_for_owners(play: Play, who: str) -> None:
     async def use(scene: Scene) -> None:
         await scene.register()
         await scene.add()
@@ -435,7 +426,7 @@ def test_trusts_are_for_owners(play: Play, who: str, kind: type[RegistryError]) 
             lambda: cases.explain(scene.s, actor, "web", scene.token()),
             lambda: cases.list_trusts(scene.s, actor, "missing", "", 10),
         ):
-            async with refused(kind, f"{who} has no"):
+            async with refused(NotPermitted, f"{who} has no"):
                 await attempt()
         async with refused(Unauthorized):
             await cases.list_trusts(scene.s, Actor("anonymous", "anonymous", "none"), "web", "", 9)
@@ -559,38 +550,36 @@ def test_keys_that_an_administrator_gives(play: Play, running: oidc.Issuer) -> N
     play(use)
 
 
-@pytest.mark.parametrize(
-    ("changes", "kind", "told"),
-    [
-        ({"name": "CI"}, Invalid, "name"),
-        ({"name": "../x"}, Invalid, "name"),
-        ({"issuer": "https://unknown.example"}, NotFound, "no issuer"),
-        ({"issuer": "https://unknown.example\0"}, NotFound, "no issuer"),
-        ({"robot": "missing"}, NotFound, "no robot"),
-        ({"robot": "other+ci"}, NotFound, "no robot"),
-        ({"rules": ()}, Invalid, "rules"),
-        ({"rules": (Rule("repository", ("acme/shop",)),)}, Invalid, "repository_id"),
-        ({"rules": (Rule("repository_id", ("7*",)),)}, Invalid, "repository_id"),
-        ({"audience": "https://other.example"}, Invalid, "audience must be"),
-        ({"audience": "registry.example.evil"}, Invalid, "audience must be"),
-        ({"audience": "a b"}, Invalid, "audience"),
-        ({"scopes": ()}, Invalid, "patterns"),
-        ({"scopes": (Scope("web/shop", frozenset()),)}, Invalid, "pull, push"),
-        ({"scopes": (Scope("web/shop", frozenset({"*"})),)}, Invalid, "pull, push"),
-        ({"scopes": (Scope("other/shop", frozenset({"pull"})),)}, Invalid, "nothing in web"),
-        ({"scopes": (Scope("other/**", frozenset({"pull"})),)}, Invalid, "nothing in web"),
-        ({"scopes": (Scope("**", frozenset({"pull"})),)}, Invalid, "nothing in web"),
-        ({"scopes": (Scope("web", frozenset({"pull"})),)}, Invalid, "nothing in web"),
-        ({"scopes": (Scope("web*", frozenset({"pull"})),)}, Invalid, "nothing in web"),
-    ],
-)
-def test_trusts_that_are_refused(
-    play: Play, changes: dict[str, Any], kind: type[RegistryError], told: str
-) -> None:
+WRONG_TRUSTS: list[tuple[dict[str, Any], type[RegistryError], str]] = [
+    ({"name": "CI"}, Invalid, "name"),
+    ({"name": "../x"}, Invalid, "name"),
+    ({"issuer": "https://unknown.example"}, NotFound, "no issuer"),
+    ({"issuer": "https://unknown.example\0"}, NotFound, "no issuer"),
+    ({"robot": "missing"}, NotFound, "no robot"),
+    ({"robot": "other+ci"}, NotFound, "no robot"),
+    ({"rules": ()}, Invalid, "rules"),
+    ({"rules": (Rule("repository", ("acme/shop",)),)}, Invalid, "repository_id"),
+    ({"rules": (Rule("repository_id", ("7*",)),)}, Invalid, "repository_id"),
+    ({"audience": "https://other.example"}, Invalid, "audience must be"),
+    ({"audience": "registry.example.evil"}, Invalid, "audience must be"),
+    ({"audience": "a b"}, Invalid, "audience"),
+    ({"scopes": ()}, Invalid, "patterns"),
+    ({"scopes": (Scope("web/shop", frozenset()),)}, Invalid, "pull, push"),
+    ({"scopes": (Scope("web/shop", frozenset({"*"})),)}, Invalid, "pull, push"),
+    ({"scopes": (Scope("other/shop", frozenset({"pull"})),)}, Invalid, "nothing in web"),
+    ({"scopes": (Scope("other/**", frozenset({"pull"})),)}, Invalid, "nothing in web"),
+    ({"scopes": (Scope("**", frozenset({"pull"})),)}, Invalid, "nothing in web"),
+    ({"scopes": (Scope("web", frozenset({"pull"})),)}, Invalid, "nothing in web"),
+    ({"scopes": (Scope("web*", frozenset({"pull"})),)}, Invalid, "nothing in web"),
+]
+
+
+def test_trusts_that_are_refused(play: Play) -> None:
     async def use(scene: Scene) -> None:
         await scene.register()
-        async with refused(kind, told):
-            await scene.add(**changes)
+        for changes, kind, told in WRONG_TRUSTS:
+            async with refused(kind, told):
+                await scene.add(**changes)
         assert await cases.list_trusts(scene.s, scene.actor("owner"), "web", "", 9) == []
 
     play(use)
