@@ -40,6 +40,13 @@ class _Held:
         self.asked_at: float | None = None
         self.problem = "they were not asked for yet"
 
+    def choose(self, token: Parts) -> Key | None:
+        """Return the key that the token names, or the only one there is for its algorithm."""
+        if token.key_id:
+            return self.keys.get((token.key_id, token.algorithm))
+        found = [key for key in self.keys.values() if key.algorithm == token.algorithm]
+        return found[0] if len(found) == 1 else None
+
     def is_within(self, seconds: float, now: float) -> bool:
         """Tell whether the keys were found so lately."""
         return self.found_at is not None and now - self.found_at < seconds
@@ -66,18 +73,17 @@ class IssuerKeys:
             KeysUnavailable: its keys could not be had, for longer than older ones are good for.
         """
         held = self._of(issuer)
-        wanted = (token.key_id, token.algorithm)
         if issuer.jwks:
             self._read_own(held, issuer)
-            return held.keys.get(wanted)
-        if self._is_due(held, wanted):
+            return held.choose(token)
+        if self._is_due(held, token):
             held.asking = asyncio.create_task(self._ask(held, issuer))
         if held.asking is not None:
             # All wait for one attempt, which goes on when whoever began it goes away.
             await asyncio.shield(held.asking)
         if not held.is_within(STALE, self._clock.monotonic()):
             raise KeysUnavailable(held.problem)
-        return held.keys.get(wanted)
+        return held.choose(token)
 
     def _of(self, issuer: Issuer) -> _Held:
         mark = blake2b(f"{issuer.url}\0{issuer.ca_file}\0".encode() + issuer.jwks).digest()
@@ -88,9 +94,9 @@ class IssuerKeys:
             held = self._held[issuer.id] = _Held(mark)
         return held
 
-    def _is_due(self, held: _Held, wanted: tuple[str, str]) -> bool:
+    def _is_due(self, held: _Held, token: Parts) -> bool:
         now = self._clock.monotonic()
-        if held.asking is not None or (held.is_within(FRESH, now) and wanted in held.keys):
+        if held.asking is not None or (held.is_within(FRESH, now) and held.choose(token)):
             return False
         return held.may_ask(now)
 

@@ -53,7 +53,7 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """A token as it was sent: nothing in it is proved."""
+    """A token as it was sent: nothing in it is proved; `key_id` is empty if it names no key."""
 
     algorithm: str
     key_id: str
@@ -80,7 +80,9 @@ def take_apart(text: str) -> Parts:
     algorithm, key_id = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or algorithm not in _ALGORITHMS:
         raise Malformed("it is not signed by RS256, ES256 or EdDSA")
-    if not isinstance(key_id, str) or not 0 < len(key_id) <= _LONGEST_ID:
+    if "kid" not in header:
+        key_id = ""
+    elif not isinstance(key_id, str) or not 0 < len(key_id) <= _LONGEST_ID:
         raise Malformed("it does not name its key")
     if str(header.get("typ", "JWT")).lower() != "jwt":
         raise Malformed("it is not an identity token")

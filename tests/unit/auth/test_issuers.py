@@ -115,6 +115,24 @@ def test_a_key_of_another_kind_is_another_key(issuer: oidc.Issuer) -> None:
     run(issuer, use)
 
 
+def test_a_token_that_names_no_key(issuer: oidc.Issuer) -> None:
+    """Where there is one key of its kind, it is meant; of two, neither is."""
+
+    async def use(find: Callable[..., Any], clock: Clock) -> None:
+        key = await find(kid=None)
+        assert key is not None
+        assert key.id == "key-1"
+        assert await find(kid=None, alg="RS256") is None
+        issuer.rotate()
+        clock.at += FRESH
+        assert await find(kid=None) is None
+        for _ in range(10):
+            assert await find(kid=None) is None
+        assert len(issuer.asked) == 4
+
+    run(issuer, use)
+
+
 def test_old_keys_while_there_are_no_newer_ones(issuer: oidc.Issuer) -> None:
     async def use(find: Callable[..., Any], clock: Clock) -> None:
         assert await find()

@@ -77,6 +77,7 @@ def test_every_change_is_noticed(algorithm: str) -> None:
         {"kid": None},
         {"kid": ""},
         {"kid": 5},
+        {"kid": ["ES256-1"]},
         {"kid": "x" * 257},
         {"typ": "at+jwt"},
         {"typ": "logout+jwt"},
