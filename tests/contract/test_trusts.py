@@ -628,6 +628,28 @@ def test_the_first_trust_that_holds(play: Play) -> None:
 
 
 @pytest.mark.requirement("S-32")
+def test_nobody_takes_a_workload_from_another(play: Play) -> None:
+    async def use(scene: Scene) -> None:
+        await scene.register()
+        await scene.add("other-owner", "other")
+        await scene.add()
+        text = scene.token()
+        for user in ("web+ci", "other+ci"):
+            actor = await scene.s.assertions.identify(text, grace=0, user=user)
+            assert actor.name == user
+        for user in ("", "oidc", "web"):
+            async with refused(Unauthorized, "several robots"):
+                await scene.s.assertions.identify(text, grace=0, user=user)
+        async with refused(Unauthorized, "no trust here"):
+            await scene.s.assertions.identify(text, grace=0, user="none+ci")
+        async with refused(Unauthorized, "several robots"):
+            await exchange.exchange(scene.s, text, "r")
+        assert (await exchange.exchange(scene.s, text, "r", "web+ci")).robot == "web+ci"
+
+    play(use)
+
+
+@pytest.mark.requirement("S-32")
 def test_last_uses_with_why_they_were_refused(play: Play) -> None:
     async def use(scene: Scene) -> None:
         await scene.register()
@@ -703,7 +725,7 @@ def test_trying_a_token_explains_and_changes_nothing(play: Play) -> None:
             async with refused(Invalid):
                 await cases.explain(scene.s, owner, "web", text)
         assert await scene.uses() == []
-        assert await exchange.exchange(scene.s, scene.token(), "r")
+        assert await exchange.exchange(scene.s, scene.token(), "r", "web+ci")
 
     play(use)
 

@@ -22,6 +22,7 @@ from moorage.db import issuers, trusts
 from moorage.db.engine import Database, Tx
 from moorage.errors import Unauthorized, Unavailable
 from moorage.model.access import Actor, Subject
+from moorage.model.people import ROBOT_MARK
 from moorage.model.trusts import Issuer, Trust, Use, pins_of, shown_claims
 
 SKEW = MINUTE
@@ -29,6 +30,7 @@ LONGEST = DAY
 _LONGEST_TEXT = 1_024
 _MOST_REMEMBERED = 10_000
 _MOST_NOTED = 1_000
+_MOST_NAMED = 5
 _FLUSH_SECONDS = 1.0
 
 
@@ -96,16 +98,24 @@ class Assertions:
         self.uses = uses or Uses(db)
         self._known: OrderedDict[bytes, Actor] = OrderedDict()
 
-    async def identify(self, text: str, *, grace: int) -> Actor:  # noqa: ARG002 - they get none
+    async def identify(
+        self,
+        text: str,
+        *,
+        grace: int,  # noqa: ARG002 - they get none
+        user: str = "",
+    ) -> Actor:
         """Return the robot that the token stands for, until the token runs out.
 
+        The name of a robot as the user's asks for that robot, any other name for the only one.
         Whether the robot and the trust are still in force is read with every request.
         """
-        mark = hashlib.sha256(text.encode()).digest()
+        robot = user if ROBOT_MARK in user else ""
+        mark = hashlib.sha256(f"{robot}\0{text}".encode()).digest()
         known = self._known.get(mark)
         if known is not None and known.expires_at > self._clock.now():
             return known
-        actor = self.actor_of(await self.admit(await self.prove(text)))
+        actor = self.actor_of(await self.admit(await self.prove(text), robot))
         while len(self._known) >= _MOST_REMEMBERED:
             self._known.popitem(last=False)
         self._known[mark] = actor
@@ -134,29 +144,40 @@ class Assertions:
         expires_at = self._check_times(token.claims)
         return Proven(issuer, token.claims, expires_at, _mark(token))
 
-    async def admit(self, proven: Proven) -> tuple[Trust, Proven]:
+    async def admit(self, proven: Proven, robot: str = "") -> tuple[Trust, Proven]:
         """Return the first trust whose rules hold for the token, and take note of it.
+
+        Anybody who owns a namespace may trust any workload, so where several robots are meant, the
+        token's bearer has to say which: no owner takes a workload away from another one.
 
         Raises:
             Unauthorized: there is none; says what the nearest one asks for, if the token is of the
-                workload that it is about.
+                workload that it is about. Or there are several robots, and none was named.
         """
         now = self._clock.now()
-        nearest: tuple[int, Trust] | None = None
-        for trust in await self._trusts(proven.issuer):
-            if not trust.enabled:
-                continue
-            if not trust.refusal(proven.claims):
-                self.note(trust, proven, now, "")
-                return trust, proven
-            if trust.is_near(proven.claims, proven.pins):
-                holding = sum(verdict.holds for verdict in trust.judge(proven.claims))
-                if nearest is None or holding > nearest[0]:
-                    nearest = (holding, trust)
-        if nearest is None:
+        found = [
+            trust
+            for trust in await self._trusts(proven.issuer)
+            if trust.enabled and robot in ("", trust.robot)
+        ]
+        holding = [trust for trust in found if not trust.refusal(proven.claims)]
+        robots = dict.fromkeys(trust.robot for trust in holding)
+        if len(robots) > 1:
+            raise _refused(
+                f"it stands for several robots: sign in under the name of one, "
+                f"{' or '.join(list(robots)[:_MOST_NAMED])}"
+            )
+        if holding:
+            self.note(holding[0], proven, now, "")
+            return holding[0], proven
+        near = [trust for trust in found if trust.is_near(proven.claims, proven.pins)]
+        if not near:
             raise _refused("no trust here is about its workload")
-        reason = nearest[1].refusal(proven.claims)
-        self.note(nearest[1], proven, now, reason)
+        nearest = max(
+            near, key=lambda trust: sum(each.holds for each in trust.judge(proven.claims))
+        )
+        reason = nearest.refusal(proven.claims)
+        self.note(nearest, proven, now, reason)
         raise _refused(reason)
 
     def actor_of(self, admitted: tuple[Trust, Proven]) -> Actor:

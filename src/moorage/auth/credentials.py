@@ -56,8 +56,8 @@ class Authenticator(Protocol):
 class SignedTokens(Protocol):
     """Knows who sent a signed token: our own bearer, or one of an issuer that is trusted."""
 
-    async def identify(self, text: str, *, grace: int) -> Actor:
-        """Return who it speaks for.
+    async def identify(self, text: str, *, grace: int, user: str = "") -> Actor:
+        """Return who it speaks for; `user` is the name that came with it, if one did.
 
         Raises:
             Unauthorized: it is not good.
@@ -155,7 +155,7 @@ class Credentials:
         attempts.begin_token(address)
         try:
             if assertions is not None:
-                return await assertions.identify(password, grace=0)
+                return await assertions.identify(password, grace=0, user=user)
             return await self._holder(password)
         except Unauthorized:
             attempts.fail_token(address)

@@ -30,15 +30,17 @@ class Exchanged(msgspec.Struct, frozen=True):
         return f"Exchanged({self.robot!r})"
 
 
-async def exchange(s: Services, text: str, request_id: str) -> Exchanged:
+async def exchange(s: Services, text: str, request_id: str, robot: str = "") -> Exchanged:
     """Return a token for the robot that the given one stands for; that one is used up here.
+
+    A robot has to be named where it stands for several.
 
     Raises:
         Unauthorized: it is not good, no trust is for it, or it was exchanged before.
         Unavailable: its issuer's keys can't be had.
     """
     proven = await s.assertions.prove(text)
-    trust, _ = await s.assertions.admit(proven)
+    trust, _ = await s.assertions.admit(proven, robot)
     secret = new_secret()
     now = s.clock.now()
     given = Exchanged(secret, trust.robot, now + LIFETIME)
