@@ -7,9 +7,11 @@ from pathlib import Path
 import msgspec
 
 from moorage.api import app as api
+from moorage.auth.assertions import Assertions
 from moorage.auth.bearers import Bearers
 from moorage.auth.cipher import Cipher
 from moorage.auth.credentials import Credentials, Guard
+from moorage.auth.issuers import IssuerKeys
 from moorage.auth.keys import KeyRing
 from moorage.auth.local import LocalMode
 from moorage.auth.operator import Operators
@@ -25,6 +27,7 @@ from moorage.db.sqlite import SqliteDatabase
 from moorage.errors import Refused, RegistryError, RouteUnknown
 from moorage.events.outbox import Outbox
 from moorage.jobs.queue import Queue
+from moorage.outbound import Fetcher
 from moorage.registry import accounts, links
 from moorage.registry.hashing import Hashes
 from moorage.registry.links import NewLink
@@ -230,13 +233,15 @@ async def build(
     bearers = Bearers(keys, clock, config)
     proxies = Proxies(config.trusted_proxies)
     guard = Guard(proxies)
+    assertions = Assertions(db, clock, IssuerKeys(clock, Fetcher(config.outbound.allow)))
     return Services(
         config=config,
         clock=clock,
         db=db,
         blobs=blobs,
         events=Outbox(),
-        auth=Credentials(db, clock, LocalMode(config), guard, bearers),
+        auth=Credentials(db, clock, LocalMode(config), guard, bearers, assertions),
+        assertions=assertions,
         guard=guard,
         keys=keys,
         bearers=bearers,

@@ -20,7 +20,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 _SECONDS = 30.0
-_FETCH_SECONDS = 10.0
+_FETCH_SECONDS = 5.0
 _FETCH_BYTES = 512 << 10
 _LONGEST = 2_048
 
@@ -110,7 +110,7 @@ async def open_client(
         yield Client(session, base, headers or {})
 
 
-class Guard:
+class Fetcher:
     """Looks at addresses that users name, and fetches from those that are let through.
 
     Let through is what is public and spoken to by https, and what is in a network that the

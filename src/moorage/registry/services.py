@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from moorage.auth.assertions import Assertions
 from moorage.auth.bearers import Bearers
 from moorage.auth.cipher import Cipher
 from moorage.auth.credentials import Authenticator, Guard
@@ -43,6 +44,7 @@ class Services(msgspec.Struct, frozen=True):
     blobs: BlobStore
     events: Events
     auth: Authenticator
+    assertions: Assertions
     guard: Guard
     keys: KeyRing
     bearers: Bearers

@@ -9,6 +9,7 @@ from moorage.db import (
     blobs,
     events,
     idempotent,
+    issuers,
     jobs,
     links,
     refresh,
@@ -39,6 +40,7 @@ SCHEDULE = {
     "keys.rotate": HOUR,
     "refresh.forget": HOUR,
     "answers.forget": HOUR,
+    "assertions.forget": HOUR,
     "credentials.forget": HOUR,
 }
 
@@ -55,6 +57,7 @@ def work(s: Services) -> dict[str, Work]:
         "keys.rotate": partial(_rotate, s),
         "refresh.forget": partial(_repeat, partial(_forget_refresh, s)),
         "answers.forget": partial(_repeat, partial(_forget_answers, s)),
+        "assertions.forget": partial(_repeat, partial(_forget_assertions, s)),
         "credentials.forget": partial(_repeat, partial(_forget_credentials, s)),
         **readers.work(),
     }
@@ -93,6 +96,13 @@ async def _rotate(s: Services, running: Running) -> None:
 async def _forget_refresh(s: Services, running: Running) -> bool:
     async def remove(tx: Tx) -> int:
         return await refresh.forget_refresh(tx, s.clock.now(), _SLICE)
+
+    return await running.write(remove) == _SLICE
+
+
+async def _forget_assertions(s: Services, running: Running) -> bool:
+    async def remove(tx: Tx) -> int:
+        return await issuers.forget_assertions(tx, s.clock.now(), _SLICE)
 
     return await running.write(remove) == _SLICE
 

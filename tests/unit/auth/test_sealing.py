@@ -1,7 +1,6 @@
 """What is sealed is read by who has the secret, for the same purpose and of the same."""
 
 import pytest
-
 from moorage.auth.sealing import Seal
 
 

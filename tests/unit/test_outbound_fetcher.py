@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from moorage.outbound import AddressRefused, FetchFailed, Guard
+from moorage.outbound import AddressRefused, Fetcher, FetchFailed
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
@@ -112,20 +112,20 @@ def run(answer: Answer, use: Callable[[str], Awaitable[Any]]) -> tuple[Any, list
 )
 def test_refused_without_asking_anybody(url: str) -> None:
     with pytest.raises(AddressRefused):
-        Guard().read(url)
+        Fetcher().read(url)
 
 
 @pytest.mark.parametrize("host", ["localhost", "ip6-localhost"])
 def test_names_of_this_machine(host: str) -> None:
     with pytest.raises((AddressRefused, FetchFailed)):
-        asyncio.run(Guard().fetch(f"https://{host}/x"))
+        asyncio.run(Fetcher().fetch(f"https://{host}/x"))
 
 
 @pytest.mark.parametrize(
     "url", ["https://example.com", "https://8.8.8.8/x", "https://[2606:4700::1111]:8443/x?y=z"]
 )
 def test_public_ones_are_let_through(url: str) -> None:
-    assert Guard().read(url).scheme == "https"
+    assert Fetcher().read(url).scheme == "https"
 
 
 @pytest.mark.parametrize(
@@ -140,13 +140,13 @@ def test_public_ones_are_let_through(url: str) -> None:
 )
 def test_what_the_administrator_names_is_let_through(url: str, allow: tuple[str, ...]) -> None:
     with pytest.raises(AddressRefused):
-        Guard().read(url)
-    Guard(allow).read(url)
+        Fetcher().read(url)
+    Fetcher(allow).read(url)
 
 
 def test_plain_http_is_for_this_machine_alone() -> None:
     with pytest.raises(AddressRefused, match="https"):
-        Guard((*LOOPBACK, "10.0.0.0/8")).read("http://10.0.0.1/x")
+        Fetcher((*LOOPBACK, "10.0.0.0/8")).read("http://10.0.0.1/x")
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
@@ -181,7 +181,7 @@ def test_one_answer_inside_is_enough_to_refuse(
 ) -> None:
     asked = answers(monkeypatch, *addresses)
     with pytest.raises(AddressRefused):
-        asyncio.run(Guard().fetch("https://rebound.example/x"))
+        asyncio.run(Fetcher().fetch("https://rebound.example/x"))
     assert asked == ["rebound.example"]
 
 
@@ -197,7 +197,7 @@ def test_what_was_looked_at_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> 
 
     async def use(url: str) -> bytes:
         monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", getaddrinfo)
-        return await Guard(LOOPBACK).fetch(url.replace("127.0.0.1", "keys.example"))
+        return await Fetcher(LOOPBACK).fetch(url.replace("127.0.0.1", "keys.example"))
 
     body, seen = run(lambda _: said("200 OK", b"{}"), use)
     assert (body, seen, asked) == (b"{}", ["GET /keys HTTP/1.1"], ["keys.example"])
@@ -213,7 +213,7 @@ def test_fetching(monkeypatch: pytest.MonkeyPatch) -> None:
         heads.append(head.lower())
         return said("200 OK", b'{"keys":[]}', "Set-Cookie: a=b")
 
-    body, _ = run(answer, Guard(LOOPBACK).fetch)
+    body, _ = run(answer, Fetcher(LOOPBACK).fetch)
     assert body == b'{"keys":[]}'
     assert "authorization" not in heads[0]
     assert "cookie" not in heads[0]
@@ -224,7 +224,7 @@ def test_fetching(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_redirect_is_followed(status: str) -> None:
     async def use(url: str) -> None:
         with pytest.raises(FetchFailed, match=status[:3]):
-            await Guard(LOOPBACK).fetch(url)
+            await Fetcher(LOOPBACK).fetch(url)
 
     _, seen = run(lambda _: said(status, b"", "Location: /elsewhere"), use)
     assert seen == ["GET /keys HTTP/1.1"]
@@ -246,7 +246,7 @@ def test_no_redirect_is_followed(status: str) -> None:
 def test_what_is_no_answer(answer: bytes) -> None:
     async def use(url: str) -> None:
         with pytest.raises(FetchFailed):
-            await Guard(LOOPBACK).fetch(url, most=1_000)
+            await Fetcher(LOOPBACK).fetch(url, most=1_000)
 
     run(lambda _: answer, use)
 
@@ -263,9 +263,9 @@ def test_a_server_that_is_slow_or_gone() -> None:
         async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
             url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
             with pytest.raises(FetchFailed, match="in time"):
-                await Guard(LOOPBACK, seconds=0.2).fetch(url)
+                await Fetcher(LOOPBACK, seconds=0.2).fetch(url)
             await ended.wait()
         with pytest.raises(FetchFailed):
-            await Guard(LOOPBACK, seconds=5).fetch(url)
+            await Fetcher(LOOPBACK, seconds=5).fetch(url)
 
     asyncio.run(body())
