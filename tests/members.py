@@ -10,17 +10,21 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from moorage.app import database
+from moorage.app import database, prepare
+from moorage.auth.address import Address
+from moorage.auth.bearers import Access, Bearers
+from moorage.auth.keys import KeyRing
 from moorage.auth.passwords import hash_password
 from moorage.auth.scopes import encode_scopes
 from moorage.auth.secrets import hash_secret, mark_of, new_secret
+from moorage.clock import SystemClock
 from moorage.config import Config, load
 from moorage.db import principals
 from moorage.db.access_schema import grant, principal, token, trust
 from moorage.db.engine import Query, Tx, insert
 from moorage.db.repositories import ADD_NAMESPACE, FIND_NAMESPACE, FIND_REPOSITORY
 from moorage.db.schema import repository
-from moorage.model.access import Role, Scope
+from moorage.model.access import Actor, Role, Scope, Subject
 from process import Server
 
 Value = TypeVar("Value")
@@ -38,6 +42,10 @@ def _adding(table: sa.Table) -> Query:
 ADD_TOKEN, ADD_GRANT, ADD_TRUST, ADD_PRINCIPAL = map(_adding, (token, grant, trust, principal))
 END_GRANTS = Query(
     "tests_end_grants", sa.delete(grant).where(grant.c.principal_id == sa.bindparam("number"))
+)
+END_TRUST = Query(
+    "tests_end_trust",
+    sa.update(trust).where(trust.c.id == sa.bindparam("number")).values(enabled=0),
 )
 SET_VISIBILITY = Query(
     "tests_set_visibility",
@@ -112,11 +120,43 @@ class Members:
 
         return Member(self, self.write(add), called)
 
+    def trust(self, namespace: str, robot: Member, token_id: int) -> int:
+        """Add a trust whose bearers are the robot, and name that token."""
+
+        async def add(tx: Tx) -> int:
+            row = await tx.one(
+                ADD_TRUST,
+                namespace_id=await _namespace(tx, namespace),
+                name=secrets.token_hex(6),
+                issuer_id=1,
+                robot_id=robot.number,
+                token_id=token_id,
+                audience="",
+                rules=b"{}",
+                scopes=b"",
+                enabled=1,
+                created_at=now(),
+                created_by="tests",
+                last_used_at=0,
+            )
+            assert row is not None
+            return int(row[0])
+
+        return self.write(add)
+
     def show(self, name: str, visibility: str) -> None:
         """Make a repository private, internal or public."""
 
         async def change(tx: Tx) -> int:
             return await tx.run(SET_VISIBILITY, which=name, wanted=visibility)
+
+        assert self.write(change) == 1
+
+    def end_trust(self, number: int) -> None:
+        """Disable a trust."""
+
+        async def change(tx: Tx) -> int:
+            return await tx.run(END_TRUST, number=number)
 
         assert self.write(change) == 1
 
@@ -127,6 +167,35 @@ class Members:
             return await tx.run(REVOKE, which=hash_secret(secret), now=now())
 
         assert self.write(change) == 1
+
+    def bearer(self, member: Member, base: str, access: Access, seconds: int) -> str:
+        """Return the token that a member would have been given so many seconds ago."""
+        keys = prepare(self._config).keys
+
+        async def issue() -> str:
+            db, clock = database(self._config)
+            await db.open()
+            try:
+                ring, past = KeyRing(db, clock, keys), _Past(seconds)
+                actor = Actor(
+                    "account", member.name, "password", subject=Subject(member.number, 0, 1)
+                )
+                bearers = Bearers(ring, past, self._config)
+                return (await bearers.issue(actor, [access], Address(base))).text
+            finally:
+                await db.close()
+
+        return asyncio.run(issue())
+
+
+class _Past(SystemClock):
+    """A clock that is slow."""
+
+    def __init__(self, seconds: int) -> None:
+        self._seconds = seconds
+
+    def now(self) -> int:
+        return super().now() - self._seconds * 1_000
 
 
 class Member:
