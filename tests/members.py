@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -85,13 +86,16 @@ class Members:
 
         return asyncio.run(run())
 
-    def account(self, name: str | None = None, *, administrator: bool = False) -> Member:
-        """Add an account whose password is `MEMBERS_PASSWORD`."""
+    def account(
+        self, name: str | None = None, *, administrator: bool = False, password: str = ""
+    ) -> Member:
+        """Add an account, whose password is `MEMBERS_PASSWORD` by default."""
+        hashed = hash_password(password) if password else HASHED
         called = name or f"m{secrets.token_hex(6)}"
 
         async def add(tx: Tx) -> int | None:
             return await principals.add_account(
-                tx, called, password=HASHED, administrator=administrator, now=now()
+                tx, called, password=hashed, administrator=administrator, now=now()
             )
 
         number = self.write(add)
@@ -293,3 +297,15 @@ async def _namespace(tx: Tx, name: str) -> int:
     found = await tx.one(FIND_NAMESPACE, name=name)
     assert found is not None
     return int(found[0])
+
+
+def main() -> None:
+    """Add an owner to the registry in a directory: DIRECTORY NAME PASSWORD NAMESPACE..."""
+    directory, name, password, *namespaces = sys.argv[1:]
+    owner = Members(load(None, {}, {"data": directory}).config).account(name, password=password)
+    for namespace in namespaces:
+        owner.allow(namespace, Role.OWNER)
+
+
+if __name__ == "__main__":
+    main()
