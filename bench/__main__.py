@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from bench import (
+    access,
     blobs,
     fleet,
     fleet_pages,
@@ -34,6 +35,7 @@ Measurement = Callable[[Bench], list[Row]]
 MEASUREMENTS: Mapping[str, Measurement] = {
     "manifests": manifests.manifest_requests,
     "many-tags": manifests.many_tags,
+    "auth": access.credentials,
     "small-blobs": blobs.small_blobs,
     "ranges": blobs.ranges,
     "pull": blobs.pulls,

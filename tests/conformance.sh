@@ -1,7 +1,19 @@
 #!/bin/sh
 # Runs the official OCI distribution conformance suite against a server of its own.
 # Ends with 0 only if everything passed: nothing failed, nothing skipped, nothing disabled.
+#
+#   tests/conformance.sh          in local mode, without credentials
+#   tests/conformance.sh bearer   with bearer tokens, as an account that owns the namespaces
 set -eu
+
+mode=${1:-local}
+case $mode in
+local | bearer) ;;
+*)
+    echo "usage: tests/conformance.sh [local|bearer]" >&2
+    exit 2
+    ;;
+esac
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 kept=$root/.cache/conformance
@@ -47,6 +59,17 @@ probe.bind(("127.0.0.1", 0))
 print(probe.getsockname()[1])')
 address=127.0.0.1:$port
 
+if [ "$mode" = bearer ]; then
+    # Two namespaces: the suite mounts from one repository to another.
+    OCI_USERNAME=owner
+    OCI_PASSWORD=$("$python" -c 'import secrets; print(secrets.token_hex(16))')
+    export OCI_USERNAME OCI_PASSWORD
+    export OCI_REPO1=suite/one OCI_REPO2=other/two
+    (umask 077 && "$python" -c 'import secrets; print(secrets.token_hex(16))' >"$data/password")
+    MOORAGE_ADMIN_USER=admin MOORAGE_ADMIN_PASSWORD_FILE=$data/password
+    export MOORAGE_ADMIN_USER MOORAGE_ADMIN_PASSWORD_FILE
+fi
+
 MOORAGE_ALLOW_SPARSE=always "$python" -m moorage serve \
     --listen "$address" --data "$data/data" --workers 2 >"$kept/server.log" 2>&1 </dev/null &
 server=$!
@@ -66,6 +89,11 @@ until is_ready; do
     fi
     sleep 0.3
 done
+
+if [ "$mode" = bearer ]; then
+    PYTHONPATH=$root/tests${PYTHONPATH:+:$PYTHONPATH} "$python" -m members "$data/data" \
+        "$OCI_USERNAME" "$OCI_PASSWORD" suite other
+fi
 
 # Its own exit code counts failures only; the report below counts everything.
 OCI_REGISTRY=$address OCI_TLS=disabled OCI_VERSION=dev OCI_DATA_SPARSE=true \
@@ -88,7 +116,7 @@ failed=$(($(count failures) + $(count errors)))
 skipped=$(count skipped)
 disabled=$(count disabled)
 
-echo "OCI conformance: $tests tests, $failed failed, $skipped skipped, $disabled disabled"
+echo "OCI conformance ($mode): $tests tests, $failed failed, $skipped skipped, $disabled disabled"
 if [ "$tests" -eq 0 ] || [ $((failed + skipped + disabled)) -ne 0 ]; then
     grep -E ': (FAIL|Skip|Disabled|Error)$' "$kept/output.log" >&2 || true
     echo "See $kept/results/report.html" >&2

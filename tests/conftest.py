@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from members import Members
 from postgres import Postgres
 from postgres import running as postgres_running
 from process import Server, find_tool
@@ -238,15 +239,26 @@ def shared_server() -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(scope="session")
-def administered(
+def administered_server(
     shared_server: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory
-) -> Registry:
-    """Return a registry with an administrator; requests carry no credentials."""
+) -> Server:
+    """Return a server with an administrator."""
     secret = tmp_path_factory.mktemp("secret") / "password"
     secret.write_text(PASSWORD + "\n")
     secret.chmod(0o600)
-    started = shared_server(MOORAGE_ADMIN_USER="admin", MOORAGE_ADMIN_PASSWORD_FILE=str(secret))
-    return Registry(started.url, check=check_answer)
+    return shared_server(MOORAGE_ADMIN_USER="admin", MOORAGE_ADMIN_PASSWORD_FILE=str(secret))
+
+
+@pytest.fixture(scope="session")
+def administered(administered_server: Server) -> Registry:
+    """Return the registry of that server; requests carry no credentials."""
+    return Registry(administered_server.url, check=check_answer)
+
+
+@pytest.fixture(scope="session")
+def members(administered_server: Server) -> Members:
+    """Return what adds people and machines to it."""
+    return Members.of(administered_server)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from registry import Registry, Repository
 Small = Callable[[str], Path]
 WITH_LOGIN = given("docker", "podman", "buildah", "skopeo")
 WRONG_PASSWORD = {
-    "docker": "401 Unauthorized",
+    "docker": "unauthorized: the user name or password is wrong",
     "podman": "invalid username/password",
     "buildah": "invalid username/password",
     "skopeo": "invalid username/password",

@@ -102,17 +102,23 @@ async def answer(s: Services, request: Request) -> Response:
     except (errors.Unauthorized, errors.NotPermitted) as refused:
         if isinstance(refused, errors.NotPermitted) and request.method == "HEAD":
             _hide(route)
-        refused.scope = refused.scope or _scope(request, route)
+        refused.scope = _scope(request, route)
         challenge(s.config, request, refused)
         raise
 
 
 def _scope(request: Request, route: Route) -> str:
-    """Return what a client is to ask a token for that came with one that is not good."""
+    """Return what the client is to ask a token for, whatever is wrong with what it sent.
+
+    Whether a blob is there is asked before a push, and some clients keep their first token: it is
+    to be good for the push as well.
+    """
     if not route.name:
-        return "registry:catalog:*" if route.kind == "catalog" else ""
-    actions = "pull" if request.method in ("GET", "HEAD") else "pull,push"
-    if request.method == "DELETE" and route.kind != "upload":
+        return "registry:catalog:*" if route.kind in ("catalog", "search") else ""
+    actions = "pull,push"
+    if request.method == "GET" or (request.method == "HEAD" and route.kind != "blob"):
+        actions = "pull"
+    elif request.method == "DELETE" and route.kind != "upload":
         actions = "delete"
     return f"repository:{route.name}:{actions}"
 
