@@ -4,8 +4,8 @@ from datetime import datetime
 
 import msgspec
 
-from moorage.api.caller import authenticate
 from moorage.api.call import Ask, Call, Route, cut, done, told, told_one, told_page, when
+from moorage.api.caller import authenticate
 from moorage.api.fields import Hidden, Line, Name
 from moorage.auth.policy import require, require_whole
 from moorage.errors import Invalid, NotFound

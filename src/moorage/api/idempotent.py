@@ -10,8 +10,8 @@ import re
 
 import msgspec
 
-from moorage.api.caller import authenticate
 from moorage.api.call import Call
+from moorage.api.caller import authenticate
 from moorage.auth.policy import require
 from moorage.clock import DAY, MINUTE
 from moorage.db import idempotent as rows

@@ -5,8 +5,8 @@ from typing import Literal
 
 import msgspec
 
-from moorage.api.caller import authenticate
 from moorage.api.call import Ask, Call, Route, told, when
+from moorage.api.caller import authenticate
 from moorage.api.fields import Hidden, Name, Who
 from moorage.errors import Invalid, NotFound
 from moorage.model.access import Action

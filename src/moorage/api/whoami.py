@@ -4,8 +4,8 @@ from datetime import datetime
 
 import msgspec
 
-from moorage.api.caller import authenticate
 from moorage.api.call import Call, Route, told_one, when
+from moorage.api.caller import authenticate
 from moorage.auth.policy import require
 from moorage.model.access import Action, System
 from moorage.registry import rights
