@@ -62,7 +62,6 @@ def same(first: Answer, second: Answer) -> None:
 READS = ["", "/teams", "/teams/dev", "/teams/dev/members", "/robots", "/robots/ci", "/grants"]
 READS += ["/robots/ci/tokens"]
 SEES = {"": {"reader", "writer", "maintainer", "owner", "auditor"}}
-SEES["/robots/ci/tokens"] = {"owner"}
 
 
 @requirement("S-20")
