@@ -8,7 +8,8 @@
     ├── BlobUploadUnknown        BLOB_UPLOAD_UNKNOWN 404
     ├── Denied                   DENIED 403
     │   ├── NotPermitted         401
-    │   └── PreconditionFailed   412
+    │   ├── PreconditionFailed   412
+    │   └── TagProtected         403
     ├── Conflicting              CONFLICT 409
     ├── DigestInvalid            DIGEST_INVALID 400
     ├── Invalid                  INVALID 422
@@ -161,6 +162,12 @@ class PreconditionFailed(Denied):
 
     status = 412
     message = "the tag is not what the request's condition says; nothing was changed"
+
+
+class TagProtected(Denied):
+    """A rule of the namespace or repository keeps the tag as it is; nothing was changed."""
+
+    message = "a rule for tags does not allow this; nothing was changed"
 
 
 class DigestInvalid(RegistryError):
