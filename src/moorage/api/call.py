@@ -59,6 +59,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         return self.method != "GET"
 
     @property
+    def has_tag(self) -> bool:
+        """Whether its answers have an `ETag`."""
+        return self.method == "GET" and not self.pages and not self.query
+
+    @property
     def is_of_place(self) -> bool:
         """Whether it is about a namespace or repository, whose existence is not for everybody."""
         return "{namespace}" in self.path or "{repository}" in self.path
@@ -78,6 +83,16 @@ class Page(msgspec.Struct, frozen=True):
             Invalid: it is no id.
         """
         return whole_number(self.after, "after") if self.after else 0
+
+    @property
+    def after_pair(self) -> tuple[int, int]:
+        """The two ids that the page is behind, of lists in the order of both.
+
+        Raises:
+            Invalid: they are none.
+        """
+        first, _, second = (self.after or "0.0").partition(".")
+        return whole_number(first, "after"), whole_number(second, "after")
 
 
 class Call:

@@ -8,6 +8,7 @@ import msgspec
 
 from moorage import __version__
 from moorage.api.call import DEFAULT_PAGE, MAX_PAGE, Route
+from moorage.model.access import Action
 from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -31,10 +32,19 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "maxLength": 2 * MAX_COMPONENT + 1,
     },
     "token": _ID,
+    "issuer": _ID,
+    "trust": _NAME,
+    "who": {
+        "type": "string",
+        "pattern": f"^{COMPONENT}(?:[+]{COMPONENT})?$",
+        "maxLength": 2 * MAX_COMPONENT + 1,
+    },
+    "action": {"type": "string", "enum": sorted(each.value for each in Action)},
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
     "after": _TEXT,
 }
 _SAID = {
+    "who": "Whose; the caller's own if it is not there.",
     "principal": "An account `alice`, a robot `web+ci` or a team `web/dev`.",
     "namespace": "A namespace.",
     "repository": "A repository; the slashes in its name may be written as they are or as %2F.",
@@ -145,7 +155,7 @@ def _parameter(name: str, place: str) -> dict[str, Any]:
     return {
         "name": name,
         "in": place,
-        "required": place == "path",
+        "required": place == "path" or name == "action",
         "description": _SAID.get(name, f"The {name}."),
         "schema": _PARAMETERS[name],
     }
@@ -163,7 +173,7 @@ def _responses(route: Route, named: dict[int, Any]) -> dict[str, Any]:
             }
         }
     found = {str(route.status): success}
-    if route.method == "GET" and route.gives is not None and not route.pages:
+    if route.has_tag:
         found["304"] = {"description": "It is what If-None-Match says."}
     for status, reason in statuses(route).items():
         found[str(status)] = {

@@ -75,8 +75,8 @@ async def made(s: Services, tx: Tx, found: Found, target: Place) -> Repository:
     if found.repository is not None:
         return found.repository
     name = target.name if isinstance(target, RepositoryTarget) else target.repository
-    made, _ = await repositories.put_repository(tx, name, s.config.visibility, s.clock.now())
-    return made
+    repository, _ = await repositories.put_repository(tx, name, s.config.visibility, s.clock.now())
+    return repository
 
 
 async def require_administrator(s: Services, actor: Actor) -> None:
@@ -166,6 +166,17 @@ async def allow_repository(
     if found.repository is None:
         raise NotFound(f"there is no repository {name}")
     return found.repository
+
+
+async def require_repository(
+    s: Services, actor: Actor, action: Action, name: RepositoryName
+) -> Repository:
+    """Return the repository if the actor may do this to it; as `require_namespace`."""
+
+    async def read(tx: Tx) -> Repository:
+        return await allow_repository(tx, actor, action, name)
+
+    return await s.db.read(read)
 
 
 async def hold_own(tx: Tx, actor: Actor) -> int:
