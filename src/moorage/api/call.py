@@ -79,6 +79,16 @@ class Page(msgspec.Struct, frozen=True):
         """
         return whole_number(self.after, "after") if self.after else 0
 
+    @property
+    def after_pair(self) -> tuple[int, int]:
+        """The two ids that the page is behind, of lists in the order of both.
+
+        Raises:
+            Invalid: they are none.
+        """
+        first, _, second = (self.after or "0.0").partition(".")
+        return whole_number(first, "after"), whole_number(second, "after")
+
 
 class Call:
     """One request to a route, with what its path says."""

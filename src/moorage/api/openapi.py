@@ -31,10 +31,16 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "maxLength": 2 * MAX_COMPONENT + 1,
     },
     "token": _ID,
+    "who": {
+        "type": "string",
+        "pattern": f"^{COMPONENT}(?:[+]{COMPONENT})?$",
+        "maxLength": 2 * MAX_COMPONENT + 1,
+    },
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
     "after": _TEXT,
 }
 _SAID = {
+    "who": "Whose; the caller's own if it is not there.",
     "principal": "An account `alice`, a robot `web+ci` or a team `web/dev`.",
     "namespace": "A namespace.",
     "repository": "A repository; the slashes in its name may be written as they are or as %2F.",

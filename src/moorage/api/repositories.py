@@ -1,15 +1,31 @@
-"""`/api/v1/repositories`: what the caller may see of them."""
+"""`/api/v1/repositories`: what the caller may see of them, and who else may."""
 
 import msgspec
 
-from moorage.api.call import Call, Route, told_one, told_page
+from moorage.api.call import Ask, Call, Route, told, told_one, told_page
 from moorage.api.caller import authenticate
+from moorage.api.fields import Repository, Visibility
 from moorage.auth.policy import require
 from moorage.errors import NotFound
 from moorage.model.access import Action, RepositoryTarget, System
-from moorage.registry import listing, rights
-from moorage.registry.services import Services
+from moorage.model.artifacts import Repository as Record
+from moorage.oci.names import RepositoryName
+from moorage.registry import listing, namespaces, rights
+from moorage.registry.services import Services, change_by
 from moorage.web.response import Response
+
+
+class NewRepository(Ask, frozen=True):
+    """An empty repository to be; without a visibility, it is as its namespace says."""
+
+    name: Repository
+    visibility: Visibility | None = None
+
+
+class RepositoryChange(Ask, frozen=True):
+    """How visible the repository is to be."""
+
+    visibility: Visibility
 
 
 class Named(msgspec.Struct, frozen=True):
@@ -50,7 +66,32 @@ async def get_repository(s: Services, call: Call) -> Response:
     require(actor, Action.PULL, RepositoryTarget(name), found.facts)
     if found.repository is None:
         raise NotFound
-    return told_one(call, Shown(name, name.namespace, found.repository.visibility))
+    return told_one(call, _shown(found.repository))
+
+
+async def create_repository(s: Services, call: Call) -> Response:
+    """Make an empty repository; a push makes one as well."""
+    actor = await authenticate(s, call)
+    require(actor, Action.PING, System(), await rights.find_standing(s, actor))
+    asked = await call.asked(NewRepository)
+    name = RepositoryName.parse(asked.name)
+    by = change_by(actor, call.request)
+    made = await namespaces.create_repository(s, actor, name, by, visibility=asked.visibility or "")
+    return told(201, _shown(made), {"Location": f"/api/v1/repositories/{name}"})
+
+
+async def change_repository(s: Services, call: Call) -> Response:
+    """Say who finds and reads the repository besides those with a right in it."""
+    actor = await authenticate(s, call)
+    await rights.require_repository(s, actor, Action.CONFIGURE, call.repository)
+    asked = await call.asked(RepositoryChange)
+    by = change_by(actor, call.request)
+    changed = await namespaces.set_visibility(s, actor, call.repository, asked.visibility, by)
+    return told(200, _shown(changed))
+
+
+def _shown(repository: Record) -> Shown:
+    return Shown(repository.name, repository.name.namespace, repository.visibility)
 
 
 ROUTES = (
@@ -63,6 +104,27 @@ ROUTES = (
         handler=list_repositories,
         gives=Repositories,
         pages=True,
+    ),
+    Route(
+        method="POST",
+        path="/repositories",
+        name="create-repository",
+        summary="Make an empty repository",
+        action=Action.PUSH,
+        handler=create_repository,
+        takes=NewRepository,
+        gives=Shown,
+        status=201,
+    ),
+    Route(
+        method="PATCH",
+        path="/repositories/{repository}",
+        name="change-repository",
+        summary="Set how visible a repository is",
+        action=Action.CONFIGURE,
+        handler=change_repository,
+        takes=RepositoryChange,
+        gives=Shown,
     ),
     Route(
         method="GET",

@@ -6,14 +6,33 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from moorage.api import accounts, links, repositories, whoami
+from moorage.api import (
+    accounts,
+    grants,
+    links,
+    namespaces,
+    repositories,
+    robots,
+    second_factor,
+    sessions,
+    teams,
+    tokens,
+    whoami,
+)
 from moorage.api.call import Route
 
 PREFIX = "/api/v1"
 ROUTES: tuple[Route, ...] = (
     *whoami.ROUTES,
     *links.ROUTES,
+    *sessions.ROUTES,
     *accounts.ROUTES,
+    *second_factor.ROUTES,
+    *namespaces.ROUTES,
+    *teams.ROUTES,
+    *robots.ROUTES,
+    *grants.ROUTES,
+    *tokens.ROUTES,
     *repositories.ROUTES,
 )
 # A repository's name has slashes, and none of its components can be `-`: that stands before what

@@ -163,6 +163,17 @@ async def allow_repository(
     return found.repository
 
 
+async def require_repository(
+    s: Services, actor: Actor, action: Action, name: RepositoryName
+) -> Repository:
+    """Return the repository if the actor may do this to it; as `require_namespace`."""
+
+    async def read(tx: Tx) -> Repository:
+        return await allow_repository(tx, actor, action, name)
+
+    return await s.db.read(read)
+
+
 async def hold_own(tx: Tx, actor: Actor) -> int:
     """Let an account pass to what is its own, with its writes at an end; return its id.
 
