@@ -7,7 +7,7 @@ from moorage.cli.output import Column
 from moorage.cli.words import ROLES, grants_of, limit_of, principal_of
 
 GRANTS = (
-    Column("who", "who"),
+    Column("who", "principal"),
     Column("kind", "kind"),
     Column("role", "role"),
     Column("on", "repository"),

@@ -145,9 +145,14 @@ def _has_port(authority: str) -> bool:
     return not port or 0 < int(port) < 65_536
 
 
-def basic(user: str, password: str) -> str:
-    """Return the header's value for a user name and a password."""
-    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+def basic(user: str, password: str) -> dict[str, str]:
+    """Return the header for a user name and a password."""
+    return {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Return the header for a token."""
+    return {"Authorization": f"Bearer {token}"}
 
 
 def read_token(path: str) -> str:
@@ -165,7 +170,7 @@ def read_token(path: str) -> str:
 
 def _remote(place: Place, wanted: Wanted, hosts: Hosts) -> Connection:
     if wanted.token_file:
-        return Connection(place, f"Bearer {read_token(wanted.token_file)}")
+        return Connection(place, bearer(read_token(wanted.token_file)))
     host: Host | None = hosts.hosts.get(place.name)
     if host is None or not host.token:
         return Connection(place)
@@ -175,7 +180,7 @@ def _remote(place: Place, wanted: Wanted, hosts: Hosts) -> Connection:
             do=f"Leave the scheme out: --server {host.name}.",
             exit_code=2,
         )
-    return Connection(place, f"Bearer {host.token}")
+    return Connection(place, bearer(host.token))
 
 
 def _first_listener(config: Config) -> str:

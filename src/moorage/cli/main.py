@@ -25,6 +25,7 @@ _CLIENTS = {
     "user": ("moorage.cli.user:user", "Manage the accounts of people."),
     "invite": ("moorage.cli.user:invite", "Print links to make accounts with."),
     "team": ("moorage.cli.team:team", "Manage teams."),
+    "namespace": ("moorage.cli.namespace:namespace", "Manage namespaces."),
     "repo": ("moorage.cli.repo:repo", "Manage repositories."),
     "access": ("moorage.cli.access:access", "Grant rights, and see who has which."),
     "token": ("moorage.cli.token:token", "Manage your tokens."),
