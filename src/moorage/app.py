@@ -22,8 +22,9 @@ from moorage.db.sqlite import SqliteDatabase
 from moorage.errors import Refused, RouteUnknown
 from moorage.events.outbox import Outbox
 from moorage.jobs.queue import Queue
-from moorage.registry import accounts
+from moorage.registry import accounts, links
 from moorage.registry.hashing import Hashes
+from moorage.registry.links import NewLink
 from moorage.registry.move import COPYING, STATE
 from moorage.registry.readiness import Readiness
 from moorage.registry.services import Services
@@ -188,6 +189,20 @@ async def _put_administrator(config: Config, password: str) -> None:
     await db.open()
     try:
         await accounts.put_administrator(db, clock, config.admin_user, password)
+    finally:
+        await db.close()
+
+
+def make_setup_link(config: Config) -> NewLink | None:
+    """Return a fresh link for the first account; None once there is or has been one."""
+    return asyncio.run(_make_setup_link(config))
+
+
+async def _make_setup_link(config: Config) -> NewLink | None:
+    db, clock = database(config)
+    await db.open()
+    try:
+        return await links.put_setup_link(db, clock)
     finally:
         await db.close()
 

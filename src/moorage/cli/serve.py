@@ -7,7 +7,6 @@ import gc
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
@@ -19,13 +18,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from moorage import __version__
-from moorage.app import prepare, put_administrator
+from moorage.app import make_setup_link, prepare, put_administrator
 from moorage.cli import process
 from moorage.cli.admin import AdminSocket
+from moorage.cli.announce import announce
 from moorage.cli.lock import BEAT_SECONDS, DataLock
 from moorage.config import Config
-from moorage.web.listen import Address, ReloadingTls, bind, parse_address
+from moorage.web.listen import ReloadingTls, bind, parse_address
 from moorage.web.server import require_c_parser
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
@@ -47,10 +46,10 @@ def serve(config: Config) -> None:
     key = prepare(config)
     put_administrator(config)
     tls = ReloadingTls(config.tls.cert, config.tls.key) if config.tls.cert else None
-    run_directory = Path(tempfile.mkdtemp(prefix="moorage-"))
     admin = AdminSocket.open(config)
+    run_directory = Path(tempfile.mkdtemp(prefix="moorage-"))
     try:
-        _announce(config, addresses, listeners)
+        announce(config, addresses, listeners, make_setup_link(config), run_directory)
         gc.collect()
         gc.freeze()
         listener = admin.listener if admin is not None else None
@@ -179,36 +178,3 @@ class Supervisor:
                 if child.pid and os.waitpid(child.pid, os.WNOHANG)[0]:
                     child.pid = 0
         return 0
-
-
-def _announce(
-    config: Config,
-    addresses: list[Address],
-    listeners: list[socket.socket],
-) -> None:
-    scheme = "https" if config.tls.cert else "http"
-    click.echo(f"Moorage {__version__}, data in {config.directory}", err=True)
-    for address, listener in zip(addresses, listeners, strict=True):
-        if address.path:
-            click.echo(f"  listening on {address}", err=True)
-            continue
-        port = listener.getsockname()[1]
-        shown = "localhost" if address.is_loopback else address.host or "this-host"
-        click.echo(f"  {scheme}://{shown}:{port}/", err=True)
-        click.echo(f"  docker push {shown}:{port}/NAME:TAG", err=True)
-    if config.admin_user:
-        if not config.tls.cert and not all(address.is_private for address in addresses):
-            click.echo(
-                "  WARNING: passwords cross the network unencrypted. Give --tls-cert and --tls-key,"
-                "\n  or listen on 127.0.0.1 behind a proxy that has a certificate.",
-                err=True,
-            )
-        return
-    if all(address.is_loopback for address in addresses) and not config.url:
-        click.echo("  Local mode: only you, on this machine, may push, pull and delete.", err=True)
-        return
-    click.echo(
-        "  WARNING: every request will be refused, because nobody can sign in.\n"
-        "  Set MOORAGE_ADMIN_USER and MOORAGE_ADMIN_PASSWORD_FILE, or listen on 127.0.0.1 only.",
-        err=True,
-    )

@@ -91,7 +91,10 @@ async def explain(
     async def read(tx: Tx) -> Explanation:
         if not is_own:
             await _allow(tx, actor, where)
-        asked = await _asked(tx, s, who, token_id)
+        # Of himself, whoever came by a confined token asks as that and as nothing more.
+        is_confined = actor.scopes is not None or actor.bound is not None
+        is_as_came = is_own and (is_confined or not token_id)
+        asked = actor if is_as_came else await _asked(tx, s, who, token_id)
         target = RepositoryTarget(where.repository) if where.repository else None
         found = await _found(tx, asked.subject, where)
         decision = decide(asked, action, target or Namespace(where.namespace), found.facts)

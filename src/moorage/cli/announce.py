@@ -1,0 +1,73 @@
+"""What a server says when it starts: where it listens, who may use it, how to make it one's own."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import click
+
+from moorage import __version__
+from moorage.config import Config
+from moorage.registry.links import SETUP_LIFE, NewLink
+from moorage.web.listen import Address
+
+
+def announce(
+    config: Config,
+    addresses: list[Address],
+    listeners: list[socket.socket],
+    link: NewLink | None,
+    directory: Path,
+) -> None:
+    """Tell the terminal; `link` is there as long as nobody has an account.
+
+    Where no terminal reads along, the link goes into a file of the directory that only the
+    server's own user can read: a log is no place for it.
+    """
+    click.echo(f"Moorage {__version__}, data in {config.directory}", err=True)
+    bases = _list_addresses(config, addresses, listeners)
+    is_loopback = all(address.is_loopback for address in addresses)
+    if link is None:
+        if not config.tls.cert and not all(address.is_private for address in addresses):
+            click.echo(
+                "  WARNING: passwords cross the network unencrypted. Give --tls-cert and --tls-key,"
+                "\n  or listen on 127.0.0.1 behind a proxy that has a certificate.",
+                err=True,
+            )
+        return
+    if is_loopback and not config.url:
+        click.echo("  Local mode: only you, on this machine, may push, pull and delete.", err=True)
+    else:
+        click.echo("  Every request is refused until there is an account.", err=True)
+    base = config.url.rstrip("/") or next(iter(bases), "http://localhost")
+    place = _tell_or_write(base + link.path(), directory)
+    minutes = SETUP_LIFE // 60_000
+    click.echo(f"  The first account is made here, within {minutes} minutes:\n  {place}", err=True)
+
+
+def _list_addresses(
+    config: Config, addresses: list[Address], listeners: list[socket.socket]
+) -> list[str]:
+    scheme = "https" if config.tls.cert else "http"
+    bases = []
+    for address, listener in zip(addresses, listeners, strict=True):
+        if address.path:
+            click.echo(f"  listening on {address}", err=True)
+            continue
+        port = listener.getsockname()[1]
+        shown = "localhost" if address.is_loopback else address.host or "this-host"
+        bases.append(f"{scheme}://{shown}:{port}")
+        click.echo(f"  {scheme}://{shown}:{port}/", err=True)
+        click.echo(f"  docker push {shown}:{port}/NAME:TAG", err=True)
+    return bases
+
+
+def _tell_or_write(text: str, directory: Path) -> str:
+    if sys.stderr.isatty():
+        return text
+    path = directory / "setup-link"
+    made = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(made, "w") as file:
+        file.write(text + "\n")
+    return f"the address is in {path}"
