@@ -20,7 +20,7 @@ from moorage.client.hosts import Host, Hosts, config_directory, read_hosts
 from moorage.client.http import Connection, Place
 from moorage.config import Config, load
 from moorage.errors import Refused
-from moorage.web.private import find
+from moorage.web.private import find, find_only
 
 LOCAL = "local"
 _AUTHORITY = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
@@ -208,8 +208,11 @@ def is_loopback(authority: str) -> bool:
 def _local(wanted: Wanted) -> Connection:
     named = wanted.file or os.environ.get("MOORAGE_CONFIG", "")
     file = Path(named) if named else _SYSTEM_FILE if _SYSTEM_FILE.exists() else None
-    config = load(file, os.environ, {"data": wanted.data or None}).config
+    loaded = load(file, os.environ, {"data": wanted.data or None})
+    config = loaded.config
     path = find(config)
+    if path is None and {loaded.origins["data"], loaded.origins["database"]} == {"default"}:
+        path = find_only()
     if path is not None:
         return Connection(Place(config.url or _first_listener(config), str(path)))
     where = "the database" if config.database else config.directory

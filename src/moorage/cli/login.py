@@ -112,8 +112,8 @@ def logout(output: Output, host: str | None) -> None:
     if found is None:
         raise Refused(f"Nobody is signed in to {host or 'any registry'} here.", exit_code=3)
     remove_host(directory, found.name)
-    docker_config.remove_helper(docker_config.config_file(os.environ), found.name)
     _revoke(found, None)
+    docker_config.remove_helper(docker_config.config_file(os.environ), found.name)
     output.done(f"Signed out of {found.name}.", {"server": found.name})
 
 
