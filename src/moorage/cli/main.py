@@ -34,6 +34,13 @@ _CLIENTS = {
     "rule": ("moorage.cli.rule:rule", "Say which tags may not be moved."),
     "k8s": ("moorage.cli.k8s:k8s", "Let Kubernetes clusters pull."),
 }
+_SECTIONS = {
+    "Run a server": ("serve", "config", "doctor", "migrate", "move", "job", "audit"),
+    "Use one": ("login", "logout", "whoami", "namespace", "repo", "rule"),
+    "Let people in": ("user", "invite", "team", "access"),
+    "Let machines in": ("token", "robot", "trust", "k8s"),
+    "This program": ("version", "completion"),
+}
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -107,6 +114,7 @@ def _load(file: Path | None, **flags: Any) -> "Loaded":
 @click.group(
     cls=LazyGroup,
     lazy=_CLIENTS,
+    sections=_SECTIONS,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

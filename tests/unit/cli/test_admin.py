@@ -1,6 +1,5 @@
 """When a server has an admin socket, and how it takes the place of another."""
 
-from collections.abc import Iterator
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
