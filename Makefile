@@ -8,6 +8,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 
 S3 := .venv-s3
 GATEWAY := .cache/bin/versitygw
+OIDC := .venv-oidc
 
 .PHONY: serve fleet check test shapes faults bench bench-fleet conformance tools format clean
 
@@ -36,7 +37,13 @@ $(S3)/.done: requirements/s3-server.txt
 	$(S3)/bin/pip --disable-pip-version-check --quiet install --only-binary :all: --require-hashes -r $<
 	touch $@
 
-# A second one, where a Go toolchain is at hand; without it its tests are listed as not run.
+# A real OpenID provider, in the same way.
+$(OIDC)/.done: requirements/oidc-provider.txt
+	$(PYTHON) -m venv $(OIDC)
+	$(OIDC)/bin/pip --disable-pip-version-check --quiet install --only-binary :all: --require-hashes -r $<
+	touch $@
+
+# A second S3 server, where a Go toolchain is at hand; without it its tests are listed as not run.
 $(GATEWAY):
 	command -v go >/dev/null || exit 0; \
 	GOBIN=$(CURDIR)/.cache/bin go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
@@ -49,11 +56,11 @@ check: $(TEST)
 	$(BIN)/pytest -q tests/shape tests/unit
 
 # Everything, with real clients; as root it installs the Debian packages they come in.
-test: $(TEST) $(S3)/.done $(GATEWAY) tools
+test: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 	$(BIN)/pytest -q tests
 
 # What takes minutes, the protocol on every pair of stores, real clients on the fleet's; after `make test`.
-shapes: $(TEST) $(S3)/.done $(GATEWAY) tools
+shapes: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 	$(BIN)/pytest -q tests --long
 	$(BIN)/pytest -q tests/http --shape sqlite+s3
 	$(BIN)/pytest -q tests/http --shape postgres+directory

@@ -26,6 +26,7 @@ strace          strace
 cc              gcc
 /usr/include/stdlib.h libc6-dev
 curl            curl
+jq              jq
 openssl         openssl
 git             git
 fusermount3     fuse3

@@ -7,7 +7,9 @@ from pathlib import Path
 import msgspec
 
 from moorage.api import app as api
+from moorage.auth.assertions import Assertions
 from moorage.auth.credentials import Credentials, Guard
+from moorage.auth.issuers import IssuerKeys
 from moorage.auth.local import LocalMode
 from moorage.auth.operator import Operators
 from moorage.auth.passwords import SHORTEST
@@ -22,6 +24,7 @@ from moorage.db.sqlite import SqliteDatabase
 from moorage.errors import Refused, RouteUnknown
 from moorage.events.outbox import Outbox
 from moorage.jobs.queue import Queue
+from moorage.outbound import Fetcher
 from moorage.registry import accounts, links
 from moorage.registry.hashing import Hashes
 from moorage.registry.links import NewLink
@@ -223,13 +226,16 @@ async def build(
     blobs = blob_store(config)
     proxies = Proxies(config.trusted_proxies)
     guard = Guard(proxies)
+    keys = IssuerKeys(clock, Fetcher(config.outbound.allow))
+    assertions = Assertions(db, clock, keys)
     return Services(
         config=config,
         clock=clock,
         db=db,
         blobs=blobs,
         events=Outbox(),
-        auth=Credentials(db, clock, LocalMode(config), guard),
+        auth=Credentials(db, clock, LocalMode(config), guard, assertions=assertions),
+        assertions=assertions,
         guard=guard,
         jobs=Queue(clock),
         second_factors=Seal(key, "totp"),

@@ -78,6 +78,15 @@ class Redirects(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     except_clients: tuple[str, ...] = ()
 
 
+class Outbound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the server may connect to by itself where others than its administrator say so.
+
+    `allow` has networks that are inside, beside all that is public.
+    """
+
+    allow: tuple[str, ...] = ()
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every setting of the server, typed; made by `load`."""
 
@@ -96,6 +105,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     admin_socket: Literal["auto", "on", "off"] = "auto"
     s3: S3 = S3()
     redirect: Redirects = Redirects()
+    outbound: Outbound = Outbound()
     tls: Tls = Tls()
     log: Log = Log()
     limits: Limits = Limits()
@@ -349,3 +359,5 @@ def _store_misfits(config: Config) -> Iterator[tuple[str, bool, str]]:
     )
     for text in config.redirect.except_clients:
         yield "redirect.except_clients", not _is_network(text), f"{text!r} is no network"
+    for text in config.outbound.allow:
+        yield "outbound.allow", not _is_network(text), f"{text!r} is no network"

@@ -59,6 +59,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         return self.method != "GET"
 
     @property
+    def has_tag(self) -> bool:
+        """Whether its answers have an `ETag`."""
+        return self.method == "GET" and not self.pages and not self.query
+
+    @property
     def is_of_place(self) -> bool:
         """Whether it is about a namespace or repository, whose existence is not for everybody."""
         return "{namespace}" in self.path or "{repository}" in self.path

@@ -8,6 +8,7 @@ import msgspec
 
 from moorage import __version__
 from moorage.api.call import DEFAULT_PAGE, MAX_PAGE, Route
+from moorage.model.access import Action
 from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -36,6 +37,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "pattern": f"^{COMPONENT}(?:[+]{COMPONENT})?$",
         "maxLength": 2 * MAX_COMPONENT + 1,
     },
+    "action": {"type": "string", "enum": sorted(each.value for each in Action)},
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
     "after": _TEXT,
 }
@@ -151,7 +153,7 @@ def _parameter(name: str, place: str) -> dict[str, Any]:
     return {
         "name": name,
         "in": place,
-        "required": place == "path",
+        "required": place == "path" or name == "action",
         "description": _SAID.get(name, f"The {name}."),
         "schema": _PARAMETERS[name],
     }
@@ -169,7 +171,7 @@ def _responses(route: Route, named: dict[int, Any]) -> dict[str, Any]:
             }
         }
     found = {str(route.status): success}
-    if route.method == "GET" and route.gives is not None and not route.pages:
+    if route.has_tag:
         found["304"] = {"description": "It is what If-None-Match says."}
     for status, reason in statuses(route).items():
         found[str(status)] = {

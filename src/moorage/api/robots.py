@@ -102,7 +102,7 @@ async def delete_robot(s: Services, call: Call) -> Response:
 async def list_robot_tokens(s: Services, call: Call) -> Response:
     """Answer with a page of a robot's tokens."""
     actor = await authenticate(s, call)
-    await rights.require_namespace(s, actor, Action.MANAGE_ACCESS, call.namespace)
+    await rights.require_namespace(s, actor, Action.SEE_ACCESS, call.namespace)
     page = call.page()
     rows = await tokens.list_tokens(s, actor, _full(call), page.after_number, page.limit + 1)
     found, more = cut(rows, page.limit)
@@ -182,7 +182,7 @@ ROUTES = (
         path=_TOKENS,
         name="list-robot-tokens",
         summary="The tokens of a robot",
-        action=Action.MANAGE_ACCESS,
+        action=Action.SEE_ACCESS,
         handler=list_robot_tokens,
         gives=Tokens,
         pages=True,

@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from moorage.api import (
+    access,
     accounts,
     grants,
     links,
@@ -33,6 +34,7 @@ ROUTES: tuple[Route, ...] = (
     *robots.ROUTES,
     *grants.ROUTES,
     *tokens.ROUTES,
+    *access.ROUTES,
     *repositories.ROUTES,
 )
 # A repository's name has slashes, and none of its components can be `-`: that stands before what

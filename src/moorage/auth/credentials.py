@@ -56,8 +56,8 @@ class Authenticator(Protocol):
 class SignedTokens(Protocol):
     """Knows who sent a signed token: our own bearer, or one of an issuer that is trusted."""
 
-    async def identify(self, text: str, *, grace: int) -> Actor:
-        """Return who it speaks for.
+    async def identify(self, text: str, *, grace: int, user: str = "") -> Actor:
+        """Return who it speaks for; `user` is the name that came with it, if one did.
 
         Raises:
             Unauthorized: it is not good.
@@ -134,8 +134,6 @@ class Credentials:
         known = self._known.get(mark)
         if known is not None and known.until > now:
             return known.actor
-        if self._assertions is not None and _LOOKS_SIGNED.fullmatch(password):
-            return await self._assertions.identify(password, grace=0)
         address = await self._guard.address_of(request)
         key = mark + address.encode()
         task = self._asked.get(key)
@@ -148,13 +146,16 @@ class Credentials:
 
     async def _find(self, user: str, password: str, address: str) -> Actor:
         attempts = self._guard.attempts
-        if not password.startswith(PREFIX):
+        assertions = self._assertions if _LOOKS_SIGNED.fullmatch(password) else None
+        if assertions is None and not password.startswith(PREFIX):
             attempts.begin(address, user)
             actor = await self._account(user, password)
             attempts.succeed(address, user)
             return actor
         attempts.begin_token(address)
         try:
+            if assertions is not None:
+                return await assertions.identify(password, grace=0, user=user)
             return await self._holder(password)
         except Unauthorized:
             attempts.fail_token(address)

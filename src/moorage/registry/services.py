@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from moorage.auth.assertions import Assertions
 from moorage.auth.credentials import Authenticator, Guard
 from moorage.auth.sealing import Seal
 from moorage.blobs.store import BlobStore
@@ -40,6 +41,7 @@ class Services(msgspec.Struct, frozen=True):
     blobs: BlobStore
     events: Events
     auth: Authenticator
+    assertions: Assertions
     guard: Guard
     jobs: Queue
     second_factors: Seal

@@ -5,7 +5,7 @@ from functools import partial
 
 from moorage.blobs.store import SessionBusy, SessionLost, keep_nowhere
 from moorage.clock import DAY, HOUR, MINUTE
-from moorage.db import blobs, events, idempotent, jobs, links, tokens, uploads
+from moorage.db import blobs, events, idempotent, issuers, jobs, links, tokens, uploads
 from moorage.db.engine import Tx
 from moorage.events.outbox import KEEP_FEED_DAYS
 from moorage.jobs.queue import KEEP_DONE, Running, Work
@@ -27,6 +27,7 @@ SCHEDULE = {
     "events.trim": HOUR,
     "jobs.forget": HOUR,
     "answers.forget": HOUR,
+    "assertions.forget": HOUR,
     "credentials.forget": HOUR,
 }
 
@@ -40,6 +41,7 @@ def work(s: Services) -> dict[str, Work]:
         "events.trim": partial(_repeat, partial(_trim_some, s)),
         "jobs.forget": partial(_forget, s),
         "answers.forget": partial(_repeat, partial(_forget_answers, s)),
+        "assertions.forget": partial(_repeat, partial(_forget_assertions, s)),
         "credentials.forget": partial(_repeat, partial(_forget_credentials, s)),
         **readers.work(),
     }
@@ -74,6 +76,13 @@ async def _forget(s: Services, running: Running) -> None:
 async def _forget_answers(s: Services, running: Running) -> bool:
     async def remove(tx: Tx) -> int:
         return await idempotent.forget_answers(tx, s.clock.now(), _SLICE)
+
+    return await running.write(remove) == _SLICE
+
+
+async def _forget_assertions(s: Services, running: Running) -> bool:
+    async def remove(tx: Tx) -> int:
+        return await issuers.forget_assertions(tx, s.clock.now(), _SLICE)
 
     return await running.write(remove) == _SLICE
 
