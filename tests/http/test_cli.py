@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
 from api import PASSWORD, Api
 from cli import Person
@@ -147,6 +150,20 @@ def test_grants_come_and_go(team: Person, alice: Person) -> None:
     assert "web/dev\tteam\twriter" in told
 
 
+def test_who_may_what_and_why(team: Person, alice: Person) -> None:
+    told = alice("access", "can", "bob", "push", "web/shop", "-o", "json").json()
+    assert told["allowed"]
+    assert {"through": "web/dev", "role": "writer", "on": "web"} in told["paths"]
+    told = alice.run("access", "can", "bob", "delete", "web/shop")
+    assert told.code == 7
+    assert "allowed     no" in told.out
+    assert team("access", "can", "bob", "pull", "web/shop").out.startswith("allowed     yes")
+    assert team.run("access", "can", "alice", "pull", "web/shop").code in (3, 4)
+    rows = alice("access", "report", "web", "-o", "json").json()
+    held = {(each["who"], each["role"], each["on"]) for each in rows}
+    assert held >= {("alice", "owner", "web"), ("web/dev", "writer", "web")}
+
+
 def test_teams_and_their_members(team: Person, alice: Person) -> None:
     alice("team", "create", "web/ops", "--description", "those who are called at night")
     alice("team", "add", "web/ops", "alice", "bob")
@@ -268,3 +285,83 @@ def test_docker_s_helper_has_the_token(opened: Server, team: Person) -> None:
     assert found["Username"] == "bob"
     credentials = {"Authorization": basic(found["Username"], found["Secret"])}
     Registry(opened.url).request("GET", "/v2/", credentials).expect(200)
+
+
+def signed(key: ECKey, issuer: str, **claims: str) -> str:
+    """Return a CI's token."""
+    now = int(time.time())
+    told = {"iss": issuer, "aud": "https://registry.example", "iat": now, "exp": now + 600}
+    header = {"alg": "ES256", "kid": key.kid}
+    return jwt.encode(header, {**told, **claims}, key, algorithms=["ES256"])
+
+
+def test_trusts(alice: Person, team: Person, tmp_path: Path) -> None:
+    """From an issuer, whose keys are given in a file, to a token that is let in or not."""
+    key = ECKey.generate_key("P-256", auto_kid=True)
+    keys, token = tmp_path / "keys.json", tmp_path / "job.jwt"
+    keys.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+    address = "https://ci.example"
+    assert team.run("issuer", "add", address, "--jwks", str(keys)).code == 4
+    made = alice("issuer", "add", address, "--jwks", str(keys), "-o", "json").json()
+    assert address in alice("issuer", "list").out
+    alice("robot", "create", "web+trusted")
+    alice(
+        *("trust", "add", "claims", "sub=job/shop", "ref=refs/heads/*", "--name", "shop"),
+        *("--robot", "web+trusted", "--issuer", address, "--may", "push:web/shop"),
+        *("--audience", "https://registry.example"),
+    )
+    (shown,) = alice("trust", "list", "web", "-o", "json").json()
+    assert shown["rules"] == [
+        {"claim": "sub", "patterns": ["job/shop"]},
+        {"claim": "ref", "patterns": ["refs/heads/*"]},
+    ]
+    token.write_text(signed(key, address, sub="job/shop", ref="refs/heads/main"))
+    told = alice("trust", "test", "web", "--jwt", str(token))
+    assert "job/shop" in told.out
+    token.write_text(signed(key, address, sub="job/other", ref="refs/heads/main"))
+    told = alice.run("trust", "test", "web", "--jwt", str(token))
+    assert told.code == 7
+    assert "job/other" in told.out
+    alice("trust", "disable", "web", "shop")
+    alice("trust", "enable", "web", "shop")
+    alice("trust", "uses", "web", "shop")
+    assert alice.run("issuer", "remove", str(made["id"]), "--yes").code == 9
+    alice("trust", "remove", "web", "shop", "--yes")
+    alice("issuer", "disable", str(made["id"]))
+    alice("issuer", "enable", str(made["id"]))
+    alice("issuer", "remove", str(made["id"]), "--yes")
+    alice("robot", "delete", "web+trusted", "--yes")
+
+
+def test_a_shared_issuer_needs_what_never_changes_hands(alice: Person, tmp_path: Path) -> None:
+    """The ready rules of GitHub name the repository's number."""
+    key = ECKey.generate_key("P-256", auto_kid=True)
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
+    address = "https://token.actions.githubusercontent.com"
+    made = alice("issuer", "add", address, "--kind", "github", "--jwks", str(keys), "-o", "json")
+    alice("robot", "create", "web+actions")
+    words = ("--robot", "web+actions", "--audience", "https://registry.example")
+    refused = alice.run(
+        *("trust", "add", "claims", "repository=acme/shop", "--issuer", address, *words)
+    )
+    assert refused.code == 2
+    told = alice(
+        *(
+            "trust",
+            "add",
+            "github",
+            "acme/shop",
+            "--repository-id",
+            "17",
+            "--branch",
+            "main",
+            *words,
+        )
+    )
+    assert told.out.startswith("github-acme-shop is there")
+    (shown,) = alice("trust", "list", "web", "-o", "json").json()
+    assert {"claim": "repository_id", "patterns": ["17"]} in shown["rules"]
+    assert {"claim": "ref", "patterns": ["refs/heads/main"]} in shown["rules"]
+    alice("trust", "remove", "web", "github-acme-shop", "--yes")
+    alice("issuer", "remove", str(made.json()["id"]), "--yes")

@@ -31,6 +31,7 @@ _CLIENTS = {
     "token": ("moorage.cli.token:token", "Manage your tokens."),
     "robot": ("moorage.cli.robot:robot", "Manage robots, the accounts of machines."),
     "trust": ("moorage.cli.trust:trust", "Let CI systems in by their own tokens."),
+    "issuer": ("moorage.cli.issuer:issuer", "Say whose tokens namespaces may trust."),
     "rule": ("moorage.cli.rule:rule", "Say which tags may not be moved."),
     "k8s": ("moorage.cli.k8s:k8s", "Let Kubernetes clusters pull."),
 }
@@ -38,7 +39,7 @@ _SECTIONS = {
     "Run a server": ("serve", "config", "doctor", "migrate", "move", "job", "audit"),
     "Use one": ("login", "logout", "whoami", "namespace", "repo", "rule"),
     "Let people in": ("user", "invite", "team", "access"),
-    "Let machines in": ("token", "robot", "trust", "k8s"),
+    "Let machines in": ("token", "robot", "trust", "issuer", "k8s"),
     "This program": ("version", "completion"),
 }
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -14,7 +14,7 @@ from moorage.cli.main import commands
 QUICK_SECONDS = 0.150
 CLIENTS = [
     *("login", "logout", "whoami", "user", "invite", "team", "namespace", "repo"),
-    *("access", "token", "robot", "trust", "rule", "k8s"),
+    *("access", "token", "robot", "trust", "issuer", "rule", "k8s"),
 ]
 
 
