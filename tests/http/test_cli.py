@@ -67,6 +67,7 @@ def alice(opened: Server, host: Person, tmp_path_factory: pytest.TempPathFactory
 def team(opened: Server, alice: Person, tmp_path_factory: pytest.TempPathFactory) -> Person:
     """Return bob, whom alice has invited to the team `web/dev`, which writes to `web`."""
     alice("namespace", "create", "web")
+    alice("repo", "create", "web/shop")
     alice("team", "create", "web/dev")
     alice("access", "grant", "web", "web/dev", "writer")
     link = alice("invite", "bob@example.com", "--team", "web/dev").out
@@ -119,15 +120,15 @@ def test_a_wrong_password(opened: Server, alice: Person, tmp_path: Path) -> None
 
 
 def test_a_member_may_what_the_team_may(team: Person, alice: Person) -> None:
-    assert team("repo", "create", "web/shop").out == "web/shop is there, private.\n"
-    assert [each["name"] for each in team("repo", "list", "-o", "json").json()] == ["web/shop"]
-    shown = team("repo", "show", "web/shop", "-o", "json").json()
+    assert team("repo", "create", "web/cart").out == "web/cart is there, private.\n"
+    assert [each["name"] for each in team("repo", "list", "-o", "json").json()] == ["web/cart", "web/shop"]
+    shown = team("repo", "show", "web/cart", "-o", "json").json()
     assert shown["visibility"] == "private"
-    refused = team.run("repo", "set", "web/shop", "--visibility", "public")
+    refused = team.run("repo", "set", "web/cart", "--visibility", "public")
     assert refused.code == 4
     assert refused.err.startswith("Error: ")
-    alice("repo", "set", "web/shop", "--visibility", "internal")
-    shown = team("repo", "show", "web/shop", "-o", "json").json()
+    alice("repo", "set", "web/cart", "--visibility", "internal")
+    shown = team("repo", "show", "web/cart", "-o", "json").json()
     assert shown["visibility"] == "internal"
 
 
