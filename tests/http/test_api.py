@@ -32,10 +32,10 @@ def addresses() -> list[str]:
 
 def filled(path: str) -> str:
     """Return a path with names that nothing has in the place of its templates."""
-    for place in ("namespace", "account", "team", "robot", "principal"):
+    for place in ("namespace", "account", "team", "robot", "principal", "trust"):
         path = path.replace(f"{{{place}}}", "nobody")
     path = path.replace("{repository}", "nobody/nothing").replace("{kind}", "account")
-    return PREFIX + path.replace("{token}", "123456")
+    return PREFIX + path.replace("{token}", "123456").replace("{issuer}", "123456")
 
 
 def test_an_address_that_is_none(administrator: Registry) -> None:

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+import oidc
 from api import Api
 from conftest import PASSWORD
 from moorage.api.call import Route
@@ -48,7 +49,15 @@ def known(admin: Api) -> dict[str, Any]:
     admin.post("/repositories", {"name": f"{name}/app"}).expect(201)
     admin.put(f"/namespaces/{name}/grants/account/{account}", {"role": "reader"}).expect(200)
     token = admin.post("/tokens", {"name": "x"}).expect(201).json()["token"]["id"]
+    keys = json.dumps({"keys": [oidc.new_key("ES256", "key").as_dict(private=False)]})
+    url = f"https://{name}.example"
+    issuer = admin.post("/issuers", {"url": url, "jwks": keys}).expect(201).json()["id"]
+    trust: dict[str, Any] = {"name": "builds", "issuer": url, "robot": "ci", "audience": "registry"}
+    trust["rules"] = [{"claim": "sub", "patterns": ["job"]}]
+    admin.post(f"/namespaces/{name}/trusts", trust).expect(201)
     return {
+        "issuer": issuer,
+        "trust": "builds",
         "namespace": name,
         "team": "dev",
         "robot": "ci",

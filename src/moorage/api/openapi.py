@@ -32,6 +32,8 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "maxLength": 2 * MAX_COMPONENT + 1,
     },
     "token": _ID,
+    "issuer": _ID,
+    "trust": _NAME,
     "who": {
         "type": "string",
         "pattern": f"^{COMPONENT}(?:[+]{COMPONENT})?$",

@@ -10,6 +10,7 @@ from moorage.api import (
     access,
     accounts,
     grants,
+    issuers,
     links,
     namespaces,
     repositories,
@@ -18,6 +19,7 @@ from moorage.api import (
     sessions,
     teams,
     tokens,
+    trusts,
     whoami,
 )
 from moorage.api.call import Route
@@ -35,6 +37,8 @@ ROUTES: tuple[Route, ...] = (
     *grants.ROUTES,
     *tokens.ROUTES,
     *access.ROUTES,
+    *issuers.ROUTES,
+    *trusts.ROUTES,
     *repositories.ROUTES,
 )
 # A repository's name has slashes, and none of its components can be `-`: that stands before what

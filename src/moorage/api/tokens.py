@@ -25,11 +25,14 @@ class AskedScope(Ask, frozen=True):
     actions: Annotated[list[TokenAction], Meta(min_length=1, max_length=4)]
 
 
+AskedScopes = Annotated[list[AskedScope], Meta(min_length=1, max_length=50)]
+
+
 class NewToken(Ask, frozen=True):
     """A token to be; without scopes it may all that its owner may. 0 days are for ever."""
 
     name: Label
-    scopes: Annotated[list[AskedScope], Meta(min_length=1, max_length=50)] | None = None
+    scopes: AskedScopes | None = None
     days: Days = 90
 
 
@@ -74,25 +77,35 @@ class MadeToken(msgspec.Struct, frozen=True):
 
 def shown(record: TokenRecord) -> Token:
     """Return a token as answers have it."""
-    scopes = record.scopes
     return Token(
         record.id,
         record.name,
         record.kind,
         record.mark,
-        None if scopes is None else [TokenScope(e.pattern, sorted(e.actions)) for e in scopes],
+        shown_scopes(record.scopes),
         when(record.created_at),
         when(record.expires_at),
         when(record.last_used_at),
     )
 
 
+def shown_scopes(scopes: tuple[Scope, ...] | None) -> list[TokenScope] | None:
+    """Return scopes as answers have them."""
+    if scopes is None:
+        return None
+    return [TokenScope(each.pattern, sorted(each.actions)) for each in scopes]
+
+
+def scopes_of(asked: list[AskedScope] | None) -> tuple[Scope, ...] | None:
+    """Return scopes as the use cases take them."""
+    if asked is None:
+        return None
+    return tuple(Scope(each.pattern, frozenset(each.actions)) for each in asked)
+
+
 def wanted_of(asked: NewToken) -> tokens.Wanted:
     """Return what is asked for as the use case takes it."""
-    scopes = None
-    if asked.scopes is not None:
-        scopes = tuple(Scope(each.pattern, frozenset(each.actions)) for each in asked.scopes)
-    return tokens.Wanted(asked.name, scopes, asked.days * DAY)
+    return tokens.Wanted(asked.name, scopes_of(asked.scopes), asked.days * DAY)
 
 
 async def list_tokens(s: Services, call: Call) -> Response:
