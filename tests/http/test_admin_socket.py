@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -77,9 +79,21 @@ def test_it_has_the_management_api_only(opened: Server, target: str) -> None:
     assert ask(socket_of(opened), target)[0] == 404
 
 
-@pytest.mark.parametrize("name", ["Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode"])
-def test_web_pages_are_refused(opened: Server, name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Origin", "Referer", "Cookie", "Sec-Fetch-Site", "sec-fetch-mode", "Sec-CH-UA"),
+        *("Via", "Forwarded", "X-Forwarded-For", "x-real-ip"),
+    ],
+)
+def test_pages_and_proxies_are_refused(opened: Server, name: str) -> None:
     assert ask(socket_of(opened), "/api/v1/whoami", {name: "http://moorage"})[0] == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "registry.example", "moorage:80", "admin.sock"])
+def test_a_proxy_that_was_pointed_at_it_is_refused(opened: Server, host: str) -> None:
+    """nginx in front of it would let everybody in as the administrator."""
+    assert ask(socket_of(opened), "/api/v1/whoami", {"Host": host})[0] == 403
 
 
 @pytest.mark.needs_root
@@ -120,6 +134,13 @@ def test_what_a_dead_server_left_is_replaced(server: Callable[..., Server], how:
     running.start()
     assert ask(socket_of(running), "/api/v1/whoami")[0] == 200
     running.stop()
+
+
+def test_it_stays_when_its_process_ends(opened: Server) -> None:
+    """The supervisor has the listener, and the process that answers is made anew."""
+    for pid in opened.children():
+        os.kill(pid, signal.SIGKILL)
+    assert ask(socket_of(opened), "/api/v1/whoami")[0] == 200
 
 
 def test_it_goes_with_its_server(server: Callable[..., Server]) -> None:

@@ -14,7 +14,11 @@ from moorage.model.access import Actor
 from moorage.web.private import uid_of
 from moorage.web.request import Request
 
-_BROWSERS = ("Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest")
+# What browsers and proxies send, and our own command line never does.
+_FOREIGN = frozenset({b"origin", b"referer", b"cookie", b"forwarded", b"via", b"x-real-ip"})
+_FOREIGN_FAMILIES = (b"sec-", b"x-forwarded-")
+# A proxy that was pointed at the socket sends another one, or none.
+_HOST = "moorage"
 
 
 class Operators:
@@ -28,16 +32,27 @@ class Operators:
         """Return the operator.
 
         Raises:
-            Denied: another user's process is at the other end, or a browser's request.
+            Denied: another user's process is at the other end, or the request has come through
+                something that lets others in: a browser or a proxy.
         """
-        if any(name in request.headers for name in _BROWSERS):
-            raise Denied("the admin socket takes no requests of web pages")
+        if _is_foreign(request):
+            raise Denied(
+                "the admin socket is for the command line, not for pages and proxies",
+                hint="Ask it directly, with the header Host: moorage",
+            )
         uid = _peer_uid(request)
         if uid is None or uid not in self._uids:
             raise Denied("the admin socket is for root and the server's own user")
         # No account can have a colon in its name: the trail never takes one for the other.
         request.actor = f"unix:{_user_name(uid)}"
         return Actor("operator", request.actor, "socket")
+
+
+def _is_foreign(request: Request) -> bool:
+    names = [name.lower() for name, _ in request.raw_headers]
+    if any(name in _FOREIGN or name.startswith(_FOREIGN_FAMILIES) for name in names):
+        return True
+    return not request.is_http_1_1 or request.headers.get("Host") != _HOST
 
 
 def _peer_uid(request: Request) -> int | None:

@@ -7,7 +7,7 @@ from moorage.cli.output import Column
 from moorage.cli.words import ROLES, grants_of, limit_of, principal_of
 
 GRANTS = (
-    Column("who", "who"),
+    Column("who", "principal"),
     Column("kind", "kind"),
     Column("role", "role"),
     Column("on", "repository"),
@@ -16,7 +16,16 @@ GRANTS = (
 )
 ANSWER = (
     Column("allowed", "allowed"),
-    Column("why", "reason"),
+    Column("because", "reason"),
+    Column("by", "paths"),
+    Column("visibility", "visibility"),
+)
+REPORT = (
+    Column("who", "who"),
+    Column("kind", "kind"),
+    Column("role", "role"),
+    Column("on", "on"),
+    Column("may", "may"),
 )
 
 
@@ -82,4 +91,4 @@ def access_can(client: Client, who: str, action: str, place: str) -> None:
 def access_report(client: Client, namespace: str, limit: str) -> None:
     """List everybody who may do anything in a namespace, and through what."""
     found = client.api.items("access", "report", namespace=namespace)
-    client.output.items(found, GRANTS, limit_of(limit))
+    client.output.items(found, REPORT, limit_of(limit))

@@ -52,9 +52,14 @@ class AdminSocket:
         except BlockingIOError:  # another server of this database on this host
             os.close(descriptor)
             return None
-        # Whose socket is there has not got the lock, and so is dead.
-        (directory / SOCKET).unlink(missing_ok=True)
-        return cls(directory, descriptor, bind(Address(path=str(directory / SOCKET))))
+        try:
+            # Whose socket is there has not got the lock, and so is dead.
+            (directory / SOCKET).unlink(missing_ok=True)
+            listener = bind(Address(path=str(directory / SOCKET)))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return cls(directory, descriptor, listener)
 
     def close(self) -> None:
         """Remove the socket and its directory."""

@@ -20,7 +20,7 @@ from moorage.client.hosts import Host, Hosts, config_directory, read_hosts
 from moorage.client.http import Connection, Place
 from moorage.config import Config, load
 from moorage.errors import Refused
-from moorage.web.private import find
+from moorage.web.private import find, find_only
 
 LOCAL = "local"
 _AUTHORITY = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
@@ -145,9 +145,14 @@ def _has_port(authority: str) -> bool:
     return not port or 0 < int(port) < 65_536
 
 
-def basic(user: str, password: str) -> str:
-    """Return the header's value for a user name and a password."""
-    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+def basic(user: str, password: str) -> dict[str, str]:
+    """Return the header for a user name and a password."""
+    return {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Return the header for a token."""
+    return {"Authorization": f"Bearer {token}"}
 
 
 def read_token(path: str) -> str:
@@ -165,7 +170,7 @@ def read_token(path: str) -> str:
 
 def _remote(place: Place, wanted: Wanted, hosts: Hosts) -> Connection:
     if wanted.token_file:
-        return Connection(place, f"Bearer {read_token(wanted.token_file)}")
+        return Connection(place, bearer(read_token(wanted.token_file)))
     host: Host | None = hosts.hosts.get(place.name)
     if host is None or not host.token:
         return Connection(place)
@@ -175,7 +180,7 @@ def _remote(place: Place, wanted: Wanted, hosts: Hosts) -> Connection:
             do=f"Leave the scheme out: --server {host.name}.",
             exit_code=2,
         )
-    return Connection(place, f"Bearer {host.token}")
+    return Connection(place, bearer(host.token))
 
 
 def _first_listener(config: Config) -> str:
@@ -203,8 +208,11 @@ def is_loopback(authority: str) -> bool:
 def _local(wanted: Wanted) -> Connection:
     named = wanted.file or os.environ.get("MOORAGE_CONFIG", "")
     file = Path(named) if named else _SYSTEM_FILE if _SYSTEM_FILE.exists() else None
-    config = load(file, os.environ, {"data": wanted.data or None}).config
+    loaded = load(file, os.environ, {"data": wanted.data or None})
+    config = loaded.config
     path = find(config)
+    if path is None and {loaded.origins["data"], loaded.origins["database"]} == {"default"}:
+        path = find_only()
     if path is not None:
         return Connection(Place(config.url or _first_listener(config), str(path)))
     where = "the database" if config.database else config.directory

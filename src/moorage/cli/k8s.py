@@ -46,7 +46,7 @@ def k8s() -> None:
 @click.option(
     "--may", "scopes", multiple=True, required=True, help="pull:REPOSITORY or pull:NAMESPACE/**."
 )
-@click.option("--expires", default="90d", show_default=True, help="90d, 12h, a date, or never.")
+@click.option("--expires", default="90d", show_default=True, help="90d, 12w, a date, or never.")
 @click.option("--robot", default="", help="NAMESPACE+ROBOT; else made for the cluster's namespace.")
 @click.option("--name", default="moorage", show_default=True, help="What to call the Secret.")
 @click.option("--registry", default="", help="The host in images' names, if it is another one.")
@@ -77,11 +77,12 @@ def pull_secret(  # noqa: PLR0913 - options
     host = _host(client, registry)
     full = f"{of.namespace}+{of.name}"
     if client.api.find("namespaces", of.namespace, "robots", of.name) is None:
-        made = {"name": of.name, "description": f"pulls for Kubernetes, namespace {namespace}"}
-        client.api.send("POST", "namespaces", of.namespace, "robots", document=made)
+        wanted = {"name": of.name, "description": f"pulls for Kubernetes, namespace {namespace}"}
+        client.api.send("POST", "namespaces", of.namespace, "robots", document=wanted)
     _let_in(client, of.namespace, full, [each["pattern"] for each in document["scopes"]])
     path = ("namespaces", of.namespace, "robots", of.name, "tokens")
-    token = client.api.send("POST", *path, document=document)
+    made = client.api.send("POST", *path, document=document)
+    token = made.get("token", {})
     ends = str(token.get("expires_at") or "never")
     told = _MANIFEST.format(
         told=f"Good until {ends}; run this again before.",
@@ -90,7 +91,7 @@ def pull_secret(  # noqa: PLR0913 - options
         robot=full,
         token=token.get("id", ""),
         expires=ends,
-        data=_docker_config(host, full, str(token["secret"])),
+        data=_docker_config(host, full, str(made["secret"])),
     )
     click.echo(told, nl=False)
 
@@ -120,5 +121,5 @@ def _let_in(client: Client, namespace: str, robot: str, patterns: list[str]) -> 
         else:
             place = ("repositories", pattern, "-")
         held = client.api.items(*place, "grants")
-        if not any(each.get("who") == robot for each in held):
+        if not any(each.get("principal") == robot for each in held):
             client.api.send("PUT", *place, "grants", "robot", robot, document={"role": "reader"})

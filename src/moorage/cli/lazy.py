@@ -1,7 +1,7 @@
 """A group of commands of which only the one that is run is imported."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -10,15 +10,21 @@ import click
 class LazyGroup(click.Group):
     """A group that also has commands in modules of their own.
 
-    `lazy` has where each is, as `module:name`, and the line that the group's help shows of it.
+    `lazy` has where each is, as `module:name`, and the line that the group's help shows of it;
+    `sections` the titles that help has them under, the rest under one of its own.
     """
 
     def __init__(
-        self, *arguments: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **options: Any
+        self,
+        *arguments: Any,
+        lazy: Mapping[str, tuple[str, str]] | None = None,
+        sections: Mapping[str, Sequence[str]] | None = None,
+        **options: Any,
     ) -> None:
-        """Keep the table."""
+        """Keep the tables."""
         super().__init__(*arguments, **options)
         self._lazy = lazy or {}
+        self._sections = sections or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -34,13 +40,17 @@ class LazyGroup(click.Group):
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of commands; nothing is imported for it."""
-        rows = []
-        for name in self.list_commands(ctx):
-            own = self.commands.get(name)
-            if name in self._lazy:
-                rows.append((name, self._lazy[name][1]))
-            elif own is not None and not own.hidden:
-                rows.append((name, own.get_short_help_str(formatter.width)))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+        """Write the lists of commands; nothing is imported for it."""
+        names = self.list_commands(ctx)
+        listed = {name for section in self._sections.values() for name in section}
+        rest = [name for name in names if name not in listed]
+        for title, section in (*self._sections.items(), ("Commands", rest)):
+            rows = [(name, self._line(name, formatter.width)) for name in section if name in names]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def _line(self, name: str, width: int) -> str:
+        if name in self._lazy:
+            return self._lazy[name][1]
+        return self.commands[name].get_short_help_str(width)

@@ -1,5 +1,6 @@
 """`moorage login`, `logout` and `whoami`: which registry knows this person, and by what."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -8,10 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 import click
+import msgspec
 
 from moorage.cli.client import (
     Client,
     basic,
+    bearer,
     client_command,
     is_loopback,
     output_option,
@@ -20,14 +23,14 @@ from moorage.cli.client import (
     telling,
 )
 from moorage.cli.output import Column, Output, confirm
-from moorage.cli.words import expiry_of
 from moorage.client import docker_config
-from moorage.client.api import Api, Document
+from moorage.client.api import Api, Document, path_of
 from moorage.client.hosts import Host, config_directory, put_host, read_hosts, remove_host
 from moorage.client.http import Connection, Place
+from moorage.client.problems import ServerRefused, refusal_of
 from moorage.errors import Refused
 
-_EXPIRES = "90d"
+_DAYS = 90
 _HELPER = "docker-credential-moorage"
 WHOAMI = (
     Column("server", "server"),
@@ -44,6 +47,7 @@ WHOAMI = (
 @click.argument("host")
 @click.option("-u", "--user", help="The account; asked for if it is not given.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("--code", default="", help="Of the second factor, if the account has one.")
 @click.option("--token-stdin", is_flag=True, help="Read a token from standard input.")
 @click.option("--no-docker", is_flag=True, help="Leave docker's configuration as it is.")
 @click.option("--insecure", is_flag=True, help="Send the password without encryption.")
@@ -53,8 +57,9 @@ WHOAMI = (
 def login(  # noqa: PLR0913 - options
     output: Output,
     host: str,
-    user: str | None,
     *,
+    user: str | None,
+    code: str,
     password_stdin: bool,
     token_stdin: bool,
     no_docker: bool,
@@ -81,7 +86,7 @@ def login(  # noqa: PLR0913 - options
             if password_stdin
             else click.prompt("Password", err=True, hide_input=True)
         )
-        found = _by_password(place, name, password.rstrip("\r\n"))
+        found = _by_password(place, name, password.rstrip("\r\n"), code)
     put_host(directory, found)
     _revoke(known.hosts.get(place.name), found)
     output.done(f"Signed in to {place.name} as {found.user}.", _told(found))
@@ -107,8 +112,8 @@ def logout(output: Output, host: str | None) -> None:
     if found is None:
         raise Refused(f"Nobody is signed in to {host or 'any registry'} here.", exit_code=3)
     remove_host(directory, found.name)
-    docker_config.remove_helper(docker_config.config_file(os.environ), found.name)
     _revoke(found, None)
+    docker_config.remove_helper(docker_config.config_file(os.environ), found.name)
     output.done(f"Signed out of {found.name}.", {"server": found.name})
 
 
@@ -136,21 +141,41 @@ def _require_encrypted(place: Place, *, insecure: bool) -> None:
 
 
 def _by_token(place: Place, token: str) -> Host:
-    found = Api(Connection(place, f"Bearer {token}")).get("whoami")
+    found = Api(Connection(place, bearer(token))).get("whoami")
     _require_somebody(place, found)
     ends = str(found.get("expires_at") or "")
     number = str(found.get("credential", "")).partition("token:")[2]
     return Host(place.name, place.url, str(found.get("name")), token, number, ends)
 
 
-def _by_password(place: Place, user: str, password: str) -> Host:
+def _by_password(place: Place, user: str, password: str, code: str) -> Host:
     if password.startswith("mrg_"):
         return _by_token(place, password)
-    api = Api(Connection(place, basic(user, password)))
-    document = {"name": f"cli on {socket.gethostname()}"[:100], "expires_at": expiry_of(_EXPIRES)}
-    made = api.send("POST", "tokens", document=document)
-    secret, number = str(made["secret"]), str(made.get("id", ""))
-    return Host(place.name, place.url, user, secret, number, str(made.get("expires_at") or ""))
+    credentials = _session(place, user, password, code) if code else basic(user, password)
+    document = {"name": f"cli on {socket.gethostname()}"[:100], "days": _DAYS}
+    try:
+        made = Api(Connection(place, credentials)).send("POST", "tokens", document=document)
+    except ServerRefused as refused:
+        if refused.status == 401 and not code:
+            refused.do = "With a second factor, add --code."
+        raise
+    finally:
+        if code:
+            with contextlib.suppress(Refused):  # it ends by itself, the token must not be lost
+                Api(Connection(place, credentials)).send("DELETE", "session")
+    token = made["token"]
+    ends = str(token.get("expires_at") or "")
+    return Host(place.name, place.url, user, str(made["secret"]), str(token["id"]), ends)
+
+
+def _session(place: Place, user: str, password: str, code: str) -> dict[str, str]:
+    """Return the headers of a page that has signed in with its second factor."""
+    asked = msgspec.json.encode({"name": user, "password": password, "code": code})
+    found = Connection(place).request("POST", path_of("session"), asked)
+    if found.status != 201:
+        raise refusal_of(found.status, found.headers, found.body, place.name)
+    cookie = found.headers.get("set-cookie", "").partition(";")[0]
+    return {"Cookie": cookie, "Origin": place.url}
 
 
 def _require_somebody(place: Place, found: Document) -> None:
@@ -165,7 +190,7 @@ def _revoke(old: Host | None, new: Host | None) -> None:
     if old is None or not old.token_id or (new is not None and new.token == old.token):
         return
     try:
-        Api(Connection(Place(url=old.url), f"Bearer {old.token}")).send(
+        Api(Connection(Place(url=old.url), bearer(old.token))).send(
             "DELETE", "tokens", old.token_id
         )
     except Refused as refused:

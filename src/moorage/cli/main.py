@@ -25,13 +25,22 @@ _CLIENTS = {
     "user": ("moorage.cli.user:user", "Manage the accounts of people."),
     "invite": ("moorage.cli.user:invite", "Print links to make accounts with."),
     "team": ("moorage.cli.team:team", "Manage teams."),
+    "namespace": ("moorage.cli.namespace:namespace", "Manage namespaces."),
     "repo": ("moorage.cli.repo:repo", "Manage repositories."),
     "access": ("moorage.cli.access:access", "Grant rights, and see who has which."),
     "token": ("moorage.cli.token:token", "Manage your tokens."),
     "robot": ("moorage.cli.robot:robot", "Manage robots, the accounts of machines."),
     "trust": ("moorage.cli.trust:trust", "Let CI systems in by their own tokens."),
+    "issuer": ("moorage.cli.issuer:issuer", "Say whose tokens namespaces may trust."),
     "rule": ("moorage.cli.rule:rule", "Say which tags may not be moved."),
     "k8s": ("moorage.cli.k8s:k8s", "Let Kubernetes clusters pull."),
+}
+_SECTIONS = {
+    "Run a server": ("serve", "config", "doctor", "migrate", "move", "job", "audit"),
+    "Use one": ("login", "logout", "whoami", "namespace", "repo", "rule"),
+    "Let people in": ("user", "invite", "team", "access"),
+    "Let machines in": ("token", "robot", "trust", "issuer", "k8s"),
+    "This program": ("version", "completion"),
 }
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -106,6 +115,7 @@ def _load(file: Path | None, **flags: Any) -> "Loaded":
 @click.group(
     cls=LazyGroup,
     lazy=_CLIENTS,
+    sections=_SECTIONS,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -1,4 +1,4 @@
-"""`moorage repo`: repositories, and who may see them; `moorage namespace`: what they are in."""
+"""`moorage repo`: repositories, and who may see them."""
 
 import click
 

@@ -66,7 +66,7 @@ def robot_delete(client: Client, name: str) -> None:
 @click.option(
     "--may", "scopes", multiple=True, help="ACTIONS:REPOSITORY or ACTIONS:NAMESPACE/**; repeatable."
 )
-@click.option("--expires", default="90d", show_default=True, help="90d, 12h, a date, or never.")
+@click.option("--expires", default="90d", show_default=True, help="90d, 12w, a date, or never.")
 @client_command
 def robot_token(
     client: Client, name: str, label: str, scopes: tuple[str, ...], expires: str

@@ -6,7 +6,7 @@ import click
 
 from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column, confirm, relative, seconds_of
-from moorage.cli.words import expiry_of, limit_of, scopes_of
+from moorage.cli.words import days_of, limit_of, scopes_of
 from moorage.client.api import Document
 
 TOKENS = (
@@ -35,7 +35,7 @@ def token() -> None:
 @click.option(
     "--may", "scopes", multiple=True, help="ACTIONS:REPOSITORY or ACTIONS:NAMESPACE/**; repeatable."
 )
-@click.option("--expires", default="90d", show_default=True, help="90d, 12h, a date, or never.")
+@click.option("--expires", default="90d", show_default=True, help="90d, 12w, a date, or never.")
 @client_command
 def token_create(client: Client, name: str, scopes: tuple[str, ...], expires: str) -> None:
     """Make a token, and print it: it is not shown again."""
@@ -53,10 +53,14 @@ def token_list(client: Client, limit: str) -> None:
 
 @token.command("rotate")
 @click.argument("number", metavar="ID")
+@click.option(
+    "--overlap", default=24, show_default=True, help="Hours that the old one is good beside it."
+)
 @client_command
-def token_rotate(client: Client, number: str) -> None:
-    """Make a token's secret anew; the old one is good for another day."""
-    print_token(client, client.api.send("POST", "tokens", number, "rotate", document={}))
+def token_rotate(client: Client, number: str, overlap: int) -> None:
+    """Make a token like this one, and print it: it is not shown again."""
+    document = {"overlap_hours": overlap}
+    print_token(client, client.api.send("POST", "tokens", number, "rotate", document=document))
 
 
 @token.command("revoke")
@@ -76,12 +80,13 @@ def token_document(name: str, scopes: tuple[str, ...], expires: str) -> Document
         Refused: a scope or the time is not written as one.
     """
     limits = scopes_of(scopes) if scopes else None
-    return {"name": name, "scopes": limits, "expires_at": expiry_of(expires)}
+    return {"name": name, "scopes": limits, "days": days_of(expires)}
 
 
 def print_token(client: Client, made: Document) -> None:
     """Print a token that was just made."""
-    ends = seconds_of(made.get("expires_at"))
+    token = made.get("token", {})
+    ends = seconds_of(token.get("expires_at"))
     until = f"it expires {relative(ends, time.time())}" if ends else "it never expires"
-    told = f"Token {made.get('name', '')} ({made.get('id', '')}); {until}. It is not shown again:"
+    told = f"Token {token.get('id', '')}, {token.get('name', '')}: {until}. It is not shown again:"
     client.output.secret(str(made.get("secret", "")), told, made)

@@ -1,15 +1,15 @@
 """What people type for places, principals, rights and times, as the API wants it."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from moorage.errors import Refused
 
 ROLES = ("reader", "writer", "maintainer", "owner", "auditor")
-ACTIONS = frozenset({"pull", "push", "delete", "catalog", "*"})
-_UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
-_DURATION = re.compile(r"([1-9]\d{0,5})([mhdw])", re.ASCII)
+ACTIONS = frozenset({"pull", "push", "delete", "catalog"})
+_UNITS = {"d": 1, "w": 7, "y": 365}
+_DURATION = re.compile(r"([1-9]\d{0,3})([dwy])", re.ASCII)
 
 
 class Principal(NamedTuple):
@@ -65,7 +65,7 @@ def grants_of(place: str) -> tuple[str, ...]:
 
 
 def scopes_of(texts: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return what `pull:web/**` and `pull,push:web/shop` let a token do.
+    """Return what `pull:web/**` and `push:web/shop` let a token do; who pushes also pulls.
 
     Raises:
         Refused: one of them is written in another way.
@@ -78,33 +78,37 @@ def scopes_of(texts: tuple[str, ...]) -> list[dict[str, Any]]:
             raise Refused(
                 f"{text!r} is not what a token may.",
                 why="It is neither ACTIONS:REPOSITORY nor ACTIONS:NAMESPACE/**.",
-                do="Write it as pull:web/** or pull,push:web/shop.",
+                do="Write it as pull:web/** or push:web/shop.",
                 exit_code=2,
             )
-        scopes.append({"pattern": pattern, "actions": named})
+        # Clients ask for both, and look what is there already.
+        allowed = {*named, "pull"} if "push" in named else {*named}
+        scopes.append({"pattern": pattern, "actions": sorted(allowed)})
     return scopes
 
 
-def expiry_of(text: str, now: datetime | None = None) -> str | None:
-    """Return when `90d`, `12h` or a date ends, as the API writes times; None for `never`.
+def days_of(text: str, today: date | None = None) -> int:
+    """Return how many days `90d`, `12w` or a date are from now; 0 for `never`.
 
     Raises:
         Refused: it is none of these.
     """
     if text == "never":
-        return None
+        return 0
     match = _DURATION.fullmatch(text)
     if match is not None:
-        seconds = int(match[1]) * _UNITS[match[2]]
-        moment = (now or datetime.now(UTC)) + timedelta(seconds=seconds)
-        return moment.isoformat(timespec="seconds")
+        return int(match[1]) * _UNITS[match[2]]
     try:
-        moment = datetime.fromisoformat(text)
+        days = (date.fromisoformat(text) - (today or datetime.now(UTC).date())).days
     except ValueError:
+        days = 0
+    if days < 1:
         raise Refused(
-            f"{text!r} is not a time.", do="Write it as 90d, 12h, 2027-01-31 or never.", exit_code=2
-        ) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat(timespec="seconds")
+            f"{text!r} is not a time to come.",
+            do="Write it as 90d, 12w, 2030-01-31 or never.",
+            exit_code=2,
+        )
+    return days
 
 
 def limit_of(text: str) -> int | None:

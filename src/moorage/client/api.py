@@ -100,7 +100,7 @@ class Api:
 
 
 def path_of(*parts: str, **query: str) -> str:
-    """Return the address of these parts; each is one component but for its slashes.
+    """Return the address of these parts.
 
     Raises:
         Refused: a part would lead elsewhere.
@@ -108,7 +108,11 @@ def path_of(*parts: str, **query: str) -> str:
     for part in parts:
         if not part or any(piece in ("", ".", "..") for piece in part.split("/")):
             raise Refused(f"{part!r} is not a name.", exit_code=2)
-    joined = "/".join(quote(part, safe="/+:@,~") for part in parts)
+    # The slashes of repositories' names are those of the address; all others are escaped.
+    joined = "/".join(
+        quote(part, safe="/+:@,~" if before == "repositories" else "+:@,~")
+        for before, part in zip(("", *parts), parts, strict=False)
+    )
     asked = {name: value for name, value in query.items() if value}
     return f"{PREFIX}/{joined}" + (f"?{urlencode(asked)}" if asked else "")
 

@@ -44,10 +44,10 @@ class Answer(msgspec.Struct, frozen=True):
 class Connection:
     """Speaks to one server with one set of credentials; redirects are never followed."""
 
-    def __init__(self, place: Place, authorization: str = "") -> None:
-        """Go there once there is something to ask; `authorization` is the header's value."""
+    def __init__(self, place: Place, credentials: Mapping[str, str] | None = None) -> None:
+        """Go there once there is something to ask; `credentials` are headers."""
         self.place = place
-        self._authorization = authorization
+        self.credentials = credentials or {}
         self._connection: http.client.HTTPConnection | None = None
 
     def request(self, method: str, path: str, body: bytes | None = None) -> Answer:
@@ -56,9 +56,8 @@ class Connection:
         Raises:
             Refused: with exit code 8, when no answer came.
         """
-        headers = {"Accept": "application/json", "User-Agent": f"moorage/{__version__}"}
-        if self._authorization:
-            headers["Authorization"] = self._authorization
+        agent = {"Accept": "application/json", "User-Agent": f"moorage/{__version__}"}
+        headers = {**agent, **self.credentials}
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:

@@ -11,7 +11,7 @@ import re
 import socket
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -81,13 +81,23 @@ def find(config: Config) -> Path | None:
     for uid in dict.fromkeys(uids):
         for base in _bases(uid):
             place = base.path / identity(config)
-            try:
-                require_private(place, place.lstat().st_uid)
-                if place.lstat().st_uid in uids and _is_socket(place / SOCKET):
-                    return place / SOCKET
-            except (OSError, Refused):  # not there, not for us, or not to be believed
-                continue
+            if _is_usable(place, uids):
+                return place / SOCKET
     return None
+
+
+def find_only() -> Path | None:
+    """Return the admin socket of the only server that the system runs here, None if not only one.
+
+    For root, who has not said which: whom the place for servers belongs to was root's choice.
+    """
+    try:
+        _require_guarded(_SYSTEM, _SYSTEM.lstat().st_uid)
+        trusted = (0, os.geteuid(), _SYSTEM.lstat().st_uid)
+        found = [place for place in _SYSTEM.iterdir() if _is_usable(place, trusted)]
+    except (OSError, Refused):
+        return None
+    return found[0] / SOCKET if len(found) == 1 else None
 
 
 def require_private(place: Path, uid: int) -> None:
@@ -145,8 +155,13 @@ def _require_guarded(base: Path, uid: int) -> None:
         raise _unsafe(base, f"others may write to {base.parent}")
 
 
-def _is_socket(path: Path) -> bool:
-    return stat.S_ISSOCK(path.lstat().st_mode)
+def _is_usable(place: Path, uids: Collection[int]) -> bool:
+    try:
+        owner = place.lstat().st_uid
+        require_private(place, owner)
+        return owner in uids and stat.S_ISSOCK((place / SOCKET).lstat().st_mode)
+    except (OSError, Refused):  # not there, not for us, or not to be believed
+        return False
 
 
 def _unsafe(place: Path, why: str) -> Refused:

@@ -23,7 +23,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def sent(wanted: Wanted) -> tuple[str, str]:
     """Return where a command would go, and with what."""
     connection = connect(wanted)
-    return connection.place.url, connection._authorization
+    return connection.place.url, connection.credentials.get("Authorization", "")
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from moorage.cli.main import commands
 
 QUICK_SECONDS = 0.150
 CLIENTS = [
-    *("login", "logout", "whoami", "user", "invite", "team", "repo"),
-    *("access", "token", "robot", "trust", "rule", "k8s"),
+    *("login", "logout", "whoami", "user", "invite", "team", "namespace", "repo"),
+    *("access", "token", "robot", "trust", "issuer", "rule", "k8s"),
 ]
 
 
@@ -66,3 +66,14 @@ def test_the_table_says_what_each_says_of_itself(name: str) -> None:
     assert found.name == name
     line = commands._lazy[name][1]
     assert line.split()[0] == (found.help or "").split()[0]
+
+
+def test_every_command_has_its_section() -> None:
+    """At most nine under a title: more are not read."""
+    told = CliRunner().invoke(commands, ["--help"]).output
+    sections = told.partition("Options:")[2].split("\n\n")[1:]
+    listed = [
+        line.split()[0] for text in sections for line in text.splitlines()[1:] if line[2] != " "
+    ]
+    assert sorted(listed) == commands.list_commands(click.Context(commands))
+    assert max(len(text.splitlines()) for text in sections) <= 10

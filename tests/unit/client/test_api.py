@@ -38,6 +38,11 @@ def page(*names: str, link: str = "") -> Answer:
     [
         (("accounts",), {}, "/api/v1/accounts"),
         (("repositories", "web/shop", "-", "grants"), {}, "/api/v1/repositories/web/shop/-/grants"),
+        (
+            ("namespaces", "web", "grants", "team", "web/dev"),
+            {},
+            "/api/v1/namespaces/web/grants/team/web%2Fdev",
+        ),
         (("accounts", "a b?c#d"), {}, "/api/v1/accounts/a%20b%3Fc%23d"),
         (("x",), {"who": "a&b", "empty": ""}, "/api/v1/x?who=a%26b"),
     ],

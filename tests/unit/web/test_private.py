@@ -2,6 +2,8 @@
 
 import os
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,22 +16,23 @@ CONFIG = Config(data="/srv/registry")
 
 
 @pytest.fixture(autouse=True)
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def places(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Put every place under a directory of the test's own; only this user may write to it."""
-    tmp_path.chmod(0o755)
-    for name in ("_SYSTEM", "_USERS", "_SHARED"):
-        monkeypatch.setattr(private, name, tmp_path / name.strip("_").lower())
-    (tmp_path / "shared").mkdir()
-    (tmp_path / "shared").chmod(0o1777)
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    return tmp_path
+    with tempfile.TemporaryDirectory(prefix="mrg-", dir="/tmp") as name:  # a socket's is short
+        place = Path(name)
+        place.chmod(0o755)
+        for each in ("_SYSTEM", "_USERS", "_SHARED"):
+            monkeypatch.setattr(private, each, place / each.strip("_").lower())
+        (place / "shared").mkdir()
+        (place / "shared").chmod(0o1777)
+        monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+        yield place
 
 
-def listen(config: Config) -> socket.socket:
-    """Do what a server does."""
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(private.prepare(config) / private.SOCKET))
-    return listener
+def listen(config: Config) -> None:
+    """Leave what a server does."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(private.prepare(config) / private.SOCKET))
 
 
 def test_the_system_s_place_comes_first(places: Path) -> None:
@@ -62,7 +65,7 @@ def test_without_any_it_is_refused(places: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("mode", [0o701, 0o710, 0o750, 0o777])
 def test_a_directory_open_to_others_is_refused(places: Path, mode: int) -> None:
-    listen(CONFIG).close()
+    listen(CONFIG)
     private.prepare(CONFIG).chmod(mode)
     assert private.find(CONFIG) is None
     with pytest.raises(Refused) as refused:
@@ -113,7 +116,7 @@ def test_another_user_s_base_is_refused(places: Path) -> None:
 @pytest.mark.needs_root
 def test_another_user_s_socket_is_not_found(places: Path) -> None:
     """Root must not hand its requests to whoever was first to make the directory."""
-    listen(CONFIG).close()
+    listen(CONFIG)
     assert private.find(CONFIG) is not None
     os.chown(places / "system" / private.identity(CONFIG), 12_345, -1)
     assert private.find(CONFIG) is None
@@ -124,7 +127,7 @@ def test_root_finds_that_of_the_data_directory_s_owner(places: Path) -> None:
     config = Config(data=str(places / "data"))
     config.directory.mkdir()
     os.chown(config.directory, 12_345, -1)
-    listen(config).close()
+    listen(config)
     place = places / "shared" / "moorage-12345" / private.identity(config)
     place.parent.mkdir(0o700)
     (places / "system" / private.identity(config)).rename(place)
@@ -132,8 +135,30 @@ def test_root_finds_that_of_the_data_directory_s_owner(places: Path) -> None:
     assert private.find(config) == place / private.SOCKET
 
 
+def test_the_only_server_of_the_system() -> None:
+    """Root need not say which, as long as there is one."""
+    assert private.find_only() is None
+    listen(CONFIG)
+    assert private.find_only() == private.find(CONFIG)
+    listen(Config(data="/srv/other"))
+    assert private.find_only() is None
+
+
+@pytest.mark.needs_root
+def test_that_of_a_service_user(places: Path) -> None:
+    """systemd gives the place to the service's user; a directory of somebody else is not taken."""
+    listen(CONFIG)
+    place = places / "system" / private.identity(CONFIG)
+    os.chown(place, 12_345, -1)
+    assert private.find_only() is None
+    os.chown(places / "system", 12_345, -1)
+    assert private.find_only() == place / private.SOCKET
+    (places / "system").chmod(0o777)
+    assert private.find_only() is None
+
+
 def test_a_link_to_a_socket_is_none(places: Path) -> None:
-    listen(CONFIG).close()
+    listen(CONFIG)
     place = private.prepare(CONFIG)
     (place / private.SOCKET).rename(places / "elsewhere")
     (place / private.SOCKET).symlink_to(places / "elsewhere")

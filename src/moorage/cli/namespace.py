@@ -1,0 +1,67 @@
+"""`moorage namespace`: organisations, and the namespaces of people."""
+
+import click
+
+from moorage.cli.client import Client, client_command
+from moorage.cli.output import Column, confirm
+from moorage.cli.repo import VISIBILITIES
+from moorage.cli.words import limit_of
+
+NAMESPACES = (
+    Column("name", "name"),
+    Column("kind", "kind"),
+    Column("new repositories", "visibility"),
+)
+
+
+@click.group()
+def namespace() -> None:
+    """Manage namespaces, the first part of repositories' names.
+
+    \b
+    moorage namespace create web
+    moorage namespace list
+    moorage namespace set web --visibility internal
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+
+
+@namespace.command("list")
+@click.option("--limit", default="50", show_default=True, help="How many, or all.")
+@client_command
+def namespace_list(client: Client, limit: str) -> None:
+    """List the namespaces that you may see."""
+    client.output.items(client.api.items("namespaces"), NAMESPACES, limit_of(limit))
+
+
+@namespace.command("create")
+@click.argument("name")
+@click.option(
+    "--visibility", type=VISIBILITIES, default="private", show_default=True, help="Of what is new."
+)
+@client_command
+def namespace_create(client: Client, name: str, visibility: str) -> None:
+    """Make the namespace of an organisation."""
+    document = {"name": name, "visibility": visibility}
+    made = client.api.send("POST", "namespaces", document=document)
+    told = f"{name} is there. Let people in: moorage access grant {name} WHO ROLE"
+    client.output.done(told, made)
+
+
+@namespace.command("set")
+@click.argument("name")
+@click.option("--visibility", type=VISIBILITIES, required=True, help="Of what is new.")
+@client_command
+def namespace_set(client: Client, name: str, visibility: str) -> None:
+    """Change who may see the repositories that are made in it from now on."""
+    made = client.api.send("PATCH", "namespaces", name, document={"visibility": visibility})
+    client.output.done(f"New repositories in {name} are {visibility}.", made)
+
+
+@namespace.command("delete")
+@click.argument("name")
+@client_command
+def namespace_delete(client: Client, name: str) -> None:
+    """Delete a namespace that has no repositories."""
+    confirm(f"Delete the namespace {name}?", yes=client.yes)
+    client.api.send("DELETE", "namespaces", name)
+    client.output.done(f"{name} is deleted.")
