@@ -37,6 +37,7 @@ from moorage.registry.refusals import Refusals
 from moorage.registry.services import Services
 from moorage.registry.sessions import SessionIds
 from moorage.telemetry import Telemetry
+from moorage.ui import app as ui
 from moorage.v2 import app as v2
 from moorage.v2 import token
 from moorage.web.clients import Proxies
@@ -273,6 +274,9 @@ def handler(s: Services) -> Handler:
             return await v2.answer(s, request)
         if request.path in token.ROUTES:
             return await token.answer(s, request)
+        page = ui.file_of(request.path)
+        if page is not None:
+            return await ui.respond(request, page)
         return await api.respond(s, request)
 
     return answer

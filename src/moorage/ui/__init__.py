@@ -1,0 +1,1 @@
+"""Pages for people, from this one origin and without a build step."""
