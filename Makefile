@@ -86,6 +86,7 @@ bench-fleet: $(TEST) $(S3)/.done $(GATEWAY)
 # The official OCI conformance suite, where a Go toolchain is at hand.
 conformance: $(TEST)
 	sh tests/conformance.sh
+	sh tests/conformance.sh bearer
 
 format: $(TEST)
 	$(BIN)/ruff format src tests bench

@@ -24,8 +24,8 @@ WRONG_PASSWORD = {
     "buildah": "invalid username/password",
     "skopeo": "invalid username/password",
 }
-# Asked for a name and a password, these two show their own words instead of the server's.
-OWN_WORDS = {"docker": "no basic auth credentials", "ctr": "401 Unauthorized"}
+# Asked for credentials that it has not got, it shows its own words instead of the server's.
+OWN_WORDS = {"ctr": "401 Unauthorized"}
 # A push begins with a HEAD, whose answer has no body for words.
 WORDS_FOR_HEAD = "unauthorized: authentication required"
 

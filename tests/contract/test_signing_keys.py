@@ -1,15 +1,21 @@
 """The keys of a registry: made once, shared, published before they sign, retired."""
 
 import asyncio
+from typing import ClassVar, cast
 
 import pytest
+from multidict import CIMultiDict
 
-from contract.conftest import OpenDatabase
+from contract.conftest import OpenDatabase, Registries
+from moorage.auth.address import Address
 from moorage.auth.keys import LIFETIME, PUBLISHED, VERIFIED, KeyRing
 from moorage.clock import MINUTE, SystemClock
 from moorage.db import keys
 from moorage.db.engine import Database, Tx
 from moorage.db.keys import StoredKey
+from moorage.model.access import Actor, Subject
+from moorage.registry.services import Services
+from moorage.web.request import Request
 
 SECRET = b"s" * 32
 
@@ -110,6 +116,25 @@ def test_a_key_lives_as_it_is_written(database: OpenDatabase) -> None:
         assert await KeyRing(db, clock, SECRET).find(first) is None
 
     database.run(use)
+
+
+def test_a_token_is_good_at_every_process(registries: Registries) -> None:
+    """Whichever process gave it; the keys are all that they share."""
+
+    class Asked:
+        is_tls = False
+        headers: ClassVar[CIMultiDict[str]] = CIMultiDict({"Host": "r.example"})
+
+    async def use(*processes: Services) -> None:
+        actor = Actor("account", "ann", "password", subject=Subject(7, 0, 1))
+        for one in processes:
+            bearer = await one.bearers.issue(actor, [], Address("http://r.example"))
+            for other in processes:
+                asked = cast("Request", Asked())
+                found = await other.bearers.identify(bearer.text, asked, grace=0)
+                assert found.subject == actor.subject
+
+    registries.run(use, 3)
 
 
 def test_unknown_names_do_not_ask_the_database_each_time(

@@ -97,6 +97,7 @@ def image(administrator: Registry, home: str) -> Repository:
     [
         ("GET", "/v2/", None),
         ("GET", "/v2/_catalog", "registry:catalog:*"),
+        ("GET", "/v2/a/b/_oci/ext/discover", "repository:a/b:pull"),
         ("GET", "/v2/a/b/tags/list", "repository:a/b:pull"),
         ("GET", "/v2/a/b/manifests/1", "repository:a/b:pull"),
         ("HEAD", "/v2/a/b/manifests/1", "repository:a/b:pull"),
@@ -105,6 +106,8 @@ def image(administrator: Registry, home: str) -> Repository:
         ("PUT", "/v2/a/b/manifests/1", "repository:a/b:pull,push"),
         ("POST", "/v2/a/b/blobs/uploads/", "repository:a/b:pull,push"),
         ("POST", "/v2/a/b/blobs/uploads/?mount=x&from=c/d", "repository:a/b:pull,push"),
+        ("GET", "/v2/a/b/blobs/uploads/x", "repository:a/b:pull,push"),
+        ("HEAD", "/v2/a/b/blobs/uploads/x", "repository:a/b:pull,push"),
         ("PATCH", "/v2/a/b/blobs/uploads/x", "repository:a/b:pull,push"),
         ("DELETE", "/v2/a/b/blobs/uploads/x", "repository:a/b:pull,push"),
         ("DELETE", "/v2/a/b/manifests/1", "repository:a/b:delete"),

@@ -116,32 +116,37 @@ async def renew(s: Services, text: str) -> Renewed:
         Unauthorized: it is not good; in one text whatever is wrong with it.
     """
     hashed = hash_secret(text)
+
+    async def read(tx: Tx) -> tuple[Refresh, RefreshHolder] | None:
+        return await refresh.find_refresh(tx, hashed)
+
+    # Looked at first: nobody makes the registry write by sending what is no good.
+    found = await s.db.read(read)
+    if found is None or not _is_good(*found, s.clock.now()):
+        raise _refused()
+    seen, holder = found
+    if seen.trust_id:
+        return Renewed(_actor(seen, holder), "")
     following = new_refresh()
 
-    async def write(tx: Tx) -> tuple[Refresh, RefreshHolder, bool] | None:
+    async def write(tx: Tx) -> bool:
         now = s.clock.now()
-        found = await refresh.find_refresh(tx, hashed)
-        if found is None:
-            return None
-        seen, holder = found
-        if not _is_good(seen, holder, now):
-            return None
-        if seen.trust_id:
-            return seen, holder, False
         if not await refresh.spend_refresh(tx, hashed, now):
             await refresh.end_family(tx, seen.family)
-            return None
+            return False
         next_one = msgspec.structs.replace(
             seen, hash=hash_secret(following), created_at=now, spent_at=0
         )
         await refresh.add_refresh(tx, next_one)
-        return seen, holder, True
+        return True
 
-    found = await s.db.write(write)
-    if found is None:
-        raise Unauthorized("the refresh token is not good", hint="Sign in again")
-    seen, holder, rotated = found
-    return Renewed(_actor(seen, holder), following if rotated else "")
+    if not await s.db.write(write):
+        raise _refused()
+    return Renewed(_actor(seen, holder), following)
+
+
+def _refused() -> Unauthorized:
+    return Unauthorized("the refresh token is not good", hint="Sign in again")
 
 
 def _is_good(seen: Refresh, holder: RefreshHolder, now: int) -> bool:

@@ -116,9 +116,10 @@ def _scope(request: Request, route: Route) -> str:
     if not route.name:
         return "registry:catalog:*" if route.kind in ("catalog", "search") else ""
     actions = "pull,push"
-    if request.method == "GET" or (request.method == "HEAD" and route.kind != "blob"):
+    is_push = route.kind == "upload" or (request.method == "HEAD" and route.kind == "blob")
+    if request.method in ("GET", "HEAD") and not is_push:
         actions = "pull"
-    elif request.method == "DELETE" and route.kind != "upload":
+    elif request.method == "DELETE" and not is_push:
         actions = "delete"
     return f"repository:{route.name}:{actions}"
 
