@@ -193,7 +193,7 @@ def test_pages_of_names_leave_no_gap_for_what_is_hidden(cast: Cast, who: str) ->
     assert {PLACES["internal"], PLACES["public"]} <= set(found)
 
 
-ROUNDS = 600
+ROUNDS = 400
 WARM = 20
 # What a difference of rows costs is less than this, and a network hides it from anybody.
 NOTHING = 15e-6
