@@ -27,6 +27,7 @@
     │   └── TooManyTags          414
     ├── TooManyRequests          TOOMANYREQUESTS 429
     ├── Unauthorized             UNAUTHORIZED 401
+    │   └── SignInNeeded         401
     ├── Unavailable              UNAVAILABLE 503
     │   └── InsufficientStorage  507
     ├── Unknown                  UNKNOWN 500
@@ -331,6 +332,12 @@ class Unauthorized(RegistryError):
         super().__init__(message, hint=hint)
         self.scope = scope
         self.error = error
+
+
+class SignInNeeded(Unauthorized):
+    """Nobody has signed in: the client is told to, and nothing was refused to anybody."""
+
+    message = "this needs a signed-in user"
 
 
 class Unavailable(RegistryError):

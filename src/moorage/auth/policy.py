@@ -1,6 +1,6 @@
 """What they may: one pure function for every door."""
 
-from moorage.errors import Denied, NotPermitted, Unauthorized
+from moorage.errors import Denied, NotPermitted, SignInNeeded, Unauthorized
 from moorage.model.access import (
     Action,
     Actor,
@@ -66,8 +66,8 @@ def require(actor: Actor, action: Action, target: Target, facts: Facts) -> None:
 
     Raises:
         Denied: local mode does not hold for the request; says why and what to do.
-        Unauthorized: nobody is signed in, or with what has ended; in one text for what exists
-            and what does not.
+        SignInNeeded: nobody is signed in; in one text for what exists and what does not.
+        Unauthorized: what was signed in with has ended, or was not asked for this.
         NotPermitted: who is signed in has not the right, in one text as well.
     """
     decision = decide(actor, action, target, facts)
@@ -86,7 +86,7 @@ def require(actor: Actor, action: Action, target: Target, facts: Facts) -> None:
         raise _of_local_mode()
     scope = _scope(action, _name_of(target))
     if actor.kind == "anonymous":
-        raise Unauthorized("this needs a signed-in user", scope=scope)
+        raise SignInNeeded(scope=scope)
     if decision.ended:
         raise Unauthorized("the credential is no longer good", scope=scope, error="invalid_token")
     if decision.wider:
@@ -109,7 +109,7 @@ def require_whole(actor: Actor, facts: Facts) -> None:
     if actor.kind == "local":
         raise _of_local_mode()
     if not actor.is_signed_in:
-        raise Unauthorized("this needs a signed-in user")
+        raise SignInNeeded
     if not facts.standing:
         raise Unauthorized("the credential is no longer good", error="invalid_token")
     if actor.kind != "account":

@@ -3,6 +3,8 @@
 (distribution-spec, end-9 and end-10.)
 """
 
+from typing import Any
+
 from moorage.clock import DAY
 from moorage.db import blobs, manifests, tags
 from moorage.db.engine import Tx
@@ -61,7 +63,7 @@ async def delete_tag(
         if outcome is Outcome.UNCHANGED:
             raise ManifestUnknown(f"{name} has no tag {tag}", detail={"name": name, "tag": tag})
         data = {"repository": name, "tag": tag}
-        await s.events.publish(tx, Event("tag.deleted", repository.id, now, by, data))
+        await s.events.publish(tx, _event("tag.deleted", repository, now, by, data))
 
     await s.db.write(write)
 
@@ -101,7 +103,7 @@ async def delete_manifest(
             guard.check(tag, outcome)
         await manifests.trash(tx, number, now + TRASH)
         data = {"repository": name, "digest": digest, "tags": list(named)}
-        await s.events.publish(tx, Event("manifest.deleted", repository.id, now, by, data))
+        await s.events.publish(tx, _event("manifest.deleted", repository, now, by, data))
 
     await s.db.write(write)
 
@@ -126,9 +128,15 @@ async def delete_blob(
         now = s.clock.now()
         await blobs.trash_link(tx, repository.id, blob.id, now + TRASH)
         data = {"repository": name, "digest": digest}
-        await s.events.publish(tx, Event("blob.deleted", repository.id, now, by, data))
+        await s.events.publish(tx, _event("blob.deleted", repository, now, by, data))
 
     await s.db.write(write)
+
+
+def _event(
+    kind: str, repository: Repository, now: int, by: TagChange, data: dict[str, Any]
+) -> Event:
+    return Event(kind, repository.id, now, by, data, repository.namespace_id)
 
 
 async def _guard(tx: Tx, actor: Actor, name: RepositoryName) -> TagGuard:

@@ -248,4 +248,4 @@ def _pushed(
         "size": len(push.raw),
         "tags": list(moved),
     }
-    return Event("manifest.pushed", repository.id, now, by, data)
+    return Event("manifest.pushed", repository.id, now, by, data, repository.namespace_id)
