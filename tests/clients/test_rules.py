@@ -18,7 +18,6 @@ from moorage.model.patterns import TagPattern
 from moorage.model.tag_rules import Needs, TagRule
 from registry import unique
 
-
 # This one shows no more of any refusal.
 WORDS = {"ctr": ("403 Forbidden",)}
 
