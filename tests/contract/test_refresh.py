@@ -13,7 +13,7 @@ from moorage.db import principals, refresh
 from moorage.db.engine import Tx
 from moorage.errors import Unauthorized
 from moorage.model.access import Actor, Scope, Subject
-from moorage.registry import tokens
+from moorage.registry import bearers
 from moorage.registry.services import Services
 from moorage.registry.upkeep import SCHEDULE, work
 
@@ -22,7 +22,7 @@ SCOPES = (Scope("a/**", frozenset({"pull"})),)
 
 async def is_good(s: Services, text: str) -> bool:
     try:
-        await tokens.renew(s, text)
+        await bearers.renew(s, text)
     except Unauthorized:
         return False
     return True
@@ -58,11 +58,11 @@ def test_of_two_uses_at_once_one_is_good(registries: Registries) -> None:
     actor = person(Members(registries.config))
 
     async def use(one: Services, other: Services) -> None:
-        text = await tokens.begin_refresh(one, actor)
+        text = await bearers.begin_refresh(one, actor)
         used = await asyncio.gather(
-            tokens.renew(one, text), tokens.renew(other, text), return_exceptions=True
+            bearers.renew(one, text), bearers.renew(other, text), return_exceptions=True
         )
-        good = [each for each in used if isinstance(each, tokens.Renewed)]
+        good = [each for each in used if isinstance(each, bearers.Renewed)]
         assert len(good) == 1
         assert not await is_good(one, text)
         assert not await is_good(one, good[0].refresh)
@@ -74,9 +74,9 @@ def test_a_spent_one_ends_its_family_for_good(registries: Registries) -> None:
     actor = person(Members(registries.config))
 
     async def use(s: Services) -> None:
-        first = await tokens.begin_refresh(s, actor)
-        other = await tokens.begin_refresh(s, actor)
-        second = (await tokens.renew(s, first)).refresh
+        first = await bearers.begin_refresh(s, actor)
+        other = await bearers.begin_refresh(s, actor)
+        second = (await bearers.renew(s, first)).refresh
         assert not await is_good(s, first)
         assert not await is_good(s, second)
         assert await is_good(s, other)
@@ -91,9 +91,9 @@ def test_that_of_a_trust_is_good_for_its_hours(registries: Registries) -> None:
 
     async def use(s: Services) -> None:
         assert tokens.begins_refresh(actor)
-        text = await tokens.begin_refresh(s, actor)
+        text = await bearers.begin_refresh(s, actor)
         for _ in range(3):
-            renewed = await tokens.renew(s, text)
+            renewed = await bearers.renew(s, text)
             assert renewed.refresh == ""
             assert text not in repr(renewed)
             found = renewed.actor
@@ -116,7 +116,7 @@ def test_that_of_a_trust_ends_with_it(registries: Registries, how: str) -> None:
     texts: list[str] = []
 
     async def begin(s: Services) -> None:
-        texts.append(await tokens.begin_refresh(s, actor))
+        texts.append(await bearers.begin_refresh(s, actor))
 
     async def look(s: Services) -> bool:
         return await is_good(s, texts[0])
@@ -138,9 +138,9 @@ def test_it_runs_out_and_is_removed(
     actor = person(Members(registries.config))
 
     async def use(s: Services) -> None:
-        text = await tokens.begin_refresh(s, actor)
+        text = await bearers.begin_refresh(s, actor)
         honest = s.clock.now
-        monkeypatch.setattr(s.clock, "now", lambda: honest() + tokens.REFRESHED + SECOND)
+        monkeypatch.setattr(s.clock, "now", lambda: honest() + bearers.REFRESHED + SECOND)
         assert not await is_good(s, text)
 
         class Running:

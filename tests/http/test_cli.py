@@ -121,7 +121,10 @@ def test_a_wrong_password(opened: Server, alice: Person, tmp_path: Path) -> None
 
 def test_a_member_may_what_the_team_may(team: Person, alice: Person) -> None:
     assert team("repo", "create", "web/cart").out == "web/cart is there, private.\n"
-    assert [each["name"] for each in team("repo", "list", "-o", "json").json()] == ["web/cart", "web/shop"]
+    assert [each["name"] for each in team("repo", "list", "-o", "json").json()] == [
+        "web/cart",
+        "web/shop",
+    ]
     shown = team("repo", "show", "web/cart", "-o", "json").json()
     assert shown["visibility"] == "private"
     refused = team.run("repo", "set", "web/cart", "--visibility", "public")

@@ -109,7 +109,7 @@ def require_whole(actor: Actor, facts: Facts) -> None:
     if actor.kind == "local":
         raise _of_local_mode()
     if not actor.is_signed_in:
-        raise SignInNeeded("this needs a signed-in user")
+        raise SignInNeeded
     if not facts.standing:
         raise Unauthorized("the credential is no longer good", error="invalid_token")
     if actor.kind != "account":
