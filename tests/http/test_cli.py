@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyotp
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -43,12 +44,12 @@ HOSTS = ("localhost", "127.0.0.1")
 PAGES = ("setup", "link")
 
 
-def redeem(opened: Server, link: str, name: str) -> None:
+def redeem(opened: Server, link: str, name: str, password: str = PASSWORD) -> None:
     """Open a link that a command printed, and choose a password."""
     address, mark, secret = link.strip().partition("#")
     assert mark, link
     assert address in [f"http://{host}:{opened.port}/{page}" for host in HOSTS for page in PAGES]
-    asked = {"secret": secret, "password": PASSWORD, "name": name}
+    asked = {"secret": secret, "password": password, "name": name}
     Api(opened.url).post("/links/redeem", asked).expect(201)
 
 
@@ -121,7 +122,8 @@ def test_a_wrong_password(opened: Server, alice: Person, tmp_path: Path) -> None
 
 def test_a_member_may_what_the_team_may(team: Person, alice: Person) -> None:
     assert team("repo", "create", "web/cart").out == "web/cart is there, private.\n"
-    assert [each["name"] for each in team("repo", "list", "-o", "json").json()] == ["web/cart", "web/shop"]
+    found = team("repo", "list", "-o", "json").json()
+    assert [each["name"] for each in found] == ["web/cart", "web/shop"]
     shown = team("repo", "show", "web/cart", "-o", "json").json()
     assert shown["visibility"] == "private"
     refused = team.run("repo", "set", "web/cart", "--visibility", "public")
@@ -154,7 +156,7 @@ def test_grants_come_and_go(team: Person, alice: Person) -> None:
 def test_who_may_what_and_why(team: Person, alice: Person) -> None:
     told = alice("access", "can", "bob", "push", "web/shop", "-o", "json").json()
     assert told["allowed"]
-    assert {"through": "web/dev", "role": "writer", "on": "web"} in told["paths"]
+    assert {"through": "web/dev", "role": "writer", "on": "web/**"} in told["paths"]
     told = alice.run("access", "can", "bob", "delete", "web/shop")
     assert told.code == 7
     assert "allowed     no" in told.out
@@ -162,7 +164,7 @@ def test_who_may_what_and_why(team: Person, alice: Person) -> None:
     assert team.run("access", "can", "alice", "pull", "web/shop").code in (3, 4)
     rows = alice("access", "report", "web", "-o", "json").json()
     held = {(each["who"], each["role"], each["on"]) for each in rows}
-    assert held >= {("alice", "owner", "web"), ("web/dev", "writer", "web")}
+    assert held >= {("alice", "owner", "web/**"), ("web/dev", "writer", "web/**")}
 
 
 def test_teams_and_their_members(team: Person, alice: Person) -> None:
@@ -239,13 +241,36 @@ def test_accounts(opened: Server, alice: Person, tmp_path: Path) -> None:
     carol.get("/whoami").expect(401)
     alice("user", "enable", "carol")
     carol.get("/whoami").expect(200)
-    redeem(opened, alice("user", "link", "carol").out, "carol")
+    another = "another " + PASSWORD
+    redeem(opened, alice("user", "link", "carol").out, "carol", another)
     assert alice.run("user", "link", "nobody-of-that-name").code == 3
     person = Person(tmp_path)
-    person("login", opened.address, "-u", "carol", "--password-stdin", given=PASSWORD)
+    person("login", opened.address, "-u", "carol", "--password-stdin", given=another)
     assert person.run("user", "list").code == 4
     alice("user", "delete", "carol", "--yes")
     assert person.run("whoami").code == 4
+
+
+def test_a_second_factor(opened: Server, host: Person, alice: Person, tmp_path: Path) -> None:
+    """The password alone is nothing; with a code it is good for a token, and leaves no session."""
+    redeem(opened, alice("user", "add", "dave").out, "dave")
+    dave = Api(opened.url, ("dave", PASSWORD))
+    made = dave.post("/accounts/dave/totp").expect(201).json()
+    factor = pyotp.TOTP(made["secret"])
+    asked = {"ticket": made["ticket"], "code": factor.now(), "password": PASSWORD}
+    dave.put("/accounts/dave/totp", asked).expect(204)
+    person = Person(tmp_path)
+    words = ("login", opened.address, "-u", "dave", "--password-stdin")
+    assert person.run(*words, given=PASSWORD).code == 4
+    assert person.run(*words, "--code", "000000", given=PASSWORD).code == 4
+    coming = factor.at(int(time.time()) + 30)  # each is good once, and the clock may be slow
+    person(*words, "--code", coming, given=PASSWORD)
+    assert person("whoami", "-o", "json").json()["name"] == "dave"
+    kinds = {each["kind"] for each in person("token", "list", "-o", "json").json()}
+    assert "session" not in kinds
+    host("user", "mfa-reset", "dave", "--yes")
+    (shown,) = [e for e in alice("user", "list", "-o", "json").json() if e["name"] == "dave"]
+    assert not shown["has_totp"]
 
 
 def test_a_lost_password(opened: Server, host: Person, alice: Person) -> None:
