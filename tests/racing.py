@@ -29,8 +29,8 @@ from moorage.registry import delete, mounts, push, uploads
 from moorage.registry.services import Services
 from moorage.registry.uploads import Body
 
-ALICE = Actor("administrator", "alice", "password")
-BY = TagChange("alice", "password", "request")
+ALICE = Actor("local", "alice", "loopback")
+BY = TagChange("alice", "loopback", "request")
 LATE = "the late one"
 _PATIENCE = 5.0
 Use = Callable[[], Awaitable[Any]]
@@ -154,7 +154,7 @@ def wipe(url: str) -> None:
     """Empty every table but the settings."""
     tables = [table.name for table in metadata.sorted_tables if table.name != "setting"]
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("; ".join(f"DELETE FROM {name}" for name in tables).encode())
+        connection.execute("; ".join(f'DELETE FROM "{name}"' for name in tables).encode())
 
 
 async def _stands(task: asyncio.Task[Any], url: str) -> None:
@@ -223,16 +223,16 @@ class Client:
             named,
             condition or Condition(),
         )
-        await push.put_manifest(self.s, prepared, BY)
+        await push.put_manifest(self.s, ALICE, prepared, BY)
 
     async def delete_manifest(self, raw: bytes) -> None:
-        await delete.delete_manifest(self.s, self.name, digest_of(raw), BY)
+        await delete.delete_manifest(self.s, ALICE, self.name, digest_of(raw), BY)
 
     async def delete_tag(self, tag: str) -> None:
-        await delete.delete_tag(self.s, self.name, Tag.parse(tag), Condition(), BY)
+        await delete.delete_tag(self.s, ALICE, self.name, Tag.parse(tag), Condition(), BY)
 
     async def delete_blob(self, raw: bytes) -> None:
-        await delete.delete_blob(self.s, self.name, digest_of(raw), BY)
+        await delete.delete_blob(self.s, ALICE, self.name, digest_of(raw), BY)
 
 
 def _descriptor(raw: bytes, media_type: str, algorithm: str = "sha256") -> dict[str, Any]:

@@ -21,7 +21,7 @@ from moorage.config import Config
 from moorage.db.engine import Database, WriteObserver
 from moorage.db.migrate import SchemaState, check_schema_sqlite, migrate_sqlite, secret
 from moorage.db.sqlite import SqliteDatabase
-from moorage.errors import Refused, RouteUnknown
+from moorage.errors import Refused, RegistryError, RouteUnknown
 from moorage.events.outbox import Outbox
 from moorage.jobs.queue import Queue
 from moorage.outbound import Fetcher
@@ -30,6 +30,7 @@ from moorage.registry.hashing import Hashes
 from moorage.registry.links import NewLink
 from moorage.registry.move import COPYING, STATE
 from moorage.registry.readiness import Readiness
+from moorage.registry.refusals import Refusals
 from moorage.registry.services import Services
 from moorage.registry.sessions import SessionIds
 from moorage.telemetry import Telemetry
@@ -244,6 +245,7 @@ async def build(
         telemetry=telemetry,
         proxies=proxies,
         readiness=Readiness(db, blobs, telemetry),
+        refusals=Refusals(db, clock, telemetry),
         run_directory=run_directory,
     )
 
@@ -252,6 +254,14 @@ def handler(s: Services) -> Handler:
     """Return the one handler of every request."""
 
     async def answer(request: Request) -> Response:
+        request.client = str(await s.proxies.client_of(request) or "")
+        try:
+            return await choose(request)
+        except RegistryError as refused:
+            s.refusals.count(request, refused)
+            raise
+
+    async def choose(request: Request) -> Response:
         if request.path.startswith(("/v2", "/v1")):
             return await v2.answer(s, request)
         return await api.respond(s, request)

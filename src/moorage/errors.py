@@ -8,7 +8,8 @@
     ├── BlobUploadUnknown        BLOB_UPLOAD_UNKNOWN 404
     ├── Denied                   DENIED 403
     │   ├── NotPermitted         401
-    │   └── PreconditionFailed   412
+    │   ├── PreconditionFailed   412
+    │   └── TagProtected         403
     ├── Conflicting              CONFLICT 409
     ├── DigestInvalid            DIGEST_INVALID 400
     ├── Invalid                  INVALID 422
@@ -26,6 +27,7 @@
     │   └── TooManyTags          414
     ├── TooManyRequests          TOOMANYREQUESTS 429
     ├── Unauthorized             UNAUTHORIZED 401
+    │   └── SignInNeeded         401
     ├── Unavailable              UNAVAILABLE 503
     │   └── InsufficientStorage  507
     ├── Unknown                  UNKNOWN 500
@@ -161,6 +163,12 @@ class PreconditionFailed(Denied):
 
     status = 412
     message = "the tag is not what the request's condition says; nothing was changed"
+
+
+class TagProtected(Denied):
+    """A rule of the namespace or repository keeps the tag as it is; nothing was changed."""
+
+    message = "a rule for tags does not allow this; nothing was changed"
 
 
 class DigestInvalid(RegistryError):
@@ -324,6 +332,12 @@ class Unauthorized(RegistryError):
         super().__init__(message, hint=hint)
         self.scope = scope
         self.error = error
+
+
+class SignInNeeded(Unauthorized):
+    """Nobody has signed in: the client is told to, and nothing was refused to anybody."""
+
+    message = "this needs a signed-in user"
 
 
 class Unavailable(RegistryError):

@@ -229,6 +229,11 @@ class Metrics:
         self.jobs = Counter(
             "moorage_jobs", "Jobs run, by name and outcome.", ["name", "outcome"], registry=registry
         )
+        self.refusals = Counter(
+            "moorage_refusals",
+            "Requests refused to a caller that may not do this.",
+            registry=registry,
+        )
         self._request_children: dict[tuple[str, str, int], Any] = {}
         self._second_children: dict[str, Any] = {}
 

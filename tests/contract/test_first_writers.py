@@ -23,7 +23,7 @@ from moorage.registry.uploads import Body
 from moorage.web.ranges import Span
 
 NAME = RepositoryName.parse("web/shop")
-ALICE = Actor("administrator", "alice", "password")
+ALICE = Actor("local", "alice", "loopback")
 FIRST, SECOND = b"first" * 30_000, b"other" * 20_000
 
 

@@ -19,7 +19,7 @@ from moorage.registry.services import Services
 from moorage.registry.uploads import Body
 
 NAME = RepositoryName.parse("web/shop")
-ALICE = Actor("administrator", "alice", "password")
+ALICE = Actor("local", "alice", "loopback")
 RAW = bytes(range(256)) * 8_000
 HALF = len(RAW) // 2
 
@@ -39,7 +39,7 @@ async def body():
     flags = {"data": sys.argv[1], "database": sys.argv[3], "limits.free_bytes": 1}
     config = load(None, {}, flags).config
     s = await build(config, prepare(config), "other")
-    actor = Actor("administrator", "alice", "password")
+    actor = Actor("local", "alice", "loopback")
     name = RepositoryName.parse("web/shop")
     upload = await uploads.open_upload(s, actor, name, "sha256")
     await uploads.append(s, actor, name, upload.id, uploads.Body(chunks()))
@@ -86,7 +86,7 @@ def test_a_killed_processs_session_goes_on(registries: Registries) -> None:
         assert found.offset == HALF
         body = Body(chunks(RAW[HALF:]))
         await uploads.finish(s, ALICE, NAME, upload_id, body, digest_of(RAW))
-        _, blob, _ = await pull.find_blob(s, NAME, digest_of(RAW))
+        _, blob, _ = await pull.find_blob(s, ALICE, NAME, digest_of(RAW))
         assert blob is not None
         kept = [part async for part in s.blobs.read(blob.location, 0, blob.size)]
         assert b"".join(kept) == RAW

@@ -36,8 +36,8 @@ async def push(s: Services, raw: bytes, name: RepositoryName = APP) -> Digest:
 
 async def content(s: Services, digest: Digest) -> bytes:
     """Return a blob's bytes as the registry has them."""
-    repository, blob, _ = await pull.find_blob(s, APP, digest)
-    _, found = pull.known_blob(repository, blob, APP, digest)
+    target, blob, _ = await pull.find_blob(s, LOCAL, APP, digest)
+    _, found = pull.known_blob(target.repository, blob, APP, digest)
     return b"".join([part async for part in s.blobs.read(found.location, 0, found.size)])
 
 
@@ -108,7 +108,7 @@ def test_everything_is_there(old: Registries, new: Registries, tmp_path: Path) -
         assert {step.what for step in steps} >= {"blobs", "repository", "comparing repository"}
         # It goes on: ids continue behind those that were copied.
         await push(target, b"later", RepositoryName("team/other"))
-        assert (await listing.list_repositories(target, "", 10)).names == [APP, "team/other"]
+        assert (await listing.list_repositories(target, LOCAL, "", 10)).names == [APP, "team/other"]
 
     both(old, new, use)
 
@@ -153,7 +153,7 @@ def test_damaged_bytes_are_told(old: Registries, new: Registries, tmp_path: Path
 
     async def use(source: Services, target: Services) -> None:
         good, bad = await push(source, b"good" * 100), await push(source, b"bad!" * 100)
-        _, blob, _ = await pull.find_blob(source, APP, bad)
+        _, blob, _ = await pull.find_blob(source, LOCAL, APP, bad)
         assert blob is not None
         path = tmp_path / "old" / "objects" / blob.location[:2] / blob.location
         path.write_bytes(b"rot!" * 100)
@@ -163,7 +163,7 @@ def test_damaged_bytes_are_told(old: Registries, new: Registries, tmp_path: Path
         moved = await moving.finish()
         assert moved.lost == [bad]
         assert digest_of(await content(target, good)) == good
-        assert (await pull.find_blob(target, APP, bad))[1] is None
+        assert (await pull.find_blob(target, LOCAL, APP, bad))[1] is None
         await push(target, b"bad!" * 100)
         assert digest_of(await content(target, bad)) == bad
 

@@ -20,6 +20,7 @@ from moorage.db import server
 from moorage.db.engine import Conflict, Query, Raced, StoreUnavailable, Tx
 from moorage.db.postgres import PostgresDatabase
 from moorage.errors import Refused
+from moorage.model.access import NOBODY
 from moorage.oci.names import RepositoryName, Tag
 from moorage.registry import pull
 from postgres import Postgres, running
@@ -292,7 +293,9 @@ def test_a_pull_by_tag_is_one_round_trip(shared: OpenDatabase, postgres: Postgre
             await db.open()
 
             async def read(tx: Tx) -> object:
-                return await pull.manifests.find_for_pull(tx, name, tag, raw=True)
+                return await pull.manifests.find_for_pull(
+                    tx, NOBODY, name, tag, raw=True, reads_all=True
+                )
 
             async def cost(what: object) -> int:
                 before = proxy.bursts

@@ -9,8 +9,8 @@ from contract.conftest import OpenDatabase
 from moorage.db import manifests, repositories, tags
 from moorage.db.engine import Database, Query, Tx
 from moorage.db.schema import tag_change
-from moorage.db.tags import Condition, Outcome, Present
-from moorage.model.artifacts import TagChange
+from moorage.db.tags import Condition, Guard, Outcome, Present
+from moorage.model.artifacts import Repository, TagChange
 from moorage.oci.digest import Digest, digest_of
 from moorage.oci.media_types import OCI_INDEX
 from moorage.oci.names import RepositoryName, Tag
@@ -29,7 +29,7 @@ HISTORY = Query(
 )
 
 
-async def fill(tx: Tx) -> tuple[int, dict[str, int]]:
+async def fill(tx: Tx) -> tuple[Repository, dict[str, int]]:
     """Make a repository with two manifests, each known by sha256 and sha512."""
     repository, _ = await repositories.put_repository(tx, NAME, "private", 1)
     made = {}
@@ -48,7 +48,7 @@ async def fill(tx: Tx) -> tuple[int, dict[str, int]]:
         for digest in (IDENTITY[letter], ALIAS[letter]):
             await manifests.add_digest(tx, repository.id, number, digest, IDENTITY[letter])
         made[letter] = number
-    return repository.id, made
+    return repository, made
 
 
 def put(database: OpenDatabase, steps: list[tuple[Any, ...]]) -> tuple[list[Outcome], list[Any]]:
@@ -56,12 +56,23 @@ def put(database: OpenDatabase, steps: list[tuple[Any, ...]]) -> tuple[list[Outc
 
     async def use(db: Database) -> tuple[list[Outcome], list[Any]]:
         repository, numbers = await db.write(fill)
+        guard = Guard(repository.namespace_id, 0)
 
         async def step(tx: Tx, letter: str | None, digest: Any, condition: Condition) -> Outcome:
             if letter is None:
-                return await tags.delete_tag(tx, repository, TAG, condition, BY, 2)
+                return await tags.delete_tag(
+                    tx, repository.id, TAG, condition=condition, guard=guard, change=BY, now=2
+                )
             return await tags.put_tag(
-                tx, repository, TAG, numbers[letter], digest, condition=condition, change=BY, now=2
+                tx,
+                repository.id,
+                TAG,
+                numbers[letter],
+                digest,
+                condition=condition,
+                guard=guard,
+                change=BY,
+                now=2,
             )
 
         outcomes = [await db.write(lambda tx, each=each: step(tx, *each)) for each in steps]

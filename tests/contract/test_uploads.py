@@ -13,7 +13,7 @@ from contract.conftest import Registries
 from moorage import worker
 from moorage.clock import DAY, HOUR
 from moorage.errors import BlobUploadUnknown, DigestInvalid, RangeInvalid
-from moorage.model.access import Actor
+from moorage.model.access import Actor, Subject
 from moorage.oci.digest import Digest, digest_of
 from moorage.oci.names import RepositoryName
 from moorage.registry import pull, uploads
@@ -22,7 +22,8 @@ from moorage.registry.uploads import Body
 from moorage.web.ranges import Span
 
 NAME = RepositoryName.parse("web/shop")
-ALICE, BOB = (Actor("administrator", name, "password") for name in ("alice", "bob"))
+ALICE = Actor("local", "alice", "loopback")
+BOB = Actor("account", "bob", "password", subject=Subject(2, 0, 1))
 RAW = bytes(range(256)) * 2_000
 
 
@@ -62,7 +63,7 @@ async def finish(s: Services, upload_id: str, raw: bytes, digest: Digest) -> Non
 
 async def stored(s: Services, digest: Digest) -> bytes:
     """Return the repository's blob as it is on the disk."""
-    _, blob, _ = await pull.find_blob(s, NAME, digest)
+    _, blob, _ = await pull.find_blob(s, ALICE, NAME, digest)
     assert blob is not None
     return b"".join([part async for part in s.blobs.read(blob.location, 0, blob.size)])
 

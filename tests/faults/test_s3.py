@@ -25,7 +25,7 @@ from proxy import Fault, FaultyProxy
 from s3 import S3Server
 
 NAME = RepositoryName.parse("web/shop")
-ALICE = Actor("administrator", "alice", "password")
+ALICE = Actor("local", "alice", "loopback")
 PART = 5 << 20
 SMALL = os.urandom(100_000)
 LARGE = os.urandom(2 * PART + 100_000)
@@ -104,7 +104,7 @@ async def finish(s: Services, upload_id: str, rest: bytes, whole: bytes) -> None
 
 async def stored(s: Services, raw: bytes) -> bytes | None:
     """Return the repository's blob as the store has it, None if there is none."""
-    _, blob, _ = await pull.find_blob(s, NAME, digest_of(raw))
+    _, blob, _ = await pull.find_blob(s, ALICE, NAME, digest_of(raw))
     if blob is None:
         return None
     return b"".join([part async for part in s.blobs.read(blob.location, 0, blob.size)])

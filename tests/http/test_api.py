@@ -35,7 +35,9 @@ def filled(path: str) -> str:
     for place in ("namespace", "account", "team", "robot", "principal", "trust"):
         path = path.replace(f"{{{place}}}", "nobody")
     path = path.replace("{repository}", "nobody/nothing").replace("{kind}", "account")
-    return PREFIX + path.replace("{token}", "123456").replace("{issuer}", "123456")
+    for place in ("token", "issuer", "rule"):
+        path = path.replace(f"{{{place}}}", "123456")
+    return PREFIX + path
 
 
 def test_an_address_that_is_none(administrator: Registry) -> None:

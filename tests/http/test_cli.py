@@ -321,6 +321,29 @@ def signed(key: ECKey, issuer: str, **claims: str) -> str:
     return jwt.encode(header, {**told, **claims}, key, algorithms=["ES256"])
 
 
+def test_rules(opened: Server, alice: Person) -> None:
+    """A rule is tried on what is there, and then holds, for the administrator too."""
+    alice("repo", "create", "web/ruled")
+    secret = alice("token", "create", "rules").out.strip()
+    repository = Registry(opened.url, ("alice", secret)).repository("web/ruled")
+    for tag in ("v1", "v1-rc1", "latest"):
+        repository.push_image(tag)
+    words = ("web/ruled", "v*", "--except", "*-rc*")
+    assert alice("rule", "test", *words, "-o", "plain").out == "v1\n"
+    alice("rule", "add", *words)
+    (shown,) = alice("rule", "list", "web/ruled", "-o", "json").json()
+    assert (shown["pattern"], shown["exceptions"]) == ("v*", ["*-rc*"])
+    assert (shown["move"], shown["delete"]) == ("nobody", "nobody")
+    repository.registry.delete(repository.path("manifests/v1")).expect(403)
+    repository.registry.delete(repository.path("manifests/v1-rc1")).expect(202)
+    alice("rule", "remove", "web/ruled", str(shown["id"]), "--yes")
+    repository.registry.delete(repository.path("manifests/v1")).expect(202)
+    alice("rule", "add", "web", "release-*", "--move", "owner", "--delete", "owner")
+    (shown,) = alice("rule", "list", "web", "-o", "json").json()
+    assert (shown["create"], shown["move"]) == ("writer", "owner")
+    alice("rule", "remove", "web", str(shown["id"]), "--yes")
+
+
 def test_trusts(alice: Person, team: Person, tmp_path: Path) -> None:
     """From an issuer, whose keys are given in a file, to a token that is let in or not."""
     key = ECKey.generate_key("P-256", auto_kid=True)

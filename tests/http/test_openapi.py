@@ -55,7 +55,9 @@ def known(admin: Api) -> dict[str, Any]:
     trust: dict[str, Any] = {"name": "builds", "issuer": url, "robot": "ci", "audience": "registry"}
     trust["rules"] = [{"claim": "sub", "patterns": ["job"]}]
     admin.post(f"/namespaces/{name}/trusts", trust).expect(201)
+    rule = admin.post(f"/namespaces/{name}/rules", {"pattern": "v*"}).expect(201).json()["id"]
     return {
+        "rule": rule,
         "issuer": issuer,
         "trust": "builds",
         "namespace": name,

@@ -103,6 +103,7 @@ async def respond_api(s: Services, request: Request) -> Response:
         raise Unsupported(headers={"Allow": _allowed(address)})
     request.action = route.name
     _check_change(s, request, route)
+    request.repository = address.values.get("repository", "")
     call = Call(request, route, address.values)
     try:
         if route.method == "POST":

@@ -22,7 +22,7 @@ async def authenticate(s: Services, call: Call) -> Actor:
     if not secret:
         return actor
     actor = await sign_in.identify(s, secret)
-    call.request.actor = actor.name
+    call.request.actor, call.request.credential = actor.name, actor.credential
     return actor
 
 

@@ -33,6 +33,9 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     },
     "token": _ID,
     "issuer": _ID,
+    "rule": _ID,
+    "actor": _TEXT,
+    "event": _TEXT,
     "trust": _NAME,
     "who": {
         "type": "string",

@@ -117,7 +117,7 @@ class Credentials:
             actor = Actor("anonymous", "anonymous", "none")
         else:
             actor = await self._identify(request, header, grace)
-        request.actor = actor.name
+        request.actor, request.credential = actor.name, actor.credential
         if actor.subject.token_id:
             self._guard.uses.note(actor.subject.token_id, self._clock.now())
         return actor

@@ -1,6 +1,6 @@
 """What they may: one pure function for every door."""
 
-from moorage.errors import Denied, NotPermitted, Unauthorized
+from moorage.errors import Denied, NotPermitted, SignInNeeded, Unauthorized
 from moorage.model.access import (
     Action,
     Actor,
@@ -53,7 +53,8 @@ def decide(actor: Actor, action: Action, target: Target, facts: Facts) -> Decisi
         told = f"the token was not asked for {action.value} on {where}"
         return Decision(allowed=False, reason=told, wider=True)
     told = f"{title} has no {action.value} right on {where}"
-    if reason:
+    # In one text whatever its owner may: whoever has the token alone does not learn that.
+    if not _covers(actor.scopes, action, name):
         told = f"the token of {title} is not for {action.value} on {where}"
     may_pull = bool(_reason(Action.PULL, target, facts))
     disclose = may_pull and _covers(actor.scopes, Action.PULL, name)
@@ -65,8 +66,8 @@ def require(actor: Actor, action: Action, target: Target, facts: Facts) -> None:
 
     Raises:
         Denied: local mode does not hold for the request; says why and what to do.
-        Unauthorized: nobody is signed in, or with what has ended; in one text for what exists
-            and what does not.
+        SignInNeeded: nobody is signed in; in one text for what exists and what does not.
+        Unauthorized: what was signed in with has ended, or was not asked for this.
         NotPermitted: who is signed in has not the right, in one text as well.
     """
     decision = decide(actor, action, target, facts)
@@ -85,7 +86,7 @@ def require(actor: Actor, action: Action, target: Target, facts: Facts) -> None:
         raise _of_local_mode()
     scope = _scope(action, _name_of(target))
     if actor.kind == "anonymous":
-        raise Unauthorized("this needs a signed-in user", scope=scope)
+        raise SignInNeeded(scope=scope)
     if decision.ended:
         raise Unauthorized("the credential is no longer good", scope=scope, error="invalid_token")
     if decision.wider:
@@ -108,7 +109,7 @@ def require_whole(actor: Actor, facts: Facts) -> None:
     if actor.kind == "local":
         raise _of_local_mode()
     if not actor.is_signed_in:
-        raise Unauthorized("this needs a signed-in user")
+        raise SignInNeeded
     if not facts.standing:
         raise Unauthorized("the credential is no longer good", error="invalid_token")
     if actor.kind != "account":
@@ -125,6 +126,21 @@ def _of_local_mode() -> Denied:
         "local mode has no accounts, tokens or settings",
         hint="Open the set-up link that the registry's terminal shows, and make an account",
     )
+
+
+def rank_of(actor: Actor, facts: Facts) -> int:
+    """Return how much the actor counts for rules about what is in a repository (`Role.rank`).
+
+    An administrator is an owner everywhere, local mode a maintainer, who may delete.
+    """
+    if not actor.is_signed_in:
+        return _RANKS[Action.DELETE] if actor.kind == "local" else 0
+    return _RANKS[Action.MANAGE_ACCESS] if facts.standing > 1 else facts.rank
+
+
+def role_of(rank: int) -> str:
+    """Return the name of the least role that counts so much, empty if there is none."""
+    return _ROLES.get(rank, "")
 
 
 def _of_nobody(actor: Actor, action: Action, facts: Facts) -> Decision:

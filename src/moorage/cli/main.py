@@ -233,6 +233,72 @@ def job_list(file: Path | None, *, limit: int, as_json: bool, **flags: Any) -> N
     list_all(_load(file, **flags).config, limit, as_json=as_json)
 
 
+@commands.group()
+def audit() -> None:
+    """Look at the audit trail, and prove that nobody has changed it."""
+
+
+@audit.command("verify")
+@click.option(
+    "--key", type=click.Path(path_type=Path), help="The public key, as it was kept elsewhere."
+)
+@click.option(
+    "--file", "exported", type=click.Path(path_type=Path), help="An exported part, by itself."
+)
+@click.option("--head", default="", help="PLACE:SEAL that the log once told; the chain has it.")
+@_settings
+def audit_verify(
+    file: Path | None,
+    key: Path | None,
+    exported: Path | None,
+    head: str,
+    **flags: Any,
+) -> None:
+    """Follow the chain of the trail; exit 7 where it is not as it was sealed."""
+    from moorage.cli.audit import verify, verify_file
+
+    if exported is not None:
+        verify_file(exported, key)
+    else:
+        verify(_load(file, **flags).config, key, head)
+
+
+@audit.command("export")
+@click.option("--since", default="", help="From this time on, as 2026-07-01 or with a time.")
+@click.option("--until", default="", help="Up to this time.")
+@_settings
+def audit_export(file: Path | None, since: str, until: str, **flags: Any) -> None:
+    """Print a part of the trail as lines of JSON that can be verified by themselves."""
+    from moorage.cli.audit import export
+
+    export(_load(file, **flags).config, since, until)
+
+
+@audit.command("key")
+@_settings
+def audit_key(file: Path | None, **flags: Any) -> None:
+    """Print the public key of the trail, PEM; keep it away from the server."""
+    from moorage.cli.audit import print_key
+
+    print_key(_load(file, **flags).config)
+
+
+@audit.command("list")
+@click.option("--actor", help="Only what this one did.")
+@click.option("--namespace", help="Only what was done in this namespace.")
+@click.option("--repository", help="Only what was done in this repository.")
+@click.option("--action", help="Only this, such as tag.deleted or refused.")
+@click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@_settings
+def audit_list(file: Path | None, *, limit: int, as_json: bool, **flags: Any) -> None:
+    """List who did what, the newest first."""
+    from moorage.cli.audit import FILTERS, list_newest
+
+    by = {name: flags.pop(name) for name in FILTERS}
+    list_newest(_load(file, **flags).config, by, limit, as_json=as_json)
+
+
 @commands.command()
 def version() -> None:
     """Print the version, and those of what it stands on."""

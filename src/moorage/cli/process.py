@@ -88,6 +88,7 @@ def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, An
             lag.cancel()
             uses.cancel()
             sibling.close()
+            await s.refusals.close()
             await s.guard.uses.flush(s.db)
             await s.blobs.close()
             await s.db.close()

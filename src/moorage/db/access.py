@@ -20,6 +20,7 @@ from moorage.model.people import NamespaceRecord
 from moorage.oci.names import RepositoryName
 
 _ONE: sa.ColumnClause[int] = sa.literal_column("1")
+_NOWHERE: sa.ColumnClause[int] = sa.literal_column("-1")
 # Both halves of what grants come to, in one number.
 _AUDITS = 16
 _BIT: sa.ColumnClause[int] = sa.literal_column(str(_AUDITS))
@@ -56,11 +57,15 @@ _principals = sa.union_all(
 def rights(
     namespace_id: sa.ColumnElement[int], repository_id: sa.ColumnElement[int]
 ) -> sa.ColumnElement[int]:
-    """Return what the subject's own grants and its teams' come to, as one number (`found_of`)."""
+    """Return what the subject's own grants and its teams' come to, as one number (`found_of`).
+
+    Of a place that is not there, grants are looked for as of one that is, or the time that takes
+    would tell which it is.
+    """
     theirs = (
         sa.select(sa.func.max(grant.c.rank) + _BIT * sa.func.max(grant.c.audits))
         .where(grant.c.principal_id.in_(_principals))
-        .where(grant.c.namespace_id == namespace_id)
+        .where(grant.c.namespace_id == sa.func.coalesce(namespace_id, _NOWHERE))
         .where(sa.or_(grant.c.repository_id == LIVE, grant.c.repository_id == repository_id))
         .correlate(namespace, repository)
         .scalar_subquery()
@@ -92,15 +97,46 @@ FIND_NAMESPACE_TARGET = Query(
     "find_namespace_target",
     sa.select(*FACTS, namespace.c.name, namespace.c.kind, namespace.c.visibility).select_from(HERE),
 )
+_facts = (
+    sa.select(*(each.label(f"fact_{place}") for place, each in enumerate(FACTS)))
+    .select_from(HERE)
+    .limit(_ONE)  # so that no database merges it into the statement, and asks for rights twice
+    .subquery()
+)
+# The same as one row, for a statement that uses them itself: its columns, and that row.
+FOUND: tuple[sa.ColumnElement[Any], ...] = tuple(_facts.c)
+FOUND_HERE: sa.FromClause = _facts
 FIND_STANDING = Query("find_standing", sa.select(sa.func.coalesce(_standing, LIVE)))
-FIND_TARGET = Query("find_target", sa.select(*FACTS).select_from(HERE))
+FIND_TARGET = Query("find_target", sa.select(*FACTS, namespace.c.rules_version).select_from(HERE))
+
+
+def may_read() -> sa.ColumnElement[bool]:
+    """Return whether `FOUND` lets the subject pull, as far as bytes that cost time are concerned.
+
+    `auth/policy.py` decides; this only keeps what it will refuse from being read, since the time
+    that takes would tell that it is there.
+    """
+    _, _, _, visibility, standing, rights = FOUND
+    return sa.or_(
+        sa.bindparam("reads_all", type_=sa.Integer) == _ONE,
+        visibility == sa.literal_column("'public'"),
+        rights > LIVE,
+        standing > _ONE,
+        sa.and_(visibility == sa.literal_column("'internal'"), standing > LIVE),
+    )
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A repository as it was found, or not, with the facts for the decision about it."""
+    """A repository as it was found, or not, with the facts for the decision about it.
+
+    `namespace_id` is 0 where there is no such namespace. `rules_version` is known where a write
+    looked (`find_target`), and 0 means that no rule for tags was ever made there.
+    """
 
     repository: Repository | None
     facts: Facts
+    namespace_id: int = 0
+    rules_version: int = 0
 
 
 class FoundNamespace(msgspec.Struct, frozen=True):
@@ -133,8 +169,8 @@ def found_of(row: Row) -> Found:
         audits=rights >= _AUDITS,
     )
     if number is None:
-        return Found(None, facts)
-    return Found(repository_of((number, namespace_id, name, visibility)), facts)
+        return Found(None, facts, namespace_id or 0)
+    return Found(repository_of((number, namespace_id, name, visibility)), facts, namespace_id)
 
 
 async def find_target(tx: Tx, subject: Subject, name: RepositoryName) -> Found:
@@ -142,9 +178,20 @@ async def find_target(tx: Tx, subject: Subject, name: RepositoryName) -> Found:
 
     Of a name without a repository, the facts are those of its namespace.
     """
-    row = await tx.one(FIND_TARGET, **place_of(subject, name))
+    return await _find_target(tx, place_of(subject, name))
+
+
+async def find_namespace(tx: Tx, subject: Subject, name: str) -> Found:
+    """Return what the subject may in the namespace of that name, and no repository."""
+    # No repository has an empty name.
+    place = {**place_of(subject, RepositoryName("")), "namespace": name}
+    return await _find_target(tx, place)
+
+
+async def _find_target(tx: Tx, place: dict[str, Any]) -> Found:
+    row = await tx.one(FIND_TARGET, **place)
     assert row is not None  # noqa: S101 - the row that is always there
-    return found_of(row)
+    return msgspec.structs.replace(found_of(row), rules_version=row[6] or 0)
 
 
 async def find_namespace_target(tx: Tx, subject: Subject, name: str) -> FoundNamespace:

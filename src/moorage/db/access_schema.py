@@ -290,8 +290,9 @@ refusal = sa.Table(
     text("repository", primary_key=True),
     text("action", primary_key=True),
     number("times"),
-    text("reason"),
-    text("request_id"),  # of the last one
+    text("reason"),  # and the rest, of the last one
+    text("credential"),
+    text("request_id"),
     **CLUSTERED,
 )
 

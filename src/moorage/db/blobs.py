@@ -69,11 +69,8 @@ FIND_FOR_PULL = Query(
         )
     ),
 )
-LIST_HOLDERS = Query(
-    "list_holders_of_blob",
-    sa.select(
-        *FACTS,
-    )
+_holders = (
+    sa.select(*FACTS)
     .select_from(blob_digest)
     .join(repository_blob, repository_blob.c.blob_id == blob_digest.c.blob_id)
     .join(repository, repository.c.id == repository_blob.c.repository_id)
@@ -81,7 +78,19 @@ LIST_HOLDERS = Query(
     .where(blob_digest.c.digest == sa.bindparam("digest"))
     .where(repository_blob.c.trash_until == LIVE)
     .where(repository.c.trash_until == LIVE)
-    .limit(sa.bindparam("limit")),
+    .limit(sa.bindparam("limit"))
+)
+LIST_HOLDERS = Query("list_holders_of_blob", _holders)
+# By the namespace first, so that whoever holds it elsewhere makes no difference, not even in time.
+LIST_HOLDERS_IN = Query(
+    "list_holders_of_blob_in_namespace",
+    _holders.where(
+        repository_blob.c.namespace_id
+        == sa.select(namespace.c.id)
+        .where(namespace.c.name == sa.bindparam("namespace"))
+        .correlate(None)
+        .scalar_subquery()
+    ),
 )
 # Whoever gives a blob to a repository or changes it has its row.
 TAKE_BLOB = Query(
@@ -227,16 +236,24 @@ async def find_for_pull(
     return found_of(row), found, row[9] or 0
 
 
-async def list_holders(tx: Tx, subject: Subject, digest: Digest, limit: int) -> list[Found]:
-    """Return up to `limit` live repositories that have the blob, readable or not."""
-    rows = await tx.many(
-        LIST_HOLDERS,
-        digest=digest.key,
-        limit=limit,
-        principal_id=subject.principal_id,
-        token_id=subject.token_id,
-        generation=subject.generation,
-    )
+async def list_holders(
+    tx: Tx, subject: Subject, digest: Digest, limit: int, *, namespace: str = ""
+) -> list[Found]:
+    """Return up to `limit` live repositories that have the blob, readable or not.
+
+    Only those of the namespace, if one is named.
+    """
+    values = {
+        "digest": digest.key,
+        "limit": limit,
+        "principal_id": subject.principal_id,
+        "token_id": subject.token_id,
+        "generation": subject.generation,
+    }
+    if namespace:
+        rows = await tx.many(LIST_HOLDERS_IN, **values, namespace=namespace)
+    else:
+        rows = await tx.many(LIST_HOLDERS, **values)
     return [found_of(row) for row in rows]
 
 

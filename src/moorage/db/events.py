@@ -24,8 +24,11 @@ ADD_AUDIT = Query(
         request_id=sa.bindparam("request_id"),
         action=sa.bindparam("action"),
         repository_id=sa.bindparam("repository_id"),
+        namespace_id=sa.bindparam("namespace_id"),
+        address=sa.bindparam("address"),
         detail=sa.bindparam("detail"),
         seal=EMPTY,
+        place=sa.literal_column("0"),
     ),
 )
 LIST_OUTBOX = Query(
@@ -86,8 +89,13 @@ async def add_audit(  # noqa: PLR0913 - one row
     repository_id: int,
     detail: bytes,
     now: int,
+    namespace_id: int = 0,
+    address: str = "",
 ) -> None:
-    """Write down who did what, in the transaction that did it."""
+    """Write down who did what from where, in the transaction that did it.
+
+    Ids are 0 for what concerns no repository, and no namespace.
+    """
     await tx.run(
         ADD_AUDIT,
         actor=actor,
@@ -95,6 +103,8 @@ async def add_audit(  # noqa: PLR0913 - one row
         request_id=request_id,
         action=action,
         repository_id=repository_id,
+        namespace_id=namespace_id,
+        address=address,
         detail=detail,
         now=now,
     )

@@ -84,6 +84,11 @@ async def lock_feed(tx: Tx) -> None:
     await tx.one(LOCK_NAME, number=_number(b"feed", 0, b""))
 
 
+async def lock_trail(tx: Tx) -> None:
+    """Let nobody else seal entries of the audit trail."""
+    await tx.one(LOCK_NAME, number=_number(b"trail", 0, b""))
+
+
 def _number(kind: bytes, place: int, name: bytes) -> int:
     # Two names that come to one number only wait for each other without need.
     text = kind + place.to_bytes(8, "big") + name

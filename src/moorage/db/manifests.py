@@ -6,14 +6,13 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.access import FACTS, HERE, Found, found_of, place_of
+from moorage.db.access import FACTS, FOUND, FOUND_HERE, HERE, Found, found_of, may_read, place_of
 from moorage.db.engine import EMPTY, Query, Raced, Row, Tx, insert
 from moorage.db.repositories import LIVE
 from moorage.db.schema import (
     manifest,
     manifest_digest,
     manifest_reference,
-    repository,
     tag,
 )
 from moorage.model.access import Subject
@@ -36,20 +35,22 @@ class Child(msgspec.Struct, frozen=True):
 
 def _for_pull(title: str, by: sa.Table, *, raw: bool) -> Query:
     key = by.c.name if by is tag else by.c.digest
+    facts, here = (FOUND, FOUND_HERE) if raw else (FACTS, HERE)
     columns: list[sa.ColumnElement[Any]] = [
         manifest.c.id,
         manifest.c.identity,
         by.c.digest,
         manifest.c.media_type,
+        manifest.c.size,
+        sa.case((may_read(), manifest.c.raw), else_=EMPTY) if raw else EMPTY,
     ]
-    columns += [manifest.c.size, manifest.c.raw if raw else EMPTY]
     return Query(
         title,
-        sa.select(*FACTS, *columns).select_from(
-            HERE.outerjoin(
+        sa.select(*facts, *columns).select_from(
+            here.outerjoin(
                 by,
                 sa.and_(
-                    by.c.repository_id == repository.c.id,
+                    by.c.repository_id == facts[0],
                     key == sa.bindparam("reference"),
                 ),
             ).outerjoin(
@@ -196,15 +197,26 @@ def _stored(row: Row) -> StoredManifest:
 
 
 async def find_for_pull(
-    tx: Tx, subject: Subject, name: RepositoryName, reference: Reference, *, raw: bool
+    tx: Tx,
+    subject: Subject,
+    name: RepositoryName,
+    reference: Reference,
+    *,
+    raw: bool,
+    reads_all: bool,
 ) -> tuple[Found, StoredManifest | None]:
-    """Return the repository and its manifest by tag or digest; `raw` asks for its bytes too."""
+    """Return the repository and its manifest by tag or digest; `raw` asks for its bytes too.
+
+    These are read only for a subject that may have them; `reads_all` says that it may have all.
+    """
+    by_digest = isinstance(reference, Digest)
     place = place_of(subject, name)
-    if isinstance(reference, Digest):
-        query = PULL_BY_DIGEST if raw else HEAD_BY_DIGEST
-        row = await tx.one(query, **place, reference=reference.key)
+    place["reference"] = reference.key if isinstance(reference, Digest) else reference
+    if raw:
+        query = PULL_BY_DIGEST if by_digest else PULL_BY_TAG
+        row = await tx.one(query, **place, reads_all=int(reads_all))
     else:
-        row = await tx.one(PULL_BY_TAG if raw else HEAD_BY_TAG, **place, reference=reference)
+        row = await tx.one(HEAD_BY_DIGEST if by_digest else HEAD_BY_TAG, **place)
     assert row is not None  # noqa: S101 - it begins at a row that is always there
     return found_of(row), _stored(row[6:]) if row[6] is not None else None
 

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from moorage.db.engine import Database, Query, Tx, insert
+from moorage.db.migrate import ADD_SETTING, new_secret
 from moorage.db.schema import setting
 
 GET_SETTING = Query(
@@ -32,3 +33,18 @@ async def put(db: Database, key: str, value: str) -> None:
         await tx.run(PUT_SETTING, key=key, value=value)
 
     await db.write(write)
+
+
+async def secret(db: Database, name: str) -> bytes:
+    """Return the registry's own secret of that name, 32 random bytes made on first use."""
+    made = new_secret(name)
+    known = await get(db, made["key"])
+    if known is not None:
+        return bytes.fromhex(known)
+
+    async def write(tx: Tx) -> str:
+        await tx.run(ADD_SETTING, **made)
+        row = await tx.one(GET_SETTING, key=made["key"])
+        return row[0] if row else made["value"]
+
+    return bytes.fromhex(await db.write(write))

@@ -6,7 +6,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.engine import Query, Raced, Tx, insert
-from moorage.db.schema import manifest_digest, tag, tag_change
+from moorage.db.schema import manifest_digest, namespace, tag, tag_change
 from moorage.model.artifacts import TagChange
 from moorage.oci.digest import Digest
 from moorage.oci.names import Tag
@@ -32,12 +32,27 @@ class Condition(msgspec.Struct, frozen=True):
     unless: tuple[Digest, ...] = ()
 
 
+class Guard(msgspec.Struct, frozen=True):
+    """What the namespace's rules, as they were read, let somebody do to one tag.
+
+    `rules_version` is the one that was read; the statements write nothing once there is another.
+    """
+
+    namespace_id: int
+    rules_version: int
+    may_create: bool = True
+    may_move: bool = True
+    may_delete: bool = True
+
+
 class Outcome(enum.Enum):
     """What became of a tag."""
 
     CHANGED = "changed"
     UNCHANGED = "unchanged"
-    REFUSED = "refused"
+    REFUSED = "refused"  # by the request's own condition
+    RESERVED = "reserved"  # it is not there, and a rule keeps it from being made
+    PROTECTED = "protected"  # it is there, and a rule keeps it as it is
 
 
 def _manifest_of(parameter: str) -> sa.ScalarSelect[int]:
@@ -46,6 +61,14 @@ def _manifest_of(parameter: str) -> sa.ScalarSelect[int]:
         .where(manifest_digest.c.repository_id == sa.bindparam("repository_key"))
         .where(manifest_digest.c.digest == sa.bindparam(parameter))
         .scalar_subquery()
+    )
+
+
+def _rules_are_as_read() -> sa.ColumnElement[bool]:
+    return sa.exists(
+        sa.select(namespace.c.id)
+        .where(namespace.c.id == sa.bindparam("namespace_id"))
+        .where(namespace.c.rules_version == sa.bindparam("rules_version"))
     )
 
 
@@ -59,6 +82,7 @@ _holds = sa.and_(
         tag.c.manifest_id == sa.func.coalesce(_manifest_of("expected"), _NONE),
     ),
     tag.c.manifest_id != sa.func.coalesce(_manifest_of("unwanted"), _NONE),
+    _rules_are_as_read(),
 )
 MOVE_TAG = Query(
     "move_tag",
@@ -87,13 +111,16 @@ _last_version = (
 CREATE_TAG = Query(
     "create_tag",
     insert(tag)
-    .values(
-        repository_id=sa.bindparam("repository_id"),
-        name=sa.bindparam("name"),
-        manifest_id=sa.bindparam("manifest_id"),
-        digest=sa.bindparam("digest"),
-        version=_last_version + sa.literal_column("1"),
-        updated_at=sa.bindparam("now"),
+    .from_select(
+        ["repository_id", "name", "manifest_id", "digest", "version", "updated_at"],
+        sa.select(
+            sa.cast(sa.bindparam("repository_id"), sa.BigInteger),
+            sa.cast(sa.bindparam("name"), sa.Text),
+            sa.cast(sa.bindparam("manifest_id"), sa.BigInteger),
+            sa.cast(sa.bindparam("digest"), sa.LargeBinary),
+            _last_version + sa.literal_column("1"),
+            sa.cast(sa.bindparam("now"), sa.BigInteger),
+        ).where(_rules_are_as_read()),
     )
     .on_conflict_do_nothing()
     .returning(tag.c.version),
@@ -104,6 +131,10 @@ FIND_TAG = Query(
     sa.select(tag.c.manifest_id, tag.c.digest)
     .where(tag.c.repository_id == sa.bindparam("repository_id"))
     .where(tag.c.name == sa.bindparam("name")),
+)
+FIND_RULES_VERSION = Query(
+    "find_rules_version",
+    sa.select(namespace.c.rules_version).where(namespace.c.id == sa.bindparam("namespace_id")),
 )
 LIST_TAGS = Query(
     "list_tags",
@@ -146,26 +177,30 @@ async def put_tag(  # noqa: PLR0913 - a tag, where it goes, on what condition, b
     digest: Digest,
     *,
     condition: Condition,
+    guard: Guard,
     change: TagChange,
     now: int,
 ) -> Outcome:
-    """Point the tag at the manifest if the condition holds, and write its history.
+    """Point the tag at the manifest if condition and guard let it, and write its history.
 
-    What is already as asked is unchanged, whatever the condition says, so that a client may send
-    a conditional request again when it lost the answer.
+    What is already as asked is unchanged, whatever these say, so that a client may send a request
+    again when it lost the answer.
 
     Raises:
-        Raced: another transaction made, moved or deleted the tag between two statements.
+        Raced: another transaction made, moved or deleted the tag between two statements, or
+            changed the rules since they were read.
     """
     may_create = condition.present is not Present.REQUIRED and not condition.match
+    may_move = condition.present is not Present.FORBIDDEN
     place = {"repository_key": repository_id, "tag_name": name}
     values = {"new_manifest": manifest_id, "new_digest": digest.key, "now": now}
     found = None
     for _ in range(2):  # again when another replica made the tag after it was to be moved
         version = None
-        if condition.present is not Present.FORBIDDEN:
-            version = await _on_condition(tx, MOVE_TAG, condition, {**place, **values})
-        if version is None and may_create:
+        if may_move and guard.may_move:
+            values_of_move = {**place, **values}
+            version = await _on_condition(tx, MOVE_TAG, condition, guard, values_of_move)
+        if version is None and may_create and guard.may_create:
             row = await tx.one(
                 CREATE_TAG,
                 repository_id=repository_id,
@@ -173,6 +208,8 @@ async def put_tag(  # noqa: PLR0913 - a tag, where it goes, on what condition, b
                 manifest_id=manifest_id,
                 digest=digest.key,
                 now=now,
+                namespace_id=guard.namespace_id,
+                rules_version=guard.rules_version,
             )
             version = row[0] if row else None
         if version is not None:
@@ -181,40 +218,67 @@ async def put_tag(  # noqa: PLR0913 - a tag, where it goes, on what condition, b
         found = await tx.one(FIND_TAG, repository_id=repository_id, name=name)
         if found is not None and (found[0], found[1]) == (manifest_id, digest.key):
             return Outcome.UNCHANGED
-        if not may_create or (found is not None and condition.present is Present.FORBIDDEN):
-            return Outcome.REFUSED
+        refused = _refused_put(condition, guard, is_there=found is not None)
+        if refused is not None:
+            await _check_rules(tx, guard)
+            return refused
+    await _check_rules(tx, guard)
     if found is not None and condition.unless:
         return Outcome.REFUSED
     raise Raced
 
 
-async def delete_tag(
+def _refused_put(condition: Condition, guard: Guard, *, is_there: bool) -> Outcome | None:
+    """Return why a tag that is not as asked stays so; None if nothing that is known forbids it."""
+    if is_there and not guard.may_move:
+        return Outcome.PROTECTED
+    if condition.present is Present.REQUIRED or condition.match:
+        return Outcome.REFUSED
+    if is_there and condition.present is Present.FORBIDDEN:
+        return Outcome.REFUSED
+    return None if is_there or guard.may_create else Outcome.RESERVED
+
+
+async def delete_tag(  # noqa: PLR0913 - a tag, on what condition, by whom
     tx: Tx,
     repository_id: int,
     name: Tag,
+    *,
     condition: Condition,
+    guard: Guard,
     change: TagChange,
     now: int,
 ) -> Outcome:
-    """Delete the tag if the condition holds, and write its history.
+    """Delete the tag if condition and guard let it, and write its history.
 
-    A tag that is not there is unchanged, whatever the condition says.
+    A tag that is not there is unchanged, whatever these say.
 
     Raises:
-        Raced: another transaction made the tag between two statements.
+        Raced: another transaction made the tag between two statements, or changed the rules since
+            they were read.
     """
     place = {"repository_key": repository_id, "tag_name": name}
     version = None
-    if condition.present is not Present.FORBIDDEN:
-        version = await _on_condition(tx, DELETE_TAG, condition, place)
+    if condition.present is not Present.FORBIDDEN and guard.may_delete:
+        version = await _on_condition(tx, DELETE_TAG, condition, guard, place)
     if version is not None:
         await _add_change(tx, repository_id, name, version + 1, b"", change=change, now=now)
         return Outcome.CHANGED
     if await tx.one(FIND_TAG, repository_id=repository_id, name=name) is None:
         return Outcome.UNCHANGED
+    await _check_rules(tx, guard)
+    if not guard.may_delete:
+        return Outcome.PROTECTED
     if condition == Condition():
         raise Raced  # it was made after it was to be deleted
     return Outcome.REFUSED
+
+
+async def _check_rules(tx: Tx, guard: Guard) -> None:
+    """Start again rather than refuse by rules that are no longer those that were read."""
+    row = await tx.one(FIND_RULES_VERSION, namespace_id=guard.namespace_id)
+    if row is None or row[0] != guard.rules_version:
+        raise Raced
 
 
 async def list_tags(tx: Tx, repository_id: int, after: str, limit: int) -> list[str]:
@@ -230,7 +294,7 @@ async def list_tags_of(tx: Tx, repository_id: int, manifest_id: int) -> list[Tag
 
 
 async def _on_condition(
-    tx: Tx, query: Query, condition: Condition, values: dict[str, object]
+    tx: Tx, query: Query, condition: Condition, guard: Guard, values: dict[str, object]
 ) -> int | None:
     unwanted = condition.unless[0].key if condition.unless else b""
     for expected in condition.match or (None,):
@@ -240,6 +304,8 @@ async def _on_condition(
             any=int(expected is None),
             expected=expected.key if expected else b"",
             unwanted=unwanted,
+            namespace_id=guard.namespace_id,
+            rules_version=guard.rules_version,
         )
         if row is not None:
             version: int = row[0]

@@ -12,13 +12,17 @@ KEEP_FEED_DAYS = 7
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened to a repository; `data` is what consumers are sent."""
+    """Something that happened to a repository; `data` is what consumers are sent.
+
+    Ids are 0 where it happened to the namespace as a whole, or to the registry.
+    """
 
     kind: str
     repository_id: int
     at: int
     by: TagChange
     data: dict[str, Any]
+    namespace_id: int = 0
 
 
 class Outbox:
@@ -35,6 +39,8 @@ class Outbox:
             request_id=event.by.request_id,
             action=event.kind,
             repository_id=event.repository_id,
+            namespace_id=event.namespace_id,
+            address=event.by.address,
             detail=payload,
             now=event.at,
         )

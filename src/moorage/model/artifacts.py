@@ -53,10 +53,11 @@ class Upload(msgspec.Struct, frozen=True):
 
 
 class TagChange(msgspec.Struct, frozen=True):
-    """Who changed a tag, and why: goes into its history with the change itself."""
+    """Who changed something, from where, and why: goes into history and trail with the change."""
 
     actor: str
     credential: str
     request_id: str
     cause: str = "push"
     cause_id: str = ""
+    address: str = ""  # the client's; empty where that can't be known

@@ -3,6 +3,8 @@
 (distribution-spec, end-9 and end-10.)
 """
 
+from typing import Any
+
 from moorage.clock import DAY
 from moorage.db import blobs, manifests, tags
 from moorage.db.engine import Tx
@@ -21,6 +23,7 @@ from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.registry.rights import hold
 from moorage.registry.services import Services
+from moorage.registry.tag_guard import TagGuard, tag_guard
 
 TRASH = 7 * DAY
 
@@ -38,18 +41,29 @@ async def delete_tag(
     Raises:
         ManifestUnknown: there is no such tag.
         PreconditionFailed: it is not what the condition says.
+        TagProtected: a rule does not let the actor delete it.
     """
 
     async def write(tx: Tx) -> None:
-        repository = await _repository(tx, actor, name)
+        guard = await _guard(tx, actor, name)
+        repository = guard.repository
         now = s.clock.now()
-        outcome = await tags.delete_tag(tx, repository.id, tag, condition, by, now)
+        outcome = await tags.delete_tag(
+            tx,
+            repository.id,
+            tag,
+            condition=condition,
+            guard=guard.of(tag),
+            change=by,
+            now=now,
+        )
+        guard.check(tag, outcome)
         if outcome is Outcome.REFUSED:
             raise PreconditionFailed(f"{name}:{tag} is not what the condition says")
         if outcome is Outcome.UNCHANGED:
             raise ManifestUnknown(f"{name} has no tag {tag}", detail={"name": name, "tag": tag})
         data = {"repository": name, "tag": tag}
-        await s.events.publish(tx, Event("tag.deleted", repository.id, now, by, data))
+        await s.events.publish(tx, _event("tag.deleted", repository, now, by, data))
 
     await s.db.write(write)
 
@@ -61,23 +75,35 @@ async def delete_manifest(
 
     Raises:
         ManifestUnknown: there is no such manifest.
-        Unsupported: an index names it, and indexes must be whole here.
+        Unsupported: an index names it, and indexes must be whole here, as they must wherever
+            there are rules for tags: what a tag stands for would go in pieces.
+        TagProtected: a rule does not let the actor delete one of the tags.
     """
 
     async def write(tx: Tx) -> None:
-        repository = await _repository(tx, actor, name)
+        guard = await _guard(tx, actor, name)
+        repository = guard.repository
         number = await manifests.take_live(tx, repository.id, digest)
         if number is None:
             raise ManifestUnknown(f"{name} has no manifest {digest}", detail={"digest": digest})
-        if s.config.allow_sparse == "never":
+        if s.config.allow_sparse == "never" or guard.rules:
             await _refuse_if_named(tx, repository, "manifest", number, digest)
         now = s.clock.now()
         named = sorted(await tags.list_tags_of(tx, repository.id, number))
         for tag in named:
-            await tags.delete_tag(tx, repository.id, tag, Condition(), by, now)
+            outcome = await tags.delete_tag(
+                tx,
+                repository.id,
+                tag,
+                condition=Condition(),
+                guard=guard.of(tag),
+                change=by,
+                now=now,
+            )
+            guard.check(tag, outcome)
         await manifests.trash(tx, number, now + TRASH)
         data = {"repository": name, "digest": digest, "tags": list(named)}
-        await s.events.publish(tx, Event("manifest.deleted", repository.id, now, by, data))
+        await s.events.publish(tx, _event("manifest.deleted", repository, now, by, data))
 
     await s.db.write(write)
 
@@ -102,16 +128,22 @@ async def delete_blob(
         now = s.clock.now()
         await blobs.trash_link(tx, repository.id, blob.id, now + TRASH)
         data = {"repository": name, "digest": digest}
-        await s.events.publish(tx, Event("blob.deleted", repository.id, now, by, data))
+        await s.events.publish(tx, _event("blob.deleted", repository, now, by, data))
 
     await s.db.write(write)
 
 
-async def _repository(tx: Tx, actor: Actor, name: RepositoryName) -> Repository:
+def _event(
+    kind: str, repository: Repository, now: int, by: TagChange, data: dict[str, Any]
+) -> Event:
+    return Event(kind, repository.id, now, by, data, repository.namespace_id)
+
+
+async def _guard(tx: Tx, actor: Actor, name: RepositoryName) -> TagGuard:
     found = await hold(tx, actor, Action.DELETE, RepositoryTarget(name))
     if found.repository is None:
         raise NameUnknown(f"there is no repository {name}", detail={"name": name})
-    return found.repository
+    return await tag_guard(tx, actor, found, found.repository)
 
 
 async def _refuse_if_named(

@@ -24,7 +24,9 @@ async def find_manifest(
     """Return the repository with the facts about the actor, yet unchecked, and the manifest."""
 
     async def read(tx: Tx) -> tuple[Found, StoredManifest | None]:
-        return await manifests.find_for_pull(tx, actor.subject, name, reference, raw=raw)
+        return await manifests.find_for_pull(
+            tx, actor.subject, name, reference, raw=raw, reads_all=actor.kind == "local"
+        )
 
     return await s.db.read(read)
 

@@ -16,14 +16,15 @@ from moorage.errors import (
     SizeInvalid,
 )
 from moorage.events.outbox import Event
-from moorage.model.access import Actor, RepositoryTarget
+from moorage.model.access import Action, Actor, RepositoryTarget
 from moorage.model.artifacts import Repository, TagChange
 from moorage.oci.descriptor import Descriptor, listed
 from moorage.oci.digest import Digest, digest_of
 from moorage.oci.manifest import Manifest
 from moorage.oci.names import RepositoryName, Tag
-from moorage.registry.rights import hold_for_push
+from moorage.registry.rights import hold, made
 from moorage.registry.services import Services
+from moorage.registry.tag_guard import TagGuard, tag_guard
 from moorage.registry.uploads import check_space
 
 
@@ -68,17 +69,21 @@ async def put_manifest(s: Services, actor: Actor, push: Push, by: TagChange) -> 
         ManifestBlobUnknown: it names content that the repository does not have.
         ManifestInvalid: the same bytes are here already under another media type.
         PreconditionFailed: a tag is not what the condition says.
+        TagProtected: a rule does not let the actor make or move a tag.
     """
     await check_space(s)
+    target = RepositoryTarget(push.name)
 
     async def write(tx: Tx) -> None:
         now = s.clock.now()
-        repository = await hold_for_push(s, tx, actor, RepositoryTarget(push.name))
+        found = await hold(tx, actor, Action.PUSH, target)
+        repository = await made(s, tx, found, target)
+        guard = await tag_guard(tx, actor, found, repository)
         number, added = await _put(s, tx, repository, push, now)
         moved = [
             tag
             for tag in sorted(push.tags)  # always in one order, so that no two pushes deadlock
-            if await _put_tag(tx, repository, number, push, tag, by=by, now=now)
+            if await _put_tag(tx, guard, number, push, tag, by=by, now=now)
         ]
         if added or moved:
             await s.events.publish(tx, _pushed(repository, push, moved, by, now))
@@ -207,7 +212,7 @@ def _check_size(descriptor: Descriptor, size: int) -> None:
 
 async def _put_tag(  # noqa: PLR0913 - a tag, where it goes, by whom
     tx: Tx,
-    repository: Repository,
+    guard: TagGuard,
     manifest_id: int,
     push: Push,
     tag: Tag,
@@ -217,14 +222,16 @@ async def _put_tag(  # noqa: PLR0913 - a tag, where it goes, by whom
 ) -> bool:
     outcome = await tags.put_tag(
         tx,
-        repository.id,
+        guard.repository.id,
         tag,
         manifest_id,
         push.digest,
         condition=push.condition,
+        guard=guard.of(tag),
         change=by,
         now=now,
     )
+    guard.check(tag, outcome)
     if outcome is Outcome.REFUSED:
         raise PreconditionFailed(f"{push.name}:{tag} is not what the condition says")
     return outcome is Outcome.CHANGED
@@ -241,4 +248,4 @@ def _pushed(
         "size": len(push.raw),
         "tags": list(moved),
     }
-    return Event("manifest.pushed", repository.id, now, by, data)
+    return Event("manifest.pushed", repository.id, now, by, data, repository.namespace_id)

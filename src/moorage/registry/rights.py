@@ -67,11 +67,16 @@ async def hold(tx: Tx, actor: Actor, action: Action, target: Place) -> Found:
 async def hold_for_push(s: Services, tx: Tx, actor: Actor, target: Place) -> Repository:
     """Decide on a push as `hold` does, and return the repository, made if it was not there."""
     found = await hold(tx, actor, Action.PUSH, target)
+    return await made(s, tx, found, target)
+
+
+async def made(s: Services, tx: Tx, found: Found, target: Place) -> Repository:
+    """Return the repository that was found for a push, made if it was not there."""
     if found.repository is not None:
         return found.repository
     name = target.name if isinstance(target, RepositoryTarget) else target.repository
-    made, _ = await repositories.put_repository(tx, name, s.config.visibility, s.clock.now())
-    return made
+    repository, _ = await repositories.put_repository(tx, name, s.config.visibility, s.clock.now())
+    return repository
 
 
 async def require_administrator(s: Services, actor: Actor) -> None:

@@ -18,6 +18,7 @@ from moorage.model.access import Actor
 from moorage.model.artifacts import TagChange
 from moorage.registry.hashing import Hashes
 from moorage.registry.readiness import Readiness
+from moorage.registry.refusals import Refusals
 from moorage.registry.sessions import SessionIds
 from moorage.telemetry import Telemetry
 from moorage.web.clients import Proxies
@@ -50,10 +51,11 @@ class Services(msgspec.Struct, frozen=True):
     telemetry: Telemetry
     proxies: Proxies
     readiness: Readiness
+    refusals: Refusals
     # Where the processes of this server find each other's private sockets.
     run_directory: Path | None = None
 
 
 def change_by(actor: Actor, request: Request) -> TagChange:
     """Return who changes something by this request."""
-    return TagChange(actor.name, actor.credential, request.id)
+    return TagChange(actor.name, actor.credential, request.id, address=request.client)

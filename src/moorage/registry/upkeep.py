@@ -10,7 +10,7 @@ from moorage.db.engine import Tx
 from moorage.events.outbox import KEEP_FEED_DAYS
 from moorage.jobs.queue import KEEP_DONE, Running, Work
 from moorage.model.artifacts import Upload
-from moorage.registry import readers
+from moorage.registry import audit, readers
 from moorage.registry.services import Services
 
 # Each transaction of a job is to keep the right to write for 20 ms at most.
@@ -25,6 +25,7 @@ SCHEDULE = {
     "objects.delete": 10 * MINUTE,
     "events.fan-out": MINUTE,
     "events.trim": HOUR,
+    "audit.seal": MINUTE,
     "jobs.forget": HOUR,
     "answers.forget": HOUR,
     "assertions.forget": HOUR,
@@ -39,6 +40,7 @@ def work(s: Services) -> dict[str, Work]:
         "objects.delete": partial(_repeat, partial(_delete_some, s)),
         "events.fan-out": partial(_repeat, _fan_out_some),
         "events.trim": partial(_repeat, partial(_trim_some, s)),
+        "audit.seal": partial(audit.seal, s),
         "jobs.forget": partial(_forget, s),
         "answers.forget": partial(_repeat, partial(_forget_answers, s)),
         "assertions.forget": partial(_repeat, partial(_forget_assertions, s)),

@@ -5,10 +5,12 @@ import ipaddress
 import re
 import socket
 from collections.abc import Sequence
+from functools import lru_cache
 
 from moorage.web.request import Request
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _RESOLVED_SECONDS = 60.0
 _LOOK_UP_SECONDS = 2.0
@@ -66,9 +68,10 @@ class Proxies:
 
 def is_within(address: Address, networks: Sequence[str]) -> bool:
     """Tell whether the address is in one of the networks."""
-    return any(address in ipaddress.ip_network(text, strict=False) for text in networks)
+    return any(address in _network(text) for text in networks)
 
 
+@lru_cache(maxsize=4_096)
 def parse_address(text: str) -> Address | None:
     """Return the address that a text is, with or without a port; None if it is none."""
     match = _FORWARDED.fullmatch(text.partition("%")[0])
@@ -79,6 +82,11 @@ def parse_address(text: str) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+@lru_cache(maxsize=1_024)
+def _network(text: str) -> Network:
+    return ipaddress.ip_network(text, strict=False)
 
 
 async def _look_up(name: str) -> list[str]:
@@ -93,6 +101,6 @@ async def _look_up(name: str) -> list[str]:
 
 def _is_network(text: str) -> bool:
     try:
-        return bool(ipaddress.ip_network(text, strict=False))
+        return bool(_network(text))
     except ValueError:
         return False

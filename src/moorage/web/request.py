@@ -42,6 +42,8 @@ class Request:
         "authority",
         "body_read",
         "body_timeout",
+        "client",
+        "credential",
         "id",
         "method",
         "path",
@@ -52,7 +54,9 @@ class Request:
     def __init__(self, raw: web.BaseRequest, request_id: str, body_timeout: float) -> None:
         """Split the raw target; nothing is decoded or normalised here.
 
-        `action`, `actor` and `repository` are filled in by the handler for the access log.
+        `action`, `actor`, `credential` and `repository` are filled in by the handler for the access
+        log and the trail, `client` with the address of whoever sent it, empty where that can't be
+        known.
         """
         self._raw = raw
         self._query: list[tuple[str, str]] | None = None
@@ -63,6 +67,8 @@ class Request:
         self.body_read = 0
         self.action = ""
         self.actor = ""
+        self.client = ""
+        self.credential = ""
         self.repository = ""
         target, _, self.query_text = raw.raw_path.partition("?")
         self.authority = ""

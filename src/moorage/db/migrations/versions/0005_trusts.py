@@ -158,6 +158,7 @@ def _refusal() -> None:
         sa.Column("action", _text, nullable=False),
         sa.Column("times", _integer, nullable=False),
         sa.Column("reason", _text, nullable=False),
+        sa.Column("credential", _text, nullable=False),
         sa.Column("request_id", _text, nullable=False),
         sa.PrimaryKeyConstraint("minute", "actor", "address", "repository", "action"),
         sqlite_with_rowid=False,
