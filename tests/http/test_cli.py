@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import stat
 import subprocess
 import time
@@ -295,7 +297,12 @@ def test_root_s_changes_are_root_s(opened: Server, host: Person, alice: Person) 
     host("namespace", "create", "ops")
     host("access", "grant", "ops", "alice", "owner")
     found = host("access", "list", "ops", "-o", "json").json()
-    assert {each["granted_by"] for each in found if each["principal"] == "alice"} == {"unix:root"}
+    root = f"unix:{pwd.getpwuid(os.geteuid()).pw_name}"
+    assert {each["granted_by"] for each in found if each["principal"] == "alice"} == {root}
+    secret = alice("token", "create", "trail").out.strip()
+    trail = Api(opened.url, secret).items("/audit?limit=100")
+    (entry,) = [e for e in trail if e["action"] == "namespace.created" and e["actor"] == root]
+    assert (entry["credential"], entry["detail"]["namespace"]) == ("socket", "ops")
 
 
 def test_docker_s_helper_has_the_token(opened: Server, team: Person) -> None:
