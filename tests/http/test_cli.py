@@ -421,3 +421,11 @@ def test_a_shared_issuer_needs_what_never_changes_hands(alice: Person, tmp_path:
     assert {"claim": "ref", "patterns": ["refs/heads/main"]} in shown["rules"]
     alice("trust", "remove", "web", "github-acme-shop", "--yes")
     alice("issuer", "remove", str(made.json()["id"]), "--yes")
+
+
+def test_no_secret_is_logged(opened: Server, team: Person) -> None:
+    """Whatever the tests before have made: links, tokens and passwords are nowhere in the log."""
+    team("token", "create", "logged")
+    text = opened.log.read_text(errors="replace")
+    assert "mrg_" not in text
+    assert PASSWORD not in text
