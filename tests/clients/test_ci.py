@@ -17,7 +17,7 @@ import yaml
 
 import oidc
 from clients.engines import Docker
-from clients.marks import SLOW, needs
+from clients.marks import SLOW, given, needs
 from conftest import PASSWORD
 from moorage.model import presets
 from process import Server, require_tool
@@ -199,6 +199,31 @@ def test_jenkins(job: Callable[..., Job], issuer: oidc.Issuer) -> None:
     said = building.run_all(scripts, REGISTRY_TOKEN=token, GIT_COMMIT="f00d")
     assert building.repository.tagged("f00d")
     assert token not in said
+
+
+@pytest.mark.parametrize("who", given("docker", "podman", "buildah", "skopeo"))
+def test_every_client_takes_the_token_as_a_password(
+    who: str,
+    client: Callable[[str], Any],
+    job: Callable[..., Job],
+    issuer: oidc.Issuer,
+    small: Callable[[str], Path],
+) -> None:
+    """Whatever signs in with a name and a password does so with a token of CI."""
+    building = job("github", issuer)
+    someone, authority = client(who), building.registry.authority
+    name = f"{authority}/{building.repository.name}:1"
+    wrong = issuer.sign({**GITHUB, "ref": "refs/heads/dev", "aud": AUDIENCE})
+    someone.login(authority, building.env["ROBOT"], wrong).refused()
+    someone.login(authority, building.env["ROBOT"], issuer.sign({**GITHUB, "aud": AUDIENCE})).ok()
+    try:
+        someone.load(small(f"ci-{who}"), name)
+        someone.push(name).ok()
+        assert building.repository.tagged("1")
+        someone.forget(name)
+        someone.pull(name).ok()
+    finally:
+        someone.logout(authority)
 
 
 def test_a_refused_job_reads_why(job: Callable[..., Job], issuer: oidc.Issuer) -> None:

@@ -105,6 +105,45 @@ def test_the_trail(admin: Api) -> None:
     assert admin.items("/audit?event=repository.created&limit=1")[0]["id"] >= found["id"]
 
 
+def test_the_trail_of_a_namespace(admin: Api) -> None:
+    """An owner reads what was changed in his namespace, from where, and nothing of others."""
+    name, other = admin.organisation(), admin.organisation()
+    alice, api = admin.account()
+    admin.put(f"/namespaces/{name}/grants/account/{alice}", {"role": "owner"}).expect(200)
+    api.post(f"/namespaces/{name}/robots", {"name": "ci"}).expect(201)
+    api.post(f"/namespaces/{name}/robots/ci/tokens", {"name": "t"}).expect(201)
+    api.post(f"/namespaces/{name}/teams", {"name": "dev"}).expect(201)
+    api.put(f"/namespaces/{name}/teams/dev/members/{alice}").expect(204)
+    api.post(f"/namespaces/{name}/rules", {"pattern": "v*"}).expect(201)
+    api.patch(f"/namespaces/{name}", {"visibility": "internal"}).expect(200)
+    api.post("/repositories", {"name": f"{name}/app"}).expect(201)
+    admin.post("/repositories", {"name": f"{other}/app"}).expect(201)
+    found = api.items(f"/audit?namespace={name}&limit=1")
+    assert [each["action"] for each in found] == [
+        "repository.created",
+        "namespace.visibility-changed",
+        "tag-rule.added",
+        "team.joined",
+        "team.created",
+        "token.created",
+        "robot.created",
+        "access.granted",
+        "namespace.created",
+    ]
+    assert {each["address"] for each in found} == {"127.0.0.1"}
+    assert len({each["namespace_id"] for each in found}) == 1
+
+
+def test_sign_ins_are_in_the_trail(admin: Api) -> None:
+    """A sign-in by a page and a link that was spent are there with the address."""
+    name, _ = admin.account()
+    origin = {"Origin": admin.url}
+    Api(admin.url).post("/session", {"name": name, "password": LONG}, **origin).expect(201)
+    found = {each["action"]: each for each in admin.items(f"/audit?actor={name}")}
+    assert {"account.added", "session.began"} <= found.keys()
+    assert {each["address"] for each in found.values()} == {"127.0.0.1"}
+
+
 def test_who_reads_the_trail(admin: Api) -> None:
     """The whole trail is for administrators, a namespace's for its owners and auditors."""
     name = admin.organisation()

@@ -31,10 +31,10 @@ EVE = "eve's own long password"
 class Trail:
     """A server with an administrator and an account without rights, and its database."""
 
-    def __init__(self, start: Start, secret: Path) -> None:
+    def __init__(self, start: Start, secret: Path, **env: str) -> None:
         secret.write_text(PASSWORD)
         secret.chmod(0o600)
-        env = {"MOORAGE_ADMIN_USER": "admin", "MOORAGE_ADMIN_PASSWORD_FILE": str(secret)}
+        env |= {"MOORAGE_ADMIN_USER": "admin", "MOORAGE_ADMIN_PASSWORD_FILE": str(secret)}
         self.server = start(env=env, workers=1)
         self.within(self._add_eve)
         self.admin = Registry(self.server.url, ("admin", PASSWORD))
@@ -102,6 +102,22 @@ def test_a_change_tells_from_where(trail: Trail) -> None:
         assert entry.repository_id
         assert json.loads(entry.detail)["repository"] == repository.name
     assert entries[-1].request_id == "mine"
+
+
+@pytest.mark.parametrize(("trusted", "address"), [("127.0.0.1", "192.0.2.7"), ("", "127.0.0.1")])
+def test_the_address_is_what_a_trusted_proxy_says(
+    server: Start, tmp_path: Path, trusted: str, address: str
+) -> None:
+    """Nobody else can make up an address, neither of a change nor of a refusal."""
+    env = {"MOORAGE_TRUSTED_PROXIES": trusted} if trusted else {}
+    trail = Trail(server, tmp_path / "password", **env)
+    forwarded = {"X-Forwarded-For": "198.51.100.1, 192.0.2.7"}
+    repository = trail.admin.repository()
+    repository.push_image("latest")
+    trail.admin.delete(repository.path("manifests/latest"), forwarded).expect(202)
+    trail.eve.get(repository.path("tags/list"), forwarded).expect(401)
+    assert [each.address for each in trail.refusals()] == [address]
+    assert trail.entries()[-1].address == address
 
 
 @requirement("S-33")

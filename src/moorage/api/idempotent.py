@@ -13,12 +13,13 @@ import msgspec
 from moorage.api.call import Call
 from moorage.api.caller import authenticate
 from moorage.auth.policy import require
+from moorage.auth.scopes import encode_scopes
 from moorage.clock import DAY, MINUTE
 from moorage.db import idempotent as rows
 from moorage.db.engine import Tx
 from moorage.db.idempotent import Answered
 from moorage.errors import Conflicting, Invalid, RegistryError
-from moorage.model.access import Action, System
+from moorage.model.access import Action, Actor, System
 from moorage.registry import rights
 from moorage.registry.services import Services
 from moorage.web.response import Response
@@ -47,7 +48,7 @@ async def answer(s: Services, call: Call) -> Response:
         raise Invalid("an Idempotency-Key has 1 to 200 visible ASCII characters")
     actor = await authenticate(s, call)
     require(actor, Action.PING, System(), await rights.find_standing(s, actor))
-    digest = _digest(call, await call.raw())
+    digest = _digest(call, actor, await call.raw())
     number = actor.subject.principal_id
     now = s.clock.now()
     until = now + _CLAIMED
@@ -77,8 +78,11 @@ async def answer(s: Services, call: Call) -> Response:
     return made
 
 
-def _digest(call: Call, raw: bytes) -> bytes:
-    hashed = hashlib.sha256()
+def _digest(call: Call, actor: Actor, raw: bytes) -> bytes:
+    # Who comes by a narrower credential is not told what a wider one was answered.
+    hashed = hashlib.sha256(
+        encode_scopes(actor.scopes) + b"\0" + encode_scopes(actor.bound) + b"\0"
+    )
     for part in (call.request.method, call.request.path, call.request.query_text):
         hashed.update(part.encode("utf-8", "surrogateescape") + b"\0")
     hashed.update(raw)

@@ -90,7 +90,12 @@ async def redeem_link(s: Services, call: Call) -> Response:
     """Spend a link for what it is for; whoever has its secret may."""
     asked = await call.asked(Redeemed)
     name = await links.redeem(
-        s, asked.secret, asked.password, call.request.id, name=asked.name or ""
+        s,
+        asked.secret,
+        asked.password,
+        call.request.id,
+        name=asked.name or "",
+        address=call.request.client,
     )
     return told(201, Redeemer(name))
 
@@ -101,7 +106,12 @@ async def set_up(s: Services, call: Call) -> Response:
     if (await links.find_link(s, asked.secret)).kind != "setup":
         raise NotFound
     name = await links.redeem(
-        s, asked.secret, asked.password, call.request.id, name=asked.name or ""
+        s,
+        asked.secret,
+        asked.password,
+        call.request.id,
+        name=asked.name or "",
+        address=call.request.client,
     )
     return told(201, Redeemer(name))
 

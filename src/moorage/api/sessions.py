@@ -53,7 +53,7 @@ async def end_session(s: Services, call: Call) -> Response:
         raise Conflicting(
             "the request came without a session", hint="Tokens are revoked under /api/v1/tokens"
         )
-    await sign_in.sign_out(s, secret, call.request.id)
+    await sign_in.sign_out(s, secret, call.request.id, call.request.client)
     return done({"Set-Cookie": _cookie(s, call.request, "", 0)})
 
 

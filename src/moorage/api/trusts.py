@@ -224,7 +224,9 @@ async def list_uses(s: Services, call: Call) -> Response:
 async def exchange_token(s: Services, call: Call) -> Response:
     """Give a token for an identity token, once; whoever has that may."""
     asked = await call.asked(Exchanged)
-    given = await exchange.exchange(s, asked.token, call.request.id, asked.robot or "")
+    given = await exchange.exchange(
+        s, asked.token, call.request.id, asked.robot or "", call.request.client
+    )
     return told(201, Given(given.token, given.robot, when(given.expires_at)))
 
 

@@ -31,6 +31,7 @@ _LONGEST_TEXT = 1_024
 _MOST_REMEMBERED = 10_000
 _MOST_NOTED = 1_000
 _MOST_NAMED = 5
+_MOST_OF_ONE = 500
 _FLUSH_SECONDS = 1.0
 
 
@@ -155,11 +156,7 @@ class Assertions:
                 workload that it is about. Or there are several robots, and none was named.
         """
         now = self._clock.now()
-        found = [
-            trust
-            for trust in await self._trusts(proven.issuer)
-            if trust.enabled and robot in ("", trust.robot)
-        ]
+        found = [trust for trust in await self._trusts(proven.issuer, robot) if trust.enabled]
         holding = [trust for trust in found if not trust.refusal(proven.claims)]
         robots = dict.fromkeys(trust.robot for trust in holding)
         if len(robots) > 1:
@@ -209,8 +206,13 @@ class Assertions:
             raise _refused("its issuer is not trusted here")
         return found
 
-    async def _trusts(self, issuer: Issuer) -> list[Trust]:
+    async def _trusts(self, issuer: Issuer, robot: str) -> list[Trust]:
+        robot = robot.replace("\0", "")
+        home = robot.partition(ROBOT_MARK)[0]
+
         async def read(tx: Tx) -> list[Trust]:
+            if robot:
+                return await trusts.list_trusts_of_robot(tx, issuer.id, home, robot, _MOST_OF_ONE)
             return await trusts.list_trusts_of_issuer(tx, issuer.id)
 
         return await self._db.read(read, pages=True)

@@ -64,6 +64,16 @@ LIST_TRUSTS_OF_ISSUER = Query(
     .order_by(trust.c.id)
     .limit(sa.bindparam("limit")),
 )
+LIST_TRUSTS_OF_ROBOT = Query(
+    "list_trusts_of_robot",
+    _trusts.where(namespace.c.name == sa.bindparam("home"))
+    .where(principal.c.kind == _ROBOT)
+    .where(principal.c.namespace_id == namespace.c.id)
+    .where(principal.c.name == sa.bindparam("robot"))
+    .where(principal.c.ended_at == LIVE)
+    .where(trust.c.issuer_id == sa.bindparam("issuer_id"))
+    .limit(sa.bindparam("limit")),
+)
 FIND_ROBOT = Query(
     "find_robot_for_trust",
     sa.select(principal.c.id)
@@ -207,6 +217,16 @@ async def list_trusts_of_issuer(tx: Tx, issuer_id: int) -> list[Trust]:
         found += [_trust_of(row) for row in rows]
         if len(rows) < _PAGE:
             return found
+
+
+async def list_trusts_of_robot(
+    tx: Tx, issuer_id: int, home: str, robot: str, limit: int
+) -> list[Trust]:
+    """Return up to `limit` trusts in an issuer that stand for the robot of that name."""
+    rows = await tx.many(
+        LIST_TRUSTS_OF_ROBOT, issuer_id=issuer_id, home=home, robot=robot, limit=limit
+    )
+    return sorted(map(_trust_of, rows), key=lambda found: found.id)
 
 
 async def find_robot(tx: Tx, namespace_id: int, name: str) -> int | None:

@@ -16,6 +16,7 @@ IssuerKind = Literal["github", "gitlab", "jenkins", "kubernetes", "generic"]
 # What says which workload it is whatever that is renamed to, where strangers have some as well.
 PINS: dict[str, tuple[str, ...]] = {"github": ("repository_id",), "gitlab": ("project_id",)}
 _PIN_OTHERWISE = ("sub",)
+_WORKLOADS = ("repository_id", "repository", "project_id", "project_path")
 # Looked at for every token alike; no rule is to be needed for them.
 _CHECKED_ANYWAY = frozenset({"iss", "aud", "exp", "nbf", "iat", "jti"})
 _MOST_RULES = 20
@@ -149,11 +150,18 @@ class Trust(msgspec.Struct, frozen=True):
     def is_near(self, claims: Mapping[str, Any], pins: Sequence[str]) -> bool:
         """Tell whether the token is of a workload that the trust is about, let in or not.
 
-        Only such a token's bearer is told of the rules, and only its use is written down.
+        Only such a token's bearer is told of the rules, and only its use is written down. Among
+        strangers that is the very workload; at an issuer of our own it may be a neighbour of it,
+        where all that is known of a workload is its subject.
         """
-        pinned = [rule for rule in self.rules if rule.claim in pins]
-        if pinned:
-            return all(rule.holds(claims) for rule in pinned)
+        about = [rule for rule in self.rules if rule.claim in (pins or _WORKLOADS)]
+        if about:
+            return all(rule.holds(claims) for rule in about)
+        subjects = [rule for rule in self.rules if rule.claim == "sub"]
+        if subjects:
+            return any(
+                rule.holds(claims) or _is_beside(rule, claims.get("sub")) for rule in subjects
+            )
         return any(rule.holds(claims) for rule in self.rules)
 
 
@@ -252,6 +260,17 @@ def _matches_segment(pattern: str, text: str) -> bool:
             return False
         place = found + len(part)
     return text.endswith(parts[-1]) and len(text) - len(parts[-1]) > place
+
+
+def _is_beside(rule: Rule, subject: Any) -> bool:
+    """Tell whether the subject differs in its last segment only from one that is allowed."""
+    if not isinstance(subject, str):
+        return False
+    return any(_home_of(pattern) == _home_of(subject) for pattern in rule.patterns)
+
+
+def _home_of(subject: str) -> list[str]:
+    return _SEPARATOR.split(subject.rstrip("/"))[:-1] or [subject]
 
 
 def _shown(claim: str, pattern: str) -> str:

@@ -85,7 +85,7 @@ async def create(  # noqa: PLR0913 - one row
         made = await members.add_principal(tx, kind, place.id, full, description, now)
         if made is None:
             raise Conflicting(f"there is a {kind} {full} already")
-        await s.events.publish(tx, Event(f"{kind}.created", 0, now, by, {kind: full}))
+        await s.events.publish(tx, Event(f"{kind}.created", 0, now, by, {kind: full}, place.id))
         return await present(tx, kind, namespace, name)
 
     return await s.db.write(write)
@@ -115,7 +115,9 @@ async def delete(
         await members.end_principal(tx, ended.id, now)
         await owners.keep_an_owner(tx, actor, owned)
         await readers.forget(s, tx, ended.id)
-        await s.events.publish(tx, Event(f"{kind}.deleted", 0, now, by, {kind: ended.name}))
+        await s.events.publish(
+            tx, Event(f"{kind}.deleted", 0, now, by, {kind: ended.name}, ended.namespace_id)
+        )
 
     await s.db.write(write)
 

@@ -30,7 +30,9 @@ class Exchanged(msgspec.Struct, frozen=True):
         return f"Exchanged({self.robot!r})"
 
 
-async def exchange(s: Services, text: str, request_id: str, robot: str = "") -> Exchanged:
+async def exchange(
+    s: Services, text: str, request_id: str, robot: str = "", address: str = ""
+) -> Exchanged:
     """Return a token for the robot that the given one stands for; that one is used up here.
 
     A robot has to be named where it stands for several.
@@ -60,7 +62,7 @@ async def exchange(s: Services, text: str, request_id: str, robot: str = "") -> 
             now=now,
             expires_at=given.expires_at,
         )
-        await s.events.publish(tx, _event(trust, proven, request_id, now))
+        await s.events.publish(tx, _event(trust, proven, request_id, address, now))
         return True
 
     if not await s.db.write(write):
@@ -78,12 +80,12 @@ async def _check(tx: Tx, trust: Trust) -> None:
         raise Unauthorized("the trust or its robot is no longer in force", error="invalid_token")
 
 
-def _event(trust: Trust, proven: Proven, request_id: str, now: int) -> Event:
-    by = TagChange(trust.robot, f"trust:{trust.id}", request_id, cause="exchange")
+def _event(trust: Trust, proven: Proven, request_id: str, address: str, now: int) -> Event:
+    by = TagChange(trust.robot, f"trust:{trust.id}", request_id, "exchange", address=address)
     data = {
         "namespace": trust.namespace,
         "trust": trust.name,
         "robot": trust.robot,
         "subject": str(proven.claims.get("sub", ""))[:200],
     }
-    return Event("trust.exchanged", 0, now, by, data)
+    return Event("trust.exchanged", 0, now, by, data, trust.namespace_id)

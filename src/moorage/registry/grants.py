@@ -70,7 +70,7 @@ async def put_grant(
         await _follow(s, tx, actor, where, whom, place)
         told = before.role.value if before is not None else ""
         data = {"who": whom.name, "on": str(where), "role": role.value, "before": told}
-        await s.events.publish(tx, Event("access.granted", place[1], now, by, data))
+        await s.events.publish(tx, Event("access.granted", place[1], now, by, data, place[0]))
         made = await rows.find_grant(tx, whom.id, place)
         assert made is not None  # noqa: S101 - written above
         return made
@@ -97,7 +97,7 @@ async def revoke_grant(s: Services, actor: Actor, where: Where, who: str, by: Ta
         await rows.end_grant(tx, whom.id, place)
         await _follow(s, tx, actor, where, whom, place)
         data = {"who": whom.name, "on": str(where), "role": before.role.value}
-        event = Event("access.revoked", place[1], s.clock.now(), by, data)
+        event = Event("access.revoked", place[1], s.clock.now(), by, data, place[0])
         await s.events.publish(tx, event)
 
     await s.db.write(write)

@@ -140,7 +140,13 @@ async def find_link(s: Services, secret: str) -> LinkRecord:
 
 
 async def redeem(
-    s: Services, secret: str, password: str, request_id: str, *, name: str = ""
+    s: Services,
+    secret: str,
+    password: str,
+    request_id: str,
+    *,
+    name: str = "",
+    address: str = "",
 ) -> str:
     """Spend a link for what it is for, and return the name of the account.
 
@@ -159,7 +165,7 @@ async def redeem(
         accounts.check_name(chosen)
     check_password(chosen, password)
     hashed = await s.guard.passwords.hash(password)
-    by = TagChange(chosen, f"link:{link.kind}", request_id, "link")
+    by = TagChange(chosen, f"link:{link.kind}", request_id, "link", address=address)
 
     async def write(tx: Tx) -> None:
         await locks.take_administration(tx)

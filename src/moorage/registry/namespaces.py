@@ -76,7 +76,7 @@ async def create_organisation(
             owner = actor.subject.principal_id
             await grant_rows.put_grant(tx, owner, (made, 0), Role.OWNER, by.actor, now)
         data = {"namespace": name, "visibility": visibility}
-        await s.events.publish(tx, Event("namespace.created", 0, now, by, data))
+        await s.events.publish(tx, Event("namespace.created", 0, now, by, data, made))
         return NamespaceRecord(made, name, "organisation", visibility)
 
     return await s.db.write(write)
@@ -93,7 +93,7 @@ async def set_default_visibility(
         place = await rights.hold_namespace(tx, actor, Action.CONFIGURE, name)
         await rows.set_default_visibility(tx, place.id, visibility)
         data = {"namespace": name, "visibility": visibility, "before": place.visibility}
-        event = Event("namespace.visibility-changed", 0, s.clock.now(), by, data)
+        event = Event("namespace.visibility-changed", 0, s.clock.now(), by, data, place.id)
         await s.events.publish(tx, event)
         return NamespaceRecord(place.id, name, place.kind, visibility)
 
@@ -116,7 +116,7 @@ async def delete_namespace(s: Services, actor: Actor, name: str, by: TagChange) 
         if left:
             raise Conflicting(f"the namespace {name} still has {left}", hint="Delete them first")
         await rows.end_namespace(tx, place.id)
-        event = Event("namespace.deleted", 0, s.clock.now(), by, {"namespace": name})
+        event = Event("namespace.deleted", 0, s.clock.now(), by, {"namespace": name}, place.id)
         await s.events.publish(tx, event)
 
     await s.db.write(write)
@@ -146,7 +146,9 @@ async def create_repository(
             require(actor, Action.CONFIGURE, target, before.facts)
             made = await _make_visible(tx, made, visibility)
         data = {"repository": name, "visibility": made.visibility}
-        await s.events.publish(tx, Event("repository.created", made.id, now, by, data))
+        await s.events.publish(
+            tx, Event("repository.created", made.id, now, by, data, made.namespace_id)
+        )
         return made
 
     return await s.db.write(write)
@@ -168,7 +170,9 @@ async def set_visibility(
         before = await rights.hold_repository(tx, actor, Action.CONFIGURE, name)
         made = await _make_visible(tx, before, visibility)
         data = {"repository": name, "visibility": visibility, "before": before.visibility}
-        event = Event("repository.visibility-changed", made.id, s.clock.now(), by, data)
+        event = Event(
+            "repository.visibility-changed", made.id, s.clock.now(), by, data, made.namespace_id
+        )
         await s.events.publish(tx, event)
         return made
 

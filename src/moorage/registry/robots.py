@@ -53,7 +53,9 @@ async def set_enabled(
         if not enabled:
             await principals.end_credentials(tx, robot.id)
         kind = "robot.enabled" if enabled else "robot.disabled"
-        await s.events.publish(tx, Event(kind, 0, s.clock.now(), by, {"robot": robot.name}))
+        await s.events.publish(
+            tx, Event(kind, 0, s.clock.now(), by, {"robot": robot.name}, robot.namespace_id)
+        )
         return await belonging.present(tx, _KIND, namespace, name)
 
     return await s.db.write(write)

@@ -175,4 +175,4 @@ def _event(kind: str, place: Place, rule: TagRule, by: TagChange, now: int) -> E
         "exceptions": list(rule.exceptions),
         "needs": msgspec.to_builtins(rule.needs),
     }
-    return Event(kind, rule.repository_id, now, by, data)
+    return Event(kind, rule.repository_id, now, by, data, rule.namespace_id)

@@ -52,7 +52,7 @@ async def sign_in(
                 raise _wrong()
             if known.totp and not await totp.spend(s, tx, known, code):
                 raise _wrong()
-            return await open_session(s, tx, known, request_id)
+            return await open_session(s, tx, known, request_id, address)
 
         return await s.db.write(write)
 
@@ -69,7 +69,9 @@ async def _proved(s: Services, user: str, password: str) -> Account:
     return account
 
 
-async def open_session(s: Services, tx: Tx, account: Account, request_id: str) -> SignedIn:
+async def open_session(
+    s: Services, tx: Tx, account: Account, request_id: str, address: str = ""
+) -> SignedIn:
     """Begin a session of an account whose word has been proved, in the caller's transaction."""
     now = s.clock.now()
     secret = new_secret()
@@ -77,7 +79,7 @@ async def open_session(s: Services, tx: Tx, account: Account, request_id: str) -
         0, account.id, "session", "", mark_of(secret), None, now, now + LIFE, now, 0
     )
     number = await rows.add_token(tx, record, _hash(secret), b"")
-    by = TagChange(account.name, f"session:{number}", request_id, "sign-in")
+    by = TagChange(account.name, f"session:{number}", request_id, "sign-in", address=address)
     await s.events.publish(tx, Event("session.began", 0, now, by, {"account": account.name}))
     return SignedIn(secret, account.name, now + LIFE)
 
@@ -117,7 +119,7 @@ async def list_sessions(s: Services, actor: Actor, after: int, limit: int) -> li
     return await s.db.read(read, pages=True)
 
 
-async def sign_out(s: Services, secret: str, request_id: str) -> None:
+async def sign_out(s: Services, secret: str, request_id: str, address: str = "") -> None:
     """End a session; one that has ended already stays so."""
 
     async def write(tx: Tx) -> None:
@@ -127,7 +129,9 @@ async def sign_out(s: Services, secret: str, request_id: str) -> None:
             return
         await locks.take_principal(tx, found.principal_id)
         if await rows.revoke_token(tx, found.token_id, now):
-            by = TagChange(found.name, f"session:{found.token_id}", request_id, "sign-out")
+            by = TagChange(
+                found.name, f"session:{found.token_id}", request_id, "sign-out", address=address
+            )
             await s.events.publish(tx, Event("session.ended", 0, now, by, {"account": found.name}))
 
     await s.db.write(write)

@@ -124,7 +124,7 @@ async def _change(
         kind = await change(tx, team, member)
         if kind:
             data = {"team": team.name, "account": account}
-            await s.events.publish(tx, Event(kind, 0, s.clock.now(), by, data))
+            await s.events.publish(tx, Event(kind, 0, s.clock.now(), by, data, team.namespace_id))
 
     await s.db.write(write)
 

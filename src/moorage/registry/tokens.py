@@ -78,7 +78,9 @@ async def create_token(
         owner = await _hold(tx, actor, whose, is_making=True)
         made = await _add(s, tx, owner, wanted)
         data = {"who": owner.name, "token": made.token.id, "name": wanted.name}
-        await s.events.publish(tx, Event("token.created", 0, s.clock.now(), by, data))
+        await s.events.publish(
+            tx, Event("token.created", 0, s.clock.now(), by, data, owner.namespace_id)
+        )
         return made
 
     return await s.db.write(write)
@@ -106,7 +108,7 @@ async def rotate_token(
         else:
             await rows.revoke_token(tx, old.id, now)
         data = {"who": owner.name, "token": old.id, "name": old.name, "next": made.token.id}
-        await s.events.publish(tx, Event("token.rotated", 0, now, by, data))
+        await s.events.publish(tx, Event("token.rotated", 0, now, by, data, owner.namespace_id))
         return made
 
     return await s.db.write(write)
@@ -124,7 +126,7 @@ async def revoke_token(s: Services, actor: Actor, token_id: int, by: TagChange) 
         now = s.clock.now()
         await rows.revoke_token(tx, token.id, now)
         data = {"who": owner.name, "token": token.id, "name": token.name}
-        await s.events.publish(tx, Event("token.revoked", 0, now, by, data))
+        await s.events.publish(tx, Event("token.revoked", 0, now, by, data, owner.namespace_id))
 
     await s.db.write(write)
 

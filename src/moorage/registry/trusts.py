@@ -314,4 +314,4 @@ async def _publish(s: Services, tx: Tx, kind: str, trust: Trust, by: TagChange) 
         "audience": trust.audience,
         "rules": {rule.claim: rule.patterns for rule in trust.rules},
     }
-    await s.events.publish(tx, Event(kind, 0, s.clock.now(), by, data))
+    await s.events.publish(tx, Event(kind, 0, s.clock.now(), by, data, trust.namespace_id))

@@ -258,8 +258,20 @@ def test_who_is_told_of_rules() -> None:
     pins = pins_of("github", shared=True)
     assert trust(*rules).is_near({**GITHUB, "ref": "refs/heads/dev"}, pins)
     assert not trust(*rules).is_near({**GITHUB, "repository_id": "666"}, pins)
-    assert trust(*rules).is_near({**GITHUB, "repository_id": "666"}, ())
-    assert not trust(*rules).is_near({"sub": "x"}, ())
+    own = trust(*presets.gitlab("group/shop", "20", branch="main"))
+    assert own.is_near({**GITLAB, "ref": "dev"}, ())
+    assert not own.is_near({**GITLAB, "project_id": "21", "project_path": "group/other"}, ())
+    cluster = trust(*presets.kubernetes("shop", ["builder"]))
+    assert cluster.is_near({"sub": "system:serviceaccount:shop:default"}, ())
+    assert not cluster.is_near({"sub": "system:serviceaccount:other:builder"}, ())
+    assert not cluster.is_near({"sub": "system:serviceaccount:shop:default"}, ("sub",))
+    assert not cluster.is_near({"sub": 5}, ())
+    job = trust(*presets.jenkins(["https://jenkins.example/job/shop/job/main/"]))
+    assert job.is_near({"sub": "https://jenkins.example/job/shop/job/dev/"}, ())
+    assert not job.is_near({"sub": "https://jenkins.example/job/other/job/main/"}, ())
+    other = trust(Rule("team", ("web",)), Rule("stage", ("live",)))
+    assert other.is_near({"team": "web", "stage": "test"}, ())
+    assert not other.is_near({"sub": "x"}, ())
 
 
 def test_what_is_shown_of_claims_is_plain() -> None:
