@@ -90,7 +90,7 @@ def test_that_of_a_trust_is_good_for_its_hours(registries: Registries) -> None:
     robot, number, _, actor = machine(members)
 
     async def use(s: Services) -> None:
-        assert tokens.begins_refresh(actor)
+        assert bearers.begins_refresh(actor)
         text = await bearers.begin_refresh(s, actor)
         for _ in range(3):
             renewed = await bearers.renew(s, text)

@@ -15,7 +15,8 @@ import pytest
 
 from moorage.config import Config
 from moorage.web import private
-from process import Server
+from process import Program, Server, find_tool, free_port, require_tool
+from registry import Registry
 
 ON = {"MOORAGE_ADMIN_SOCKET": "on"}
 NOBODY = 65_534
@@ -134,6 +135,42 @@ def test_what_a_dead_server_left_is_replaced(server: Callable[..., Server], how:
     running.start()
     assert ask(socket_of(running), "/api/v1/whoami")[0] == 200
     running.stop()
+
+
+NGINX = """
+user root;
+daemon off;
+worker_processes 1;
+pid {home}/pid;
+error_log {home}/error.log;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {home}/body;
+    proxy_temp_path {home}/proxy;
+    fastcgi_temp_path {home}/fastcgi;
+    uwsgi_temp_path {home}/uwsgi;
+    scgi_temp_path {home}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ proxy_pass http://unix:{socket}:; }}
+        location /v1.1/ {{ proxy_http_version 1.1; proxy_pass http://unix:{socket}:/; }}
+    }}
+}}
+"""
+
+
+@pytest.mark.needs_root
+@require_tool("nginx")
+def test_a_real_proxy_as_root_lets_nobody_in(opened: Server, tmp_path: Path) -> None:
+    port, path = free_port(), socket_of(opened)
+    (tmp_path / "nginx.conf").write_text(NGINX.format(home=tmp_path, port=port, socket=path))
+    nginx = find_tool("nginx")
+    assert nginx is not None
+    with Program([nginx, "-c", str(tmp_path / "nginx.conf")], port, tmp_path / "log"):
+        for target in ("/api/v1/whoami", "/v1.1/api/v1/whoami"):
+            answer = Registry(f"http://127.0.0.1:{port}").get(target)
+            assert answer.status == 403, answer.body
 
 
 def test_it_stays_when_its_process_ends(opened: Server) -> None:

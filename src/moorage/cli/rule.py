@@ -1,5 +1,6 @@
 """`moorage rule`: which tags may be made, moved and deleted by whom."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -7,6 +8,7 @@ import click
 from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column, confirm
 from moorage.cli.words import limit_of
+from moorage.client.api import Document
 
 RULES = (
     Column("id", "id"),
@@ -18,7 +20,8 @@ RULES = (
     Column("since", "created_at", "time"),
     Column("by", "created_by"),
 )
-WHO = click.Choice(["anyone", "writer", "maintainer", "owner", "nobody"])
+WHO = click.Choice(["writer", "maintainer", "owner", "nobody"])
+TAGS = (Column("tag", "name"),)
 
 
 @click.group()
@@ -45,11 +48,9 @@ def rule_list(client: Client, place: str, limit: str) -> None:
 @click.argument("place", metavar="NAMESPACE|REPOSITORY")
 @click.argument("pattern")
 @click.option("--except", "exceptions", multiple=True, help="Tags that it is not for; repeatable.")
-@click.option("--create", type=WHO, default="anyone", show_default=True, help="Who may make them.")
-@click.option("--move", type=WHO, default="nobody", show_default=True, help="Who may move them.")
-@click.option(
-    "--delete", type=WHO, default="nobody", show_default=True, help="Who may delete them."
-)
+@click.option("--create", type=WHO, default="writer", show_default=True, help="Who makes them.")
+@click.option("--move", type=WHO, default="nobody", show_default=True, help="Who moves them.")
+@click.option("--delete", type=WHO, default="nobody", show_default=True, help="Who deletes them.")
 @client_command
 def rule_add(
     client: Client, place: str, pattern: str, exceptions: tuple[str, ...], **needs: str
@@ -57,7 +58,17 @@ def rule_add(
     """Add a rule for the tags of a pattern; without more, they stay for ever."""
     document: dict[str, Any] = {"pattern": pattern, "exceptions": list(exceptions), **needs}
     made = client.api.send("POST", *_rules_of(place), document=document)
-    client.output.done(f"Rule {made.get('id', '')}: {pattern} in {place}.", made)
+    client.output.done(f"Rule {made.get('id', '')} is for {pattern} in {place}.", made)
+
+
+@rule.command("test")
+@click.argument("repository")
+@click.argument("pattern")
+@click.option("--except", "exceptions", multiple=True, help="Tags that it is not for; repeatable.")
+@client_command
+def rule_test(client: Client, repository: str, pattern: str, exceptions: tuple[str, ...]) -> None:
+    """List the tags of a repository that a rule would be for."""
+    client.output.items(_tried(client, repository, pattern, exceptions), TAGS, None)
 
 
 @rule.command("remove")
@@ -69,6 +80,19 @@ def rule_remove(client: Client, place: str, number: str) -> None:
     confirm(f"Remove the rule {number} of {place}?", yes=client.yes)
     client.api.send("DELETE", *_rules_of(place), number)
     client.output.done(f"Rule {number} is removed.")
+
+
+def _tried(
+    client: Client, repository: str, pattern: str, exceptions: tuple[str, ...]
+) -> Iterator[Document]:
+    after = ""
+    while True:
+        asked = {"pattern": pattern, "exceptions": list(exceptions), "after": after}
+        found = client.api.send("POST", *_rules_of(repository), "-", "try", document=asked)
+        yield from ({"name": tag} for tag in found["tags"])
+        after = str(found.get("after", ""))
+        if not after:
+            return
 
 
 def _rules_of(place: str) -> tuple[str, ...]:

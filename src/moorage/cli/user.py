@@ -114,6 +114,16 @@ def user_delete(client: Client, name: str) -> None:
     client.output.done(f"{name} is deleted.")
 
 
+@user.command("mfa-reset")
+@click.argument("name")
+@client_command
+def user_mfa_reset(client: Client, name: str) -> None:
+    """Take the second factor from an account, of somebody who has lost it."""
+    confirm(f"Let {name} in by the password alone?", yes=client.yes)
+    client.api.send("POST", "accounts", name, "totp", "remove", document={})
+    client.output.done(f"{name} has no second factor any more.")
+
+
 @click.command()
 @click.argument("people", nargs=-1, required=True)
 @click.option("--team", "teams", multiple=True, help="NAMESPACE/TEAM to be in; repeatable.")
