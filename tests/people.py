@@ -39,6 +39,27 @@ class Later:
         return self._clock.monotonic()
 
 
+class Still:
+    """A clock that stands, so that a code of the moment stays one however slow the machine is."""
+
+    def __init__(self, now: int) -> None:
+        self._now = now
+
+    def now(self) -> int:
+        """Return always the same time."""
+        return self._now
+
+    def monotonic(self) -> float:
+        """Return always the same."""
+        return 0.0
+
+
+def still(*those: Services) -> list[Services]:
+    """Return the same services at one moment that does not pass."""
+    clock = Still(those[0].clock.now())
+    return [msgspec.structs.replace(each, clock=clock) for each in those]
+
+
 def later(s: Services, ahead: int) -> Services:
     """Return the same services some milliseconds from now."""
     return msgspec.structs.replace(s, clock=Later(s.clock, ahead))

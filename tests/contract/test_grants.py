@@ -1,8 +1,10 @@
 """Roles given, changed and taken, the catalogue beside them, and no namespace without an owner."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -13,10 +15,20 @@ from moorage.db.engine import Query
 from moorage.errors import Conflicting, NotFound, NotPermitted, Unauthorized
 from moorage.model.access import Action, Actor, RepositoryTarget, Role, Subject
 from moorage.oci.names import RepositoryName
-from moorage.registry import accounts, grants, namespaces, rights, robots, teams
+from moorage.registry import (
+    accounts,
+    grants,
+    links,
+    namespaces,
+    passwords,
+    rights,
+    robots,
+    teams,
+    tokens,
+)
 from moorage.registry.grants import Where
 from moorage.registry.services import Services
-from people import ANONYMOUS, BY, number_of, organisation, person, team, trail
+from people import ANONYMOUS, BY, PASSWORD, number_of, organisation, person, team, trail
 
 SHOP, DESK = RepositoryName.parse("web/shop"), RepositoryName.parse("web/desk")
 WEB = Where("web")
@@ -319,31 +331,66 @@ def test_more_repositories_than_fit_in_a_slice(registries: Registries) -> None:
     registries.run(use)
 
 
-def test_a_write_in_flight_ends_before_the_right(shared: OpenDatabase) -> None:
-    """On PostgreSQL: a revocation waits for the writes that its right has let in."""
+TAKES_AWAY = ("grant", "member", "team", "account", "token", "credentials", "robot", "password")
+
+
+@pytest.mark.parametrize("what", TAKES_AWAY)
+def test_a_write_in_flight_ends_before_the_right(shared: OpenDatabase, what: str) -> None:
+    """On PostgreSQL: what takes a right away waits for the writes that the right has let in."""
 
     async def use(s: Services, t: Services) -> None:
         owner, alice = await start(s)
-        await grants.put_grant(s, owner, WEB, "alice", Role.WRITER, BY)
+        root = await person(s, "root", administrator=True)
+        pusher, end = await _pusher(s, t, what, owner, root, alice)
         holds = asyncio.Event()
 
         async def push(tx: Any) -> None:
-            await rights.hold(tx, alice, Action.PUSH, RepositoryTarget(SHOP))
+            await rights.hold(tx, pusher, Action.PUSH, RepositoryTarget(SHOP))
             holds.set()
             await tx.one(WAIT)
 
         pushing = asyncio.create_task(s.db.write(push))
         await holds.wait()
-        revoking = asyncio.create_task(grants.revoke_grant(t, owner, WEB, "alice", BY))
+        ending = asyncio.create_task(end())
         await asyncio.sleep(0.7)
-        assert not revoking.done()
+        assert not ending.done()
         assert not pushing.done()
         await pushing
-        await revoking
+        await ending
         with pytest.raises(Refused):
-            await s.db.write(lambda tx: rights.hold(tx, alice, Action.PUSH, RepositoryTarget(SHOP)))
+            await s.db.write(
+                lambda tx: rights.hold(tx, pusher, Action.PUSH, RepositoryTarget(SHOP))
+            )
 
     Registries(shared.config).run(use, 2)
+
+
+async def _pusher(
+    s: Services, t: Services, what: str, owner: Actor, root: Actor, alice: Actor
+) -> tuple[Actor, Callable[[], Awaitable[Any]]]:
+    """Return who may push, and what takes that away."""
+    if what == "robot":
+        robot = await robots.create_robot(s, owner, "web", "ci", BY)
+        await grants.put_grant(s, owner, WEB, "web+ci", Role.WRITER, BY)
+        actor = Actor("robot", "web+ci", "token:0", subject=Subject(robot.id))
+        return actor, lambda: robots.set_enabled(t, owner, "web", "ci", BY, enabled=False)
+    who = await team(s, owner, "dev", "alice") if what in ("member", "team") else "alice"
+    await grants.put_grant(s, owner, WEB, who, Role.WRITER, BY)
+    made = await tokens.create_token(s, alice, "alice", tokens.Wanted("x"), BY)
+    by_token = msgspec.structs.replace(
+        alice, subject=Subject(alice.subject.principal_id, made.token.id)
+    )
+    link = await links.make_password_link(s, root, "alice", BY)
+    ends: dict[str, Callable[[], Awaitable[Any]]] = {
+        "grant": lambda: grants.revoke_grant(t, owner, WEB, who, BY),
+        "member": lambda: teams.remove_member(t, owner, "web", "dev", "alice", BY),
+        "team": lambda: teams.delete_team(t, owner, "web", "dev", BY),
+        "account": lambda: accounts.set_enabled(t, root, "alice", BY, enabled=False),
+        "token": lambda: tokens.revoke_token(t, alice, made.token.id, BY),
+        "credentials": lambda: passwords.end_credentials(t, root, "alice", BY),
+        "password": lambda: links.redeem(t, link.secret, PASSWORD, "r"),
+    }
+    return by_token if what == "token" else alice, ends[what]
 
 
 def test_a_principal_that_ended_finds_nothing(registries: Registries) -> None:

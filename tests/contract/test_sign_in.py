@@ -27,7 +27,7 @@ from moorage.model.access import Actor
 from moorage.registry import accounts, sign_in, tokens, totp
 from moorage.registry.services import Services
 from moorage.web.request import Request
-from people import ANONYMOUS, BY, PASSWORD, again, everything_told, later, person
+from people import ANONYMOUS, BY, PASSWORD, again, everything_told, later, person, still
 
 HASHED = hash_password(PASSWORD)
 Refused = (Unauthorized, NotPermitted)
@@ -176,6 +176,7 @@ def test_the_same_at_once_is_one_attempt(registries: Registries) -> None:
 
 def test_a_second_factor(registries: Registries) -> None:
     async def use(s: Services) -> None:
+        (s,) = still(s)
         alice = await with_password(s)
         secret = await with_totp(s, alice)
         # What the password alone had got is over, and it gets nothing more.
@@ -203,6 +204,7 @@ def test_a_second_factor(registries: Registries) -> None:
 
 def test_one_code_twice_at_once(registries: Registries) -> None:
     async def use(s: Services, t: Services) -> None:
+        s, t = still(s, t)
         alice = await with_password(s)
         secret = await with_totp(s, alice)
         code = code_of(secret, s)
@@ -210,13 +212,14 @@ def test_one_code_twice_at_once(registries: Registries) -> None:
             *(sign_in.sign_in(each, "alice", PASSWORD, code, HOME, "r") for each in (s, t)),
             return_exceptions=True,
         )
-        assert sorted(type(each).__name__ for each in done) == ["SignedIn", "Unauthorized"]
+        assert sorted(type(each).__name__ for each in done) == ["SignedIn", "Unauthorized"], done
 
     registries.run(use, 2)
 
 
 def test_the_code_of_the_enrolment_is_spent(registries: Registries) -> None:
     async def use(s: Services) -> None:
+        (s,) = still(s)
         alice = await with_password(s)
         begun = await totp.begin(s, alice)
         code = code_of(begun.secret, s)
@@ -230,6 +233,7 @@ def test_the_code_of_the_enrolment_is_spent(registries: Registries) -> None:
 
 def test_what_confirms_nothing(registries: Registries) -> None:
     async def use(s: Services) -> None:
+        (s,) = still(s)
         alice, bob = await with_password(s), await with_password(s, "bob")
         begun, other = await totp.begin(s, alice), await totp.begin(s, bob)
         code = code_of(begun.secret, s)
@@ -260,6 +264,7 @@ def test_what_confirms_nothing(registries: Registries) -> None:
 
 def test_taken_away(registries: Registries) -> None:
     async def use(s: Services) -> None:
+        (s,) = still(s)
         root = await person(s, "root", administrator=True)
         alice, bob = await with_password(s), await with_password(s, "bob")
         await with_totp(s, alice)

@@ -25,6 +25,7 @@ def test_in_a_file_of_its_own(tmp_path: Path) -> None:
         link = path.read_text().strip()
         assert re.fullmatch(r"http://localhost:\d+/setup#mrg_[0-9A-Za-z]{38}", link)
         assert link.partition("#")[2] not in server.stderr_tail(1_000)
+        server.stop()
     assert not path.exists()
 
 

@@ -13,9 +13,10 @@ so that one machine with an old one does not stop all those behind the same addr
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from moorage.errors import TooManyRequests
+from moorage.errors import NotPermitted, TooManyRequests, Unauthorized
 
 # Failures that are free, and how many of them come back in a minute.
 PER_ADDRESS = 60
@@ -70,6 +71,25 @@ class Attempts:
         # Who signed in from where, and when last.
         self._known: OrderedDict[tuple[str, str], float] = OrderedDict()
 
+    @contextmanager
+    def attempt(self, address: str, name: str) -> Iterator[None]:
+        """Let a password be looked at: right without an exception, wrong with a refusal.
+
+        Any other failure says nothing of the password, and is not counted.
+
+        Raises:
+            TooManyRequests: there were too many wrong ones before; says when to come again.
+        """
+        self.begin(address, name)
+        try:
+            yield
+        except (Unauthorized, NotPermitted):
+            raise
+        except BaseException:
+            self._give_back(address, name)
+            raise
+        self.succeed(address, name)
+
     def begin(self, address: str, name: str) -> None:
         """Count a password as wrong until `succeed` says otherwise.
 
@@ -87,8 +107,7 @@ class Attempts:
     def succeed(self, address: str, name: str) -> None:
         """Say that the password was right, and remember where it came from."""
         now, pair = self._now(), (address, name[:_LONGEST_NAME])
-        for bucket, key in self._of(*pair, now):
-            bucket.give_back(key, now)
+        self._give_back(address, name)
         self._known[pair] = now
         self._known.move_to_end(pair)
         if len(self._known) > _MAX_KEPT:
@@ -105,6 +124,11 @@ class Attempts:
     def fail_token(self, address: str) -> None:
         """Count a wrong token."""
         self._tokens.take((address, ""), self._now())
+
+    def _give_back(self, address: str, name: str) -> None:
+        now = self._now()
+        for bucket, key in self._of(address, name[:_LONGEST_NAME], now):
+            bucket.give_back(key, now)
 
     def _of(self, address: str, name: str, now: float) -> list[tuple[Buckets, tuple[str, str]]]:
         """Return what an attempt is measured by."""

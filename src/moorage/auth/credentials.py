@@ -148,10 +148,8 @@ class Credentials:
         attempts = self._guard.attempts
         assertions = self._assertions if _LOOKS_SIGNED.fullmatch(password) else None
         if assertions is None and not password.startswith(PREFIX):
-            attempts.begin(address, user)
-            actor = await self._account(user, password)
-            attempts.succeed(address, user)
-            return actor
+            with attempts.attempt(address, user):
+                return await self._account(user, password)
         attempts.begin_token(address)
         try:
             if assertions is not None:

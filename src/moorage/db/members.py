@@ -4,7 +4,15 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from moorage.db.access_schema import grant, principal, readable, team_member, token
+from moorage.db.access_schema import (
+    grant,
+    principal,
+    readable,
+    team_group,
+    team_member,
+    token,
+    trust,
+)
 from moorage.db.engine import Query, Row, Tx, insert
 from moorage.db.principals import ADD_PRINCIPAL
 from moorage.db.repositories import LIVE
@@ -61,6 +69,12 @@ END_MEMBERSHIPS_OF = Query(
 END_MEMBERS_OF = Query(
     "end_members_of",
     sa.delete(team_member).where(team_member.c.team_id == sa.bindparam("number")),
+)
+END_GROUPS_OF = Query(
+    "end_groups_of", sa.delete(team_group).where(team_group.c.team_id == sa.bindparam("number"))
+)
+END_TRUSTS_OF = Query(
+    "end_trusts_of", sa.delete(trust).where(trust.c.robot_id == sa.bindparam("number"))
 )
 REVOKE_TOKENS_OF = Query(
     "revoke_tokens_of",
@@ -187,11 +201,16 @@ async def add_principal(
 
 
 async def end_principal(tx: Tx, principal_id: int, now: int) -> None:
-    """End a principal with its grants, memberships and tokens; its name is free again."""
+    """End a principal with all that was given to it or hangs on it; its name is free again."""
     await tx.run(END_PRINCIPAL, number=principal_id, now=now)
-    await tx.run(END_GRANTS_OF, number=principal_id)
-    await tx.run(END_MEMBERSHIPS_OF, number=principal_id)
-    await tx.run(END_MEMBERS_OF, number=principal_id)
+    for query in (
+        END_GRANTS_OF,
+        END_MEMBERSHIPS_OF,
+        END_MEMBERS_OF,
+        END_GROUPS_OF,
+        END_TRUSTS_OF,
+    ):
+        await tx.run(query, number=principal_id)
     await tx.run(REVOKE_TOKENS_OF, number=principal_id, now=now)
 
 

@@ -1,7 +1,5 @@
 """Who there is, and what was given to whom: what the tables of access hold."""
 
-from collections.abc import Sequence
-
 import msgspec
 
 from moorage.model.access import Role, Scope
@@ -82,10 +80,3 @@ class LinkRecord(msgspec.Struct, frozen=True):
     name: str
     teams: tuple[int, ...]
     expires_at: int
-
-
-class Page(msgspec.Struct, frozen=True):
-    """Some rows, and where the next page begins; empty at the end."""
-
-    rows: Sequence[object]
-    next: str

@@ -91,10 +91,13 @@ async def find_account(s: Services, actor: Actor, name: str) -> AccountRecord:
     Raises:
         NotFound: there is none.
     """
-    if actor.kind != "account" or actor.name != name:
-        await rights.require_administrator(s, actor)
+    is_own = actor.kind == "account" and actor.name == name
 
     async def read(tx: Tx) -> AccountRecord:
+        if is_own:
+            await rights.require_own(tx, actor)
+        else:
+            await rights.allow_administrator(tx, actor)
         return await present(tx, name)
 
     return await s.db.read(read)

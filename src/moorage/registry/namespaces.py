@@ -25,7 +25,7 @@ async def list_namespaces(
     Others see those in which they were given anything, if only one repository.
     """
     facts = await rights.find_standing(s, actor)
-    require(actor, Action.PING, System(), facts)
+    require(actor, Action.CATALOG, System(), facts)
     sees_all = decide(actor, Action.ADMINISTER, System(), facts).allowed or actor.kind == "local"
 
     async def read(tx: Tx) -> list[NamespaceRecord]:

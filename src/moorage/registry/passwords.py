@@ -62,10 +62,9 @@ async def prove(s: Services, actor: Actor, password: str, address: str) -> Accou
     account = await s.db.read(read)
     if account is None or account.provider:
         raise NotPermitted(f"{actor.name} has no password here", disclose=True)
-    s.guard.attempts.begin(address, account.name)
-    if not await s.guard.passwords.verify(account.name, password, account.password):
-        raise NotPermitted("the password is wrong", disclose=True)
-    s.guard.attempts.succeed(address, account.name)
+    with s.guard.attempts.attempt(address, account.name):
+        if not await s.guard.passwords.verify(account.name, password, account.password):
+            raise NotPermitted("the password is wrong", disclose=True)
     return account
 
 

@@ -19,7 +19,7 @@ from moorage.events.outbox import Event
 from moorage.model.access import Actor, Subject
 from moorage.model.artifacts import TagChange
 from moorage.model.people import TokenRecord
-from moorage.registry import totp
+from moorage.registry import rights, totp
 from moorage.registry.services import Services
 
 LIFE = 12 * HOUR
@@ -42,30 +42,31 @@ async def sign_in(
         Unauthorized: something is wrong, or the account is not in force; in one text for all.
         TooManyRequests: too many wrong ones have come.
     """
+    with s.guard.attempts.attempt(address, user):
+        account = await _proved(s, user, password)
 
+        async def write(tx: Tx) -> SignedIn:
+            await locks.take_principal(tx, account.id)
+            known = await principals.find_account_by_id(tx, account.id)
+            if known is None or not known.enabled or known.password != account.password:
+                raise _wrong()
+            if known.totp and not await totp.spend(s, tx, known, code):
+                raise _wrong()
+            return await open_session(s, tx, known, request_id)
+
+        return await s.db.write(write)
+
+
+async def _proved(s: Services, user: str, password: str) -> Account:
     async def read(tx: Tx) -> Account | None:
         return await principals.find_account(tx, user)
 
-    s.guard.attempts.begin(address, user)
     account = await s.db.read(read)
     stored = account.password if account is not None else ""
     right = await s.guard.passwords.verify(user, password, stored)
     if account is None or not right:
         raise _wrong()
-    number = account.id
-
-    async def write(tx: Tx) -> SignedIn:
-        await locks.take_principal(tx, number)
-        known = await principals.find_account_by_id(tx, number)
-        if known is None or not known.enabled or known.password != stored:
-            raise _wrong()
-        if known.totp and not await totp.spend(s, tx, known, code):
-            raise _wrong()
-        return await open_session(s, tx, known, request_id)
-
-    made = await s.db.write(write)
-    s.guard.attempts.succeed(address, user)
-    return made
+    return account
 
 
 async def open_session(s: Services, tx: Tx, account: Account, request_id: str) -> SignedIn:
@@ -101,6 +102,19 @@ async def identify(s: Services, secret: str) -> Actor:
         subject=Subject(found.principal_id, found.token_id, 0),
         expires_at=found.expires_at,
     )
+
+
+async def list_sessions(s: Services, actor: Actor, after: int, limit: int) -> list[TokenRecord]:
+    """Return up to `limit` of the actor's own sessions with ids above `after`.
+
+    `tokens.revoke_token` ends one of them.
+    """
+
+    async def read(tx: Tx) -> list[TokenRecord]:
+        number = await rights.require_own(tx, actor)
+        return await rows.list_sessions(tx, number, after, limit, s.clock.now())
+
+    return await s.db.read(read, pages=True)
 
 
 async def sign_out(s: Services, secret: str, request_id: str) -> None:

@@ -1,10 +1,13 @@
 """Wrong passwords are counted so that guessing stops and nobody locks out another."""
 
+import asyncio
+
 import pytest
 
 from moorage.auth import attempts
 from moorage.auth.attempts import PER_ADDRESS, PER_NAME, TOKENS_PER_ADDRESS, Attempts
-from moorage.errors import TooManyRequests
+from moorage.db.engine import StoreUnavailable
+from moorage.errors import NotPermitted, TooManyRequests, Unauthorized
 
 HOME, EVIL = "192.0.2.1", "198.51.100.7"
 
@@ -111,6 +114,22 @@ def test_tokens_are_counted_by_themselves(counted: Attempts) -> None:
     counted.begin_token(HOME)
     for _ in range(TOKENS_PER_ADDRESS * 2):
         counted.begin_token(HOME)  # good ones
+
+
+@pytest.mark.parametrize("wrong", [Unauthorized(), NotPermitted()])
+def test_what_a_refusal_counts(counted: Attempts, wrong: Exception) -> None:
+    for _ in range(PER_NAME):
+        with pytest.raises(type(wrong)), counted.attempt(EVIL, "alice"):
+            raise wrong
+    with pytest.raises(TooManyRequests), counted.attempt(EVIL, "alice"):
+        pytest.fail("a password was looked at")
+
+
+def test_a_fault_of_ours_counts_nothing(counted: Attempts) -> None:
+    for fault in (StoreUnavailable(), TooManyRequests(), asyncio.CancelledError()) * PER_NAME:
+        with pytest.raises(type(fault)), counted.attempt(EVIL, "alice"):
+            raise fault
+    assert fail(counted, EVIL, "alice", 100) == PER_NAME
 
 
 def test_memory_is_bounded(counted: Attempts, monkeypatch: pytest.MonkeyPatch) -> None:
