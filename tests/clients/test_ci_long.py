@@ -18,9 +18,7 @@ from process import Server
 from registry import Registry, Repository, unique
 from trusting import AUDIENCE, SETTINGS, Trusting
 
-# Without the token service there is nothing that outlives a token.
-SERVICE = Path(__file__).parents[2] / "src" / "moorage" / "v2" / "token.py"
-pytestmark = [SLOW, *needs("docker"), pytest.mark.where(SERVICE)]
+pytestmark = [SLOW, *needs("docker")]
 
 SECONDS = 8
 CLAIMS = {"sub": "https://jenkins.example/job/shop/", "aud": AUDIENCE}
