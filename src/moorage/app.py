@@ -24,7 +24,7 @@ from moorage.config import Config
 from moorage.db.engine import Database, WriteObserver
 from moorage.db.migrate import SchemaState, check_schema_sqlite, migrate_sqlite, secret
 from moorage.db.sqlite import SqliteDatabase
-from moorage.errors import Refused, RegistryError, RouteUnknown
+from moorage.errors import Refused, RegistryError, RouteUnknown, Unauthorized
 from moorage.events.outbox import Outbox
 from moorage.jobs.queue import Queue
 from moorage.outbound import Fetcher
@@ -264,10 +264,20 @@ def handler(s: Services) -> Handler:
     async def answer(request: Request) -> Response:
         request.client = str(await s.proxies.client_of(request) or "")
         try:
-            return await choose(request)
+            return await attempt(request)
         except RegistryError as refused:
             s.refusals.count(request, refused)
             raise
+
+    async def attempt(request: Request) -> Response:
+        try:
+            return await choose(request)
+        except Unauthorized as refused:
+            # What ended may be what is remembered of it: the password itself may be good still.
+            ended = refused.error == "invalid_token" and s.auth.forget(request)
+            if not ended or request.body_read:
+                raise
+        return await choose(request)
 
     async def choose(request: Request) -> Response:
         if request.path.startswith(("/v2", "/v1")):

@@ -135,6 +135,16 @@ def test_the_end_of_all_credentials(admin: Api) -> None:
     problem(Api(admin.url, secret).get("/whoami"), 401, "UNAUTHORIZED")
 
 
+def test_a_password_that_is_remembered(admin: Api) -> None:
+    """After all credentials have ended, the right password is good at once, in every process."""
+    alice, api = admin.account()
+    for _ in range(3):
+        for _ in range(6):
+            api.get("/whoami").expect(200)
+            api.registry.get("/v2/", api.headers).expect(200)
+        admin.delete(f"/accounts/{alice}/credentials").expect(204)
+
+
 class Page:
     """A page of ours in a browser: what it sends has its origin, and the cookie of its session."""
 

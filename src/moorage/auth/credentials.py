@@ -62,6 +62,10 @@ class Authenticator(Protocol):
         """
         ...
 
+    def forget(self, request: Request) -> bool:
+        """Have who sent the request be looked up anew; tell whether it had been remembered."""
+        ...
+
 
 class SignedTokens(Protocol):
     """Knows who sent a signed token of an issuer that is trusted."""
@@ -142,7 +146,7 @@ class Credentials:
         now = self._clock.now()
         if not user or not password or "\0" in user or "\0" in password:
             raise Unauthorized("a user name and a password are needed")
-        mark = hmac.digest(self._key, f"{user}\0{password}".encode(), hashlib.sha256)
+        mark = self._mark(user, password)
         known = self._known.get(mark)
         if known is not None and known.until > now:
             return known.actor
@@ -155,6 +159,16 @@ class Credentials:
             task.add_done_callback(lambda done: self._found(key, mark, done))
         # One that goes away must not take the answer from the others.
         return await asyncio.shield(task)
+
+    def forget(self, request: Request) -> bool:
+        """Have who sent the request be looked up anew; tell whether it had been remembered."""
+        scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
+        text = rest.strip()
+        given = _basic(text) if scheme.lower() == "basic" else ("", text)
+        return self._known.pop(self._mark(*given), None) is not None
+
+    def _mark(self, user: str, password: str) -> bytes:
+        return hmac.digest(self._key, f"{user}\0{password}".encode(), hashlib.sha256)
 
     async def _find(self, user: str, password: str, address: str) -> Actor:
         attempts = self._guard.attempts
