@@ -54,7 +54,7 @@ def refusal_of(status: int, headers: Mapping[str, str], body: bytes, server: str
     """Return what a failed answer says, whoever in between it may be from."""
     problem = _problem(status, headers, body)
     do = problem.do
-    if not do and status == 401:
+    if status == 401:  # the server speaks of docker
         do = f"Sign in: moorage login {server}."
     elif not do and status in (429, 503):
         do = f"Try again in {headers.get('retry-after', 'a few')} seconds."

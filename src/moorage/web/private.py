@@ -159,6 +159,8 @@ def _is_usable(place: Path, uids: Collection[int]) -> bool:
     try:
         owner = place.lstat().st_uid
         require_private(place, owner)
+        # Else somebody could put another one in its place between this look and the connection.
+        _require_guarded(place.parent, owner)
         return owner in uids and stat.S_ISSOCK((place / SOCKET).lstat().st_mode)
     except (OSError, Refused):  # not there, not for us, or not to be believed
         return False

@@ -115,7 +115,8 @@ def test_three_sentences() -> None:
 
 
 def test_who_is_not_signed_in_is_told_how() -> None:
-    refused = refusal_of(401, JSON, b'{"title": "no"}', "registry.example")
+    body = b'{"title": "no", "do": "Sign in with docker login"}'
+    refused = refusal_of(401, JSON, body, "registry.example")
     assert refused.do == "Sign in: moorage login registry.example."
 
 

@@ -165,6 +165,17 @@ def test_a_link_to_a_socket_is_none(places: Path) -> None:
     assert private.find(CONFIG) is None
 
 
+@pytest.mark.needs_root
+def test_a_socket_that_can_be_exchanged_is_none(places: Path) -> None:
+    """Ours, in a directory of somebody else's, who may rename it at any time."""
+    listen(CONFIG)
+    os.chown(places / "system", 12_345, -1)
+    assert private.find(CONFIG) is None
+    os.chown(places / "system", 0, -1)
+    (places / "system").chmod(0o777)
+    assert private.find(CONFIG) is None
+
+
 def test_nothing_there_is_none() -> None:
     assert private.find(CONFIG) is None
 
