@@ -132,6 +132,30 @@ def test_that_of_a_trust_ends_with_it(registries: Registries, how: str) -> None:
     assert not registries.run(look)
 
 
+@pytest.mark.parametrize("how", ["disabled", "ended"])
+def test_that_of_a_person_ends_with_its_credentials(registries: Registries, how: str) -> None:
+    """The service itself refuses it, before anybody asks what its bearer may."""
+    members = Members(registries.config)
+    member = members.account()
+    actor = Actor("account", member.name, "password", subject=Subject(member.number, 0, 1))
+    texts: list[str] = []
+
+    async def begin(s: Services) -> None:
+        texts.append(await tokens.begin_refresh(s, actor))
+
+    async def look(s: Services) -> bool:
+        return await is_good(s, texts[-1])
+
+    registries.run(begin)
+    assert registries.run(look)
+    registries.run(begin)
+    if how == "disabled":
+        member.enable(enabled=False)
+    else:
+        member.end_credentials()
+    assert not registries.run(look)
+
+
 def test_it_runs_out_and_is_removed(
     registries: Registries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
