@@ -164,7 +164,7 @@ class Credentials:
         """Have who sent the request be looked up anew; tell whether it had been remembered."""
         scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
         text = rest.strip()
-        given = _basic(text) if scheme.lower() == "basic" else ("", text)
+        given = _basic(text) if scheme.lower() == "basic" else ("token", text)
         return self._known.pop(self._mark(*given), None) is not None
 
     def _mark(self, user: str, password: str) -> bytes:
