@@ -7,7 +7,7 @@ import pytest
 from contract.conftest import Registries
 from moorage.db import readable
 from moorage.errors import Conflicting, Denied, Invalid, Unauthorized
-from moorage.model.access import NOBODY, Actor, Role, Subject
+from moorage.model.access import NOBODY, Actor, Role, Scope, Subject
 from moorage.oci.names import RepositoryName
 from moorage.registry import accounts, grants, namespaces, robots, teams
 from moorage.registry.services import Services
@@ -68,6 +68,13 @@ def test_seen_by_those_who_have_something_there(registries: Registries) -> None:
         assert {"alice", "bob", "web"} <= set(await names(s, root))
         with pytest.raises(Refused):
             await names(s, ANONYMOUS)
+        # A token for one repository lists nothing and shows no account.
+        scopes = (Scope("web/shop", frozenset({"pull"})),)
+        scoped = Actor("account", "alice", "token:1", subject=alice.subject, scopes=scopes)
+        with pytest.raises(Refused):
+            await names(s, scoped)
+        with pytest.raises(Refused):
+            await accounts.find_account(s, scoped, "alice")
         with pytest.raises(Refused):
             await namespaces.find_namespace(s, alice, "bob")
 
