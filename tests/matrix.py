@@ -237,12 +237,15 @@ PROBES = list(probes())
 
 def expect(probe: Probe, ask: Ask) -> str:
     """Ask, and return what is wrong with the answer; empty if it is as expected."""
-    answer = probe.send(ask)
+    where = f"{probe.title}, {ask.who}, {ask.visibility}"
+    try:
+        answer = probe.send(ask)
+    except OSError as error:
+        return f"{where}: no whole answer: {error!r}"
     wanted = probe.expected(ask)
     # What one may ask with somebody else's session is one's own where one is that somebody.
     if probe.note == "of another" and ask.who == "administrator":
         wanted = {"GET": 204, "HEAD": 204, "PATCH": 202, "DELETE": 204, "PUT": 201}[probe.method]
-    where = f"{probe.title}, {ask.who}, {ask.visibility}"
     if answer.status != wanted:
         return f"{where}: {answer.status} instead of {wanted}: {answer.body[:200]!r}"
     if answer.status == 401 and not answer.get("WWW-Authenticate"):

@@ -141,7 +141,7 @@ MUTANTS = [
     Mutant(
         "a grant is for every namespace",
         "db/access.py",
-        "        .where(grant.c.namespace_id == namespace_id)\n",
+        "        .where(grant.c.namespace_id == sa.func.coalesce(namespace_id, _NOWHERE))\n",
         "",
     ),
     Mutant("readers push", "auth/policy.py", "Action.PUSH: 2,", "Action.PUSH: 1,"),
