@@ -11,6 +11,7 @@ from moorage.auth.credentials import Guard
 from moorage.db import access, namespaces
 from moorage.errors import (
     Conflicting,
+    Denied,
     Invalid,
     NotFound,
     NotPermitted,
@@ -82,7 +83,7 @@ def test_an_organisation_keeps_its_name(registries: Registries) -> None:
     registries.run(use)
 
 
-Refused = (Unauthorized, NotPermitted)
+Refused = (Unauthorized, Denied)
 
 
 def test_only_administrators(registries: Registries) -> None:

@@ -12,7 +12,7 @@ from contract.conftest import OpenDatabase, Registries
 from moorage import worker
 from moorage.db import access, readable
 from moorage.db.engine import Query
-from moorage.errors import Conflicting, NotFound, NotPermitted, Unauthorized
+from moorage.errors import Conflicting, Denied, NotFound, Unauthorized
 from moorage.model.access import Action, Actor, RepositoryTarget, Role, Subject
 from moorage.oci.names import RepositoryName
 from moorage.registry import (
@@ -32,7 +32,7 @@ from people import ANONYMOUS, BY, PASSWORD, number_of, organisation, person, tea
 
 SHOP, DESK = RepositoryName.parse("web/shop"), RepositoryName.parse("web/desk")
 WEB = Where("web")
-Refused = (Unauthorized, NotPermitted)
+Refused = (Unauthorized, Denied)
 WAIT = Query("test_wait", sa.select(sa.func.pg_sleep(sa.literal_column("1.5"))), only="postgresql")
 
 

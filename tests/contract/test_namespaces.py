@@ -6,7 +6,7 @@ import pytest
 
 from contract.conftest import Registries
 from moorage.db import readable
-from moorage.errors import Conflicting, Invalid, NotPermitted, Unauthorized
+from moorage.errors import Conflicting, Denied, Invalid, Unauthorized
 from moorage.model.access import NOBODY, Actor, Role, Scope, Subject
 from moorage.oci.names import RepositoryName
 from moorage.registry import accounts, grants, namespaces, robots, teams
@@ -14,7 +14,7 @@ from moorage.registry.services import Services
 from people import ANONYMOUS, BY, organisation, person, trail
 
 SHOP = RepositoryName.parse("web/shop")
-Refused = (Unauthorized, NotPermitted)
+Refused = (Unauthorized, Denied)
 
 
 async def found_by(s: Services, subject: Subject) -> list[str]:

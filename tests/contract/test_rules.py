@@ -20,8 +20,8 @@ from moorage.errors import (
     NotPermitted,
     PreconditionFailed,
     RegistryError,
+    SignInNeeded,
     TagProtected,
-    Unauthorized,
     Unsupported,
 )
 from moorage.model.access import Actor, Namespace, RepositoryTarget, Role, Subject
@@ -273,7 +273,7 @@ def test_rules_are_kept_by_who_may_configure(registries: Registries) -> None:
             trial = rules.try_rule(s, place.actors[who], NAME, IMMUTABLE.pattern, ())
             await refused(trial, NotPermitted)
         nobody = Actor("anonymous", "anonymous", "none")
-        await refused(rules.add_rule(s, nobody, WEB, IMMUTABLE, BY), Unauthorized)
+        await refused(rules.add_rule(s, nobody, WEB, IMMUTABLE, BY), SignInNeeded)
         # A missing place is refused in the same words as one that is there.
         stranger = place.actors["stranger"]
         there = await refused(rules.list_rules(s, stranger, WEB), NotPermitted)

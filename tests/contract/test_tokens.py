@@ -10,7 +10,7 @@ from contract.conftest import Registries
 from moorage.auth.secrets import is_secret
 from moorage.clock import DAY, HOUR
 from moorage.db import access
-from moorage.errors import Conflicting, Invalid, NotFound, NotPermitted, Unauthorized
+from moorage.errors import Conflicting, Denied, Invalid, NotFound, Unauthorized
 from moorage.model.access import Actor, Scope
 from moorage.registry import robots, tokens
 from moorage.registry.services import Services
@@ -18,7 +18,7 @@ from moorage.registry.tokens import Created, Wanted
 from moorage.web.request import Request
 from people import ANONYMOUS, BY, everything_told, later, organisation, person
 
-Refused = (Unauthorized, NotPermitted)
+Refused = (Unauthorized, Denied)
 
 
 class Asked:

@@ -16,7 +16,7 @@ from moorage.db import audit as rows
 from moorage.db import events, jobs, principals, repositories
 from moorage.db.access_schema import grant
 from moorage.db.engine import Database, Query, Tx
-from moorage.errors import NotPermitted, Unauthorized
+from moorage.errors import Denied, NotPermitted, Unauthorized
 from moorage.events.outbox import Event
 from moorage.jobs.queue import LEASE, Queue, Running
 from moorage.model.access import Actor, Role, Subject
@@ -247,7 +247,7 @@ def test_who_may_see_what(
         for name, actor in actors.items():
             try:
                 page = await audit.list_entries(s, actor, filters, 0, 10)
-            except (NotPermitted, Unauthorized):
+            except (Denied, Unauthorized):
                 continue
             seen.add(name)
             assert len(page.entries) == shown

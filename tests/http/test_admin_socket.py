@@ -206,6 +206,4 @@ def test_an_open_directory_is_refused(server: Callable[..., Server], tmp_path: P
         with pytest.raises(AssertionError, match="lets others in"):
             running.start()
     finally:
-        path.unlink(missing_ok=True)
-        (path.parent / "lock").unlink(missing_ok=True)
-        path.parent.rmdir()
+        private.clear(path.parent)

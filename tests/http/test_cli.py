@@ -35,7 +35,6 @@ def host(opened: Server, tmp_path_factory: pytest.TempPathFactory) -> Person:
     """Return root on the server's host, who has no login."""
     environment = {
         "MOORAGE_DATA": str(opened.data),
-        "MOORAGE_LISTEN": opened.address,
         "MOORAGE_SERVER": "local",
         **{name: text for name, text in opened.env.items() if name == "MOORAGE_DATABASE"},
     }

@@ -12,7 +12,7 @@ import click
 from moorage.config import Config
 from moorage.errors import Refused
 from moorage.web.listen import Address, bind
-from moorage.web.private import SOCKET, is_container, prepare
+from moorage.web.private import LOCK, SOCKET, clear, is_container, prepare, write_address
 
 
 class AdminSocket:
@@ -46,7 +46,7 @@ class AdminSocket:
     @classmethod
     def _open(cls, config: Config) -> "AdminSocket | None":
         directory = prepare(config)
-        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:  # another server of this database on this host
@@ -55,6 +55,7 @@ class AdminSocket:
         try:
             # Whose socket is there has not got the lock, and so is dead.
             (directory / SOCKET).unlink(missing_ok=True)
+            write_address(directory, config)
             listener = bind(Address(path=str(directory / SOCKET)))
         except BaseException:
             os.close(descriptor)
@@ -65,7 +66,5 @@ class AdminSocket:
         """Remove the socket and its directory."""
         self.listener.close()
         with contextlib.suppress(OSError):
-            (self._directory / SOCKET).unlink()
-            (self._directory / "lock").unlink()
-            self._directory.rmdir()
+            clear(self._directory)
         os.close(self.descriptor)

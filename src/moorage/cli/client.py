@@ -18,9 +18,9 @@ from moorage.cli.output import FORMS, Form, Output
 from moorage.client.api import Api
 from moorage.client.hosts import Host, Hosts, config_directory, read_hosts
 from moorage.client.http import Connection, Place
-from moorage.config import Config, load
+from moorage.config import load
 from moorage.errors import Refused
-from moorage.web.private import find, find_only
+from moorage.web.private import find, find_only, read_address
 
 LOCAL = "local"
 _AUTHORITY = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
@@ -183,17 +183,6 @@ def _remote(place: Place, wanted: Wanted, hosts: Hosts) -> Connection:
     return Connection(place, bearer(host.token))
 
 
-def _first_listener(config: Config) -> str:
-    """Return the address of a server whose settings do not say how its clients call it."""
-    scheme = "https" if config.tls.cert else "http"
-    for text in config.listen:
-        host, _, port = text.rpartition(":")
-        if not text.startswith("unix:"):
-            is_any = host in ("", "0.0.0.0", "[::]", "127.0.0.1", "[::1]")  # noqa: S104 - compared
-            return f"{scheme}://{'localhost' if is_any else host}:{port}"
-    return ""
-
-
 def is_loopback(authority: str) -> bool:
     """Tell whether a host with its port is this machine."""
     host = urlsplit(f"//{authority}").hostname or ""
@@ -214,7 +203,7 @@ def _local(wanted: Wanted) -> Connection:
     if path is None and {loaded.origins["data"], loaded.origins["database"]} == {"default"}:
         path = find_only()
     if path is not None:
-        return Connection(Place(config.url or _first_listener(config), str(path)))
+        return Connection(Place(read_address(path.parent), str(path)))
     where = "the database" if config.database else config.directory
     raise Refused(
         "Nobody is signed in here, and this host's own server has no admin socket for you.",

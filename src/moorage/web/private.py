@@ -20,6 +20,8 @@ from moorage.config import Config
 from moorage.errors import Refused
 
 SOCKET = "admin.sock"
+LOCK = "lock"
+_ADDRESS = "address"
 _SYSTEM = Path("/run/moorage")
 _USERS = Path("/run/user")
 _SHARED = Path("/tmp")  # noqa: S108 - what is in it is checked for owner and mode
@@ -100,6 +102,26 @@ def find_only() -> Path | None:
     return found[0] / SOCKET if len(found) == 1 else None
 
 
+def write_address(directory: Path, config: Config) -> None:
+    """Leave beside the socket how clients call the server, for what is printed for them."""
+    (directory / _ADDRESS).write_text(_address_of(config), encoding="utf-8")
+
+
+def read_address(directory: Path) -> str:
+    """Return how clients call the server of an admin socket, empty if that is not known."""
+    try:
+        return (directory / _ADDRESS).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def clear(directory: Path) -> None:
+    """Remove the directory with all that a server leaves there."""
+    for name in (SOCKET, _ADDRESS, LOCK):
+        (directory / name).unlink(missing_ok=True)
+    directory.rmdir()
+
+
 def require_private(place: Path, uid: int) -> None:
     """Do nothing for a directory that is this user's, and that nobody else may even enter.
 
@@ -131,6 +153,17 @@ def is_container() -> bool:
         return _CONTAINER.search(Path("/proc/1/cgroup").read_text()) is not None
     except OSError:
         return False
+
+
+def _address_of(config: Config) -> str:
+    """Return the setting `url`, else the first listener by a name that this host can use."""
+    scheme = "https" if config.tls.cert else "http"
+    for text in config.listen:
+        host, _, port = text.rpartition(":")
+        if not text.startswith("unix:") and not config.url:
+            is_any = host in ("", "0.0.0.0", "[::]", "127.0.0.1", "[::1]")  # noqa: S104 - compared
+            return f"{scheme}://{'localhost' if is_any else host}:{port}"
+    return config.url
 
 
 def _bases(uid: int) -> Iterator[Base]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from moorage.config import Config
+from moorage.config import Config, Tls
 from moorage.errors import Refused
 from moorage.web import private
 
@@ -201,3 +201,23 @@ def test_the_kernel_says_who_is_at_the_other_end() -> None:
     one, other = socket.socketpair(socket.AF_UNIX)
     with one, other:
         assert private.uid_of(one) == os.geteuid()
+
+
+@pytest.mark.parametrize(
+    ("config", "address"),
+    [
+        (Config(), "http://localhost:5000"),
+        (Config(listen=(":5001",)), "http://localhost:5001"),
+        (Config(listen=("unix:/x", "192.0.2.7:5001")), "http://192.0.2.7:5001"),
+        (Config(listen=("unix:/x",)), ""),
+        (Config(url="https://registry.example"), "https://registry.example"),
+        (Config(tls=Tls("c", "k")), "https://localhost:5000"),
+    ],
+)
+def test_how_clients_call_it(config: Config, address: str) -> None:
+    place = private.prepare(config)
+    assert private.read_address(place) == ""
+    private.write_address(place, config)
+    assert private.read_address(place) == address
+    private.clear(place)
+    assert not place.exists()
