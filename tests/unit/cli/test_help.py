@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -12,6 +13,7 @@ from click.testing import CliRunner
 from moorage.cli.main import commands
 
 QUICK_SECONDS = 0.150
+SOURCES = str(Path(__file__).parents[3] / "src")
 CLIENTS = [
     *("login", "logout", "whoami", "user", "invite", "team", "namespace", "repo"),
     *("access", "token", "robot", "trust", "issuer", "rule", "k8s"),
@@ -25,13 +27,13 @@ def test_help_is_quick() -> None:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
             [sys.executable, "-m", "moorage", "--help"],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**os.environ, "PYTHONPATH": SOURCES},
             stdout=subprocess.DEVNULL,
             check=True,
         )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(took) <= QUICK_SECONDS
+    assert min(took) <= QUICK_SECONDS, took
 
 
 def test_help_imports_no_command() -> None:
@@ -42,7 +44,7 @@ def test_help_imports_no_command() -> None:
     )
     told = subprocess.run(
         [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONPATH": SOURCES},
         capture_output=True,
         text=True,
         check=True,

@@ -1,7 +1,6 @@
 """What docker gets from `docker-credential-moorage`, in docker's own words, and how quickly."""
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -16,11 +15,12 @@ from moorage.errors import Refused
 
 SHOP = Host("registry.example:5000", "http://registry.example:5000", "alice", "mrg_1", "7")
 QUICK_SECONDS = 0.060
+SOURCES = str(Path(__file__).parents[3] / "src")
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Mapping[str, str]:
-    environment = {"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {"HOME": str(tmp_path), "PYTHONPATH": SOURCES}
     put_host(config_directory(environment), SHOP)
     return environment
 
@@ -101,14 +101,14 @@ def test_the_program(home: Mapping[str, str]) -> None:
 
 
 def test_it_is_quick(home: Mapping[str, str]) -> None:
-    """It runs before every pull. Processor time, since others may be using the machine."""
+    """It runs before every pull. The best of many, since others may be using the machine."""
     took = []
-    for _ in range(10):
+    for _ in range(25):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         run(home, "get", SHOP.name)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(took) <= QUICK_SECONDS
+    assert min(took) <= QUICK_SECONDS, took
 
 
 def test_it_imports_nothing_heavy(home: Mapping[str, str]) -> None:
