@@ -126,7 +126,9 @@ class Probe:
         everywhere = {"ping": SIGNED_IN, "catalog": CATALOG}
         allowed = ask.who in everywhere.get(self.right, ()) or self.right in may
         if not allowed:
-            return 401
+            # Whoever is signed in is told by the request that follows: a HEAD has no words.
+            is_silent = (self.kind, self.method) == ("blob", "HEAD") and ask.who in SIGNED_IN
+            return 404 if is_silent else 401
         return self.found if ask.is_there else self.missing
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from moorage.api import app as api
 from moorage.auth.assertions import Assertions
+from moorage.auth.attempts import Attempts
 from moorage.auth.bearers import Bearers
 from moorage.auth.cipher import Cipher
 from moorage.auth.credentials import Credentials, Guard
@@ -233,7 +234,7 @@ async def build(
     keys = KeyRing(db, clock, secrets.keys)
     bearers = Bearers(keys, clock, config)
     proxies = Proxies(config.trusted_proxies)
-    guard = Guard(proxies)
+    guard = Guard(proxies, attempts=Attempts(per_name=config.limits.failed_sign_ins))
     assertions = Assertions(db, clock, IssuerKeys(clock, Fetcher(config.outbound.allow)))
     return Services(
         config=config,

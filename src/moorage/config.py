@@ -52,6 +52,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drain_seconds: float = 30.0
     upload_hours: float = 24.0
     uploads_per_repository: int = 1_000
+    failed_sign_ins: int = 20
     free_bytes: int = GIB
 
 
@@ -319,6 +320,7 @@ def _misfits(config: Config) -> Iterator[tuple[str, bool, str]]:
     yield "listen", not config.listen, "the server needs an address to listen on"
     for name, value in flatten(config):
         yield name, _is_endless(value), "it must be a number from 0 that ends"
+    yield "limits.failed_sign_ins", config.limits.failed_sign_ins < 1, "everybody errs once"
     yield (
         "workers",
         not 0 <= config.workers <= 256,

@@ -141,7 +141,7 @@ def test_that_of_a_person_ends_with_its_credentials(registries: Registries, how:
     texts: list[str] = []
 
     async def begin(s: Services) -> None:
-        texts.append(await tokens.begin_refresh(s, actor))
+        texts.append(await bearers.begin_refresh(s, actor))
 
     async def look(s: Services) -> bool:
         return await is_good(s, texts[-1])

@@ -119,8 +119,8 @@ MUTANTS = [
     Mutant(
         "what has ended goes on",
         "auth/policy.py",
-        "    if not facts.standing:\n",
-        "    if facts.standing is None:\n",
+        "    if not facts.standing:\n        return",
+        "    if facts.standing is None:\n        return",
     ),
     unchecked(
         "a revoked token goes on",

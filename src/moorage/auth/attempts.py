@@ -18,10 +18,13 @@ from contextlib import contextmanager
 
 from moorage.errors import NotPermitted, TooManyRequests, Unauthorized
 
-# Failures that are free, and how many of them come back in a minute.
-PER_ADDRESS = 60
+# Failures that are free, and how many of them come back in a minute: of a name, and what of that an
+# address may come to, by passwords and by tokens.
 PER_NAME = 20
-TOKENS_PER_ADDRESS = 600
+_ADDRESS_TIMES = 3
+_TOKENS_TIMES = 30
+PER_ADDRESS = _ADDRESS_TIMES * PER_NAME
+TOKENS_PER_ADDRESS = _TOKENS_TIMES * PER_NAME
 _MAX_KEPT = 20_000
 # No name is longer; what is sent for one may be.
 _LONGEST_NAME = 64
@@ -61,13 +64,15 @@ class Buckets:
 class Attempts:
     """Counts failed sign-ins, and refuses more of them."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Start with nothing counted."""
+    def __init__(
+        self, monotonic: Callable[[], float] = time.monotonic, per_name: int = PER_NAME
+    ) -> None:
+        """Start with nothing counted; `per_name` failures of a name are free in each minute."""
         self._now = monotonic
-        self._addresses = Buckets(PER_ADDRESS)
-        self._names = Buckets(PER_NAME)
-        self._pairs = Buckets(PER_NAME)
-        self._tokens = Buckets(TOKENS_PER_ADDRESS)
+        self._addresses = Buckets(per_name * _ADDRESS_TIMES)
+        self._names = Buckets(per_name)
+        self._pairs = Buckets(per_name)
+        self._tokens = Buckets(per_name * _TOKENS_TIMES)
         # Who signed in from where, and when last.
         self._known: OrderedDict[tuple[str, str], float] = OrderedDict()
 
