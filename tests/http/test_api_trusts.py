@@ -152,3 +152,12 @@ def test_an_issuer(admin: Api) -> None:
     assert url in [each["url"] for each in admin.items("/issuers?limit=1")]
     admin.delete(path).expect(204)
     problem(admin.delete(path), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://*]", "https://[::1", "https://a:x", "https://a:99999", "https://", "https://?a"],
+)
+def test_addresses_of_issuers_that_are_none(admin: Api, url: str) -> None:
+    """What is no address is refused, and asked of nobody."""
+    problem(admin.post("/issuers", {"url": url}), 422, "INVALID")

@@ -162,21 +162,11 @@ async def remove_issuer(s: Services, actor: Actor, issuer_id: int, by: TagChange
 
 
 async def _checked(s: Services, wanted: NewIssuer, blank: Issuer) -> Issuer:
-    parts = urlsplit(wanted.url)
-    if (
-        not wanted.url.isascii()
-        or not wanted.url.isprintable()
-        or " " in wanted.url
-        or len(wanted.url) > _LONGEST_URL
-        or parts.scheme not in ("https", "http")
-        or not parts.hostname
-        or any(mark in wanted.url for mark in "?#@\\")
-    ):
-        raise Invalid("the address of an issuer is https://HOST/PATH, as its tokens have it")
+    host = _host_of(wanted.url)
     if wanted.ca_file and not wanted.ca_file.startswith("/"):
         raise Invalid("the file of certificates is named by its whole path")
     _check_keys(wanted.jwks)
-    kind = _SHARED.get(parts.hostname)
+    kind = _SHARED.get(host)
     issuer = msgspec.structs.replace(
         blank,
         url=wanted.url,
@@ -195,6 +185,29 @@ async def _checked(s: Services, wanted: NewIssuer, blank: Issuer) -> Issuer:
         if not keys:
             raise Invalid(f"{issuer.url} has no key for RS256, ES256 or EdDSA")
     return issuer
+
+
+def _host_of(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:  # half a bracket, or a port that is none
+        raise _no_address() from None
+    if (
+        not host
+        or not url.isascii()
+        or not url.isprintable()
+        or " " in url
+        or len(url) > _LONGEST_URL
+        or parts.scheme not in ("https", "http")
+        or any(mark in url for mark in "?#@\\")
+    ):
+        raise _no_address()
+    return host
+
+
+def _no_address() -> Invalid:
+    return Invalid("the address of an issuer is https://HOST/PATH, as its tokens have it")
 
 
 def _check_keys(jwks: bytes) -> None:
