@@ -48,7 +48,8 @@ def known(admin: Api) -> dict[str, Any]:
     admin.post(f"/namespaces/{name}/robots", {"name": "ci"}).expect(201)
     admin.post("/repositories", {"name": f"{name}/app"}).expect(201)
     admin.put(f"/namespaces/{name}/grants/account/{account}", {"role": "reader"}).expect(200)
-    token = admin.post("/tokens", {"name": "x"}).expect(201).json()["token"]["id"]
+    made = admin.post(f"/namespaces/{name}/robots/ci/tokens", {"name": "x"}).expect(201)
+    token = made.json()["token"]["id"]
     keys = json.dumps({"keys": [oidc.new_key("ES256", "key").as_dict(private=False)]})
     url = f"https://{name}.example"
     issuer = admin.post("/issuers", {"url": url, "jwks": keys}).expect(201).json()["id"]
