@@ -208,6 +208,7 @@ def _local(wanted: Wanted) -> Connection:
     raise Refused(
         "Nobody is signed in here, and this host's own server has no admin socket for you.",
         why=f"It was looked for as the server of {where}.",
-        do="Sign in with moorage login HOST; or on the server's host run it as root, with --data.",
+        do="Sign in with moorage login HOST; or on the server's host run it as root, with --data. "
+        "In a container, start the server with MOORAGE_ADMIN_SOCKET=on.",
         exit_code=4,
     )
