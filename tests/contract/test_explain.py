@@ -64,6 +64,21 @@ def test_by_visibility_and_for_nobody(registries: Registries) -> None:
     registries.run(use)
 
 
+def test_of_a_repository_that_is_yet_to_be_made(registries: Registries) -> None:
+    """Who may make it is told by the namespace's grants."""
+
+    async def use(s: Services) -> None:
+        owner, _ = await start(s)
+        await grants.put_grant(s, owner, Where("web"), "alice", Role.WRITER, BY)
+        place = Where.of(RepositoryName.parse("web/not-yet"))
+        push = await explain.explain(s, owner, "alice", Action.PUSH, place)
+        assert (push.allowed, push.visibility) == (True, "")
+        assert [path.on for path in push.paths] == ["web/**"]
+        assert not (await explain.explain(s, owner, "alice", Action.DELETE, place)).allowed
+
+    registries.run(use)
+
+
 def test_by_a_token(registries: Registries) -> None:
     async def use(s: Services) -> None:
         owner, alice = await start(s)

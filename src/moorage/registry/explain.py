@@ -5,7 +5,7 @@ Whoever asks about himself learns no more than the doors would tell him.
 
 import msgspec
 
-from moorage.auth.policy import decide
+from moorage.auth.policy import decide, require
 from moorage.db import access, grants, members, tokens
 from moorage.db.engine import Tx
 from moorage.errors import NotFound
@@ -132,7 +132,9 @@ async def report(
 
 async def _allow(tx: Tx, actor: Actor, where: Where) -> None:
     if where.repository is not None:
-        await rights.allow_repository(tx, actor, Action.SEE_ACCESS, where.repository)
+        # Also of one that is yet to be made: who may make it is a question like the others.
+        found = await access.find_target(tx, actor.subject, where.repository)
+        require(actor, Action.SEE_ACCESS, RepositoryTarget(where.repository), found.facts)
     else:
         await rights.allow_namespace(tx, actor, Action.SEE_ACCESS, where.namespace)
 
