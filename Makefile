@@ -10,7 +10,7 @@ S3 := .venv-s3
 GATEWAY := .cache/bin/versitygw
 OIDC := .venv-oidc
 
-.PHONY: serve fleet check test shapes faults bench bench-fleet conformance tools format clean
+.PHONY: serve fleet check test shapes deep faults bench bench-fleet conformance tools format clean
 
 serve: $(SERVE)
 	$(BIN)/moorage serve --listen 127.0.0.1:5000 --data ./data
@@ -66,6 +66,10 @@ shapes: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 	$(BIN)/pytest -q tests/http --shape postgres+directory
 	$(BIN)/pytest -q tests/http --shape postgres+s3
 	$(BIN)/pytest -q tests/clients --shape postgres+s3 --redirect
+
+# Holes put into the program that the tests must find, and a long fire at every address of the API.
+deep: $(TEST) tools
+	$(BIN)/pytest -q tests --deep
 
 # The long forms of what `make test` proves shortly; 15 minutes or so.
 faults: $(TEST) $(S3)/.done $(GATEWAY) tools

@@ -18,7 +18,7 @@ from postgres import running as postgres_running
 from process import Server, find_tool
 from registry import Answer, Registry, Repository
 from s3 import GATEWAY, SERVERS, S3Server
-from shapes import EMBEDDED, SHAPES, Shape
+from shapes import EMBEDDED, FLEET, SHAPES, Shape
 
 PASSWORD = "correct horse battery staple"
 OWN = {"moorage", "server", "shared_server"}
@@ -29,6 +29,8 @@ MARKERS = (
     "requirement(*ids): the rows of the protocol, the quirks (Q-) and abuse cases (S-) it holds",
     "on(store): is about what one store does; not run with a --shape without it",
     "long: takes minutes; run by `make shapes`, with --long",
+    "deep: one of many that take minutes each; run by `make deep`, with --deep",
+    "metadata: asks nothing of where bytes are; of the other shapes, run on the fleet's alone",
     "needs_root: needs to be root; not run otherwise",
     "needs_tool(name): needs a program; fails without it as root, not run otherwise",
     "where(path): needs what can't be had everywhere; not run without it",
@@ -39,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the address of a registry that runs already."""
     parser.addoption("--shape", choices=SHAPES, default=EMBEDDED, help="what servers stand on")
     parser.addoption("--long", action="store_true", help="run what takes minutes, and nothing else")
+    parser.addoption("--deep", action="store_true", help="run what takes hours, and nothing else")
     parser.addoption("--redirect", action="store_true", help="send clients to the object store")
     parser.addoption("--registry", metavar="ADDRESS", help="test the registry at http://HOST:PORT")
 
@@ -80,15 +83,22 @@ def _why_not(config: pytest.Config, item: pytest.Item) -> str | None:
         return "not run with --registry"
     if any(not mark.args[0].exists() for mark in item.iter_markers("where")):
         return "not run where their programs can't be built"
-    if bool(item.get_closest_marker("long")) != config.getoption("--long"):
-        return "left to --long" if not config.getoption("--long") else "not run with --long"
-    shape = config.stash[SHAPE].name.split("+")
-    if any(mark.args[0] not in shape for mark in item.iter_markers("on")):
+    for name in ("long", "deep"):
+        if bool(item.get_closest_marker(name)) != config.getoption(name):
+            return f"{'not run with' if config.getoption(name) else 'left to'} --{name}"
+    if not _is_for(config.stash[SHAPE], item):
         return "not run with this --shape"
     lacks_tool = any(not find_tool(mark.args[0]) for mark in item.iter_markers("needs_tool"))
     if os.geteuid() != 0 and (lacks_tool or item.get_closest_marker("needs_root")):
         return "not run without root"
     return None
+
+
+def _is_for(shape: Shape, item: pytest.Item) -> bool:
+    stores = shape.name.split("+")
+    if any(mark.args[0] not in stores for mark in item.iter_markers("on")):
+        return False
+    return not item.get_closest_marker("metadata") or shape.name in (EMBEDDED, FLEET)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

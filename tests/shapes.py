@@ -19,7 +19,7 @@ from s3 import GATEWAY, Gateway, S3Server, Swift
 SHAPES = tuple(
     "+".join(parts) for parts in itertools.product(("sqlite", "postgres"), ("directory", "s3"))
 )
-EMBEDDED = SHAPES[0]
+EMBEDDED, FLEET = SHAPES[0], SHAPES[-1]
 
 
 class Shape:

@@ -18,6 +18,8 @@ from moorage.web import private
 from process import Program, Server, find_tool, free_port, require_tool
 from registry import Registry
 
+pytestmark = pytest.mark.metadata
+
 ON = {"MOORAGE_ADMIN_SOCKET": "on"}
 NOBODY = 65_534
 ASK = """

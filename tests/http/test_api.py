@@ -9,6 +9,8 @@ import pytest
 from moorage.api.routes import PREFIX, ROUTES
 from registry import Answer, Registry, basic, requirement, unique
 
+pytestmark = pytest.mark.metadata
+
 JSON = {"Content-Type": "application/json"}
 
 

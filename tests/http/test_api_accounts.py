@@ -13,6 +13,8 @@ from conftest import PASSWORD
 from process import Server
 from registry import Registry, requirement, unique
 
+pytestmark = pytest.mark.metadata
+
 
 @pytest.fixture(scope="session")
 def admin(administered: Registry) -> Api:

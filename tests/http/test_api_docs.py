@@ -13,6 +13,8 @@ from api import Api
 from conftest import PASSWORD
 from registry import Registry, unique
 
+pytestmark = pytest.mark.metadata
+
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 EXAMPLES = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 

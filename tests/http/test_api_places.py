@@ -10,6 +10,8 @@ from api import Api, problem
 from conftest import PASSWORD
 from registry import Answer, Registry, basic, requirement, unique
 
+pytestmark = pytest.mark.metadata
+
 
 @pytest.fixture(scope="session")
 def admin(administered: Registry) -> Api:

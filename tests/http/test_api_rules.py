@@ -12,6 +12,8 @@ from api import Api, problem
 from conftest import PASSWORD
 from registry import Registry, requirement, unique
 
+pytestmark = pytest.mark.metadata
+
 
 @pytest.fixture(scope="session")
 def admin(administered: Registry) -> Api:

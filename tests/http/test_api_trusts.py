@@ -13,6 +13,8 @@ from conftest import PASSWORD
 from process import Server
 from registry import requirement, unique
 
+pytestmark = pytest.mark.metadata
+
 AUDIENCE = "https://registry.example"
 RULES = [{"claim": "sub", "patterns": ["repo:acme/shop:ref:*/*/main"]}]
 

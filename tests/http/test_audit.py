@@ -24,6 +24,8 @@ from moorage.registry.audit import read_entries
 from process import Server
 from registry import Registry, encode, requirement, unique
 
+pytestmark = pytest.mark.metadata
+
 Start = Callable[..., Server]
 EVE = "eve's own long password"
 

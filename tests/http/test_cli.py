@@ -21,6 +21,8 @@ from cli import Person
 from process import Server
 from registry import Registry, basic
 
+pytestmark = pytest.mark.metadata
+
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Server]:

@@ -26,6 +26,8 @@ from registry import (
     with_query,
 )
 
+pytestmark = pytest.mark.metadata
+
 HIDDEN = PLACES["private"]
 # Of one length, so that answers which repeat them have one length as well.
 ABSENT = ("acme/missing", "gone/private", "gone/missing")

@@ -11,6 +11,8 @@ from matrix import PROBES, Probe, holes
 from moorage.v2.app import _ROUTES
 from registry import requirement
 
+pytestmark = pytest.mark.metadata
+
 
 @pytest.fixture(scope="module")
 def cast() -> Iterator[Cast]:

@@ -12,6 +12,8 @@ import moorage
 from cast import Cast
 from matrix import PROBES, holes
 
+pytestmark = pytest.mark.metadata
+
 SOURCE = Path(moorage.__file__).parent
 
 
@@ -198,7 +200,7 @@ def test_every_hole_can_still_be_made(mutant: Mutant) -> None:
     assert (SOURCE / mutant.file).read_text().count(mutant.old) == 1
 
 
-@pytest.mark.long
+@pytest.mark.deep
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.title)
 def test_the_matrix_finds_the_hole(mutant: Mutant, tmp_path: Path) -> None:
     """Some answer of the program with the hole is not the one expected."""

@@ -27,6 +27,8 @@ from moorage.api.openapi import document
 from moorage.api.routes import PREFIX, ROUTES
 from registry import Registry, unique
 
+pytestmark = pytest.mark.metadata
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -122,7 +124,7 @@ def test_quickly(admin: Api, route: Route, there: dict[str, Any]) -> None:
 
 
 @NAMES
-@pytest.mark.long
+@pytest.mark.deep
 @pytest.mark.timeout(600)
 def test_at_length(admin: Api, route: Route) -> None:
     """Many requests to each route."""

@@ -8,6 +8,8 @@ import pytest
 import moorage.ui
 from registry import Registry
 
+pytestmark = pytest.mark.metadata
+
 STATIC = Path(moorage.ui.__file__).parent / "static"
 PAGES = ("/setup", "/link")
 FILES = tuple(f"/static/{path.name}" for path in sorted(STATIC.iterdir()))

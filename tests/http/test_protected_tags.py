@@ -23,6 +23,8 @@ from registry import (
     unique,
 )
 
+pytestmark = pytest.mark.metadata
+
 SHOP = PLACES["private"]
 
 

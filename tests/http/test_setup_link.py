@@ -4,8 +4,12 @@ import re
 import stat
 from pathlib import Path
 
+import pytest
+
 from conftest import PASSWORD
 from process import Server
+
+pytestmark = pytest.mark.metadata
 
 PLACE = re.compile(r"the address is in (\S+)")
 

@@ -30,6 +30,8 @@ from registry import (
     with_query,
 )
 
+pytestmark = pytest.mark.metadata
+
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 

@@ -16,6 +16,8 @@ from process import Server
 from registry import Answer, Registry, Repository, requirement, unique
 from trusting import AUDIENCE, PROVIDER, SETTINGS, Provider, Trusting
 
+pytestmark = pytest.mark.metadata
+
 CLAIMS: dict[str, Any] = {
     "sub": "repo:acme/shop:ref:refs/heads/main",
     "aud": AUDIENCE,

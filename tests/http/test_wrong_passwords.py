@@ -10,6 +10,8 @@ from conftest import PASSWORD
 from process import Server
 from registry import Answer, Registry
 
+pytestmark = pytest.mark.metadata
+
 GUESSES = 30
 
 
