@@ -57,13 +57,13 @@ check: $(TEST)
 
 # Everything, with real clients; as root it installs the Debian packages they come in.
 test: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
-	$(BIN)/pytest -q tests
+	$(BIN)/pytest -q tests/clients tests/faults tests/shape tests/unit
+	sh tests/beside.sh $(BIN)/pytest tests/http tests/contract
 
 # What takes minutes, the protocol on every pair of stores, real clients on the fleet's; after `make test`.
 shapes: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 	$(BIN)/pytest -q tests --long
-	$(BIN)/pytest -q tests/http --shape sqlite+s3
-	$(BIN)/pytest -q tests/http --shape postgres+directory
+	sh tests/beside.sh $(BIN)/pytest "tests/http --shape sqlite+s3" "tests/http --shape postgres+directory"
 	$(BIN)/pytest -q tests/http --shape postgres+s3
 	$(BIN)/pytest -q tests/clients --shape postgres+s3 --redirect
 

@@ -25,7 +25,14 @@ from registry import Registry, Repository, unique
 from trusting import AUDIENCE, SETTINGS, Trusting
 
 DOCS = Path(__file__).parents[2] / "docs" / "ci"
-pytestmark = [SLOW, *needs("docker"), require_tool("curl"), require_tool("jq")]
+# Rights are the same on every store; with real clients, once is enough.
+pytestmark = [
+    pytest.mark.on("sqlite"),
+    SLOW,
+    *needs("docker"),
+    require_tool("curl"),
+    require_tool("jq"),
+]
 
 GITHUB = {
     "sub": "repo:acme/shop:ref:refs/heads/main",

@@ -18,7 +18,8 @@ from process import Server
 from registry import Registry, Repository, unique
 from trusting import AUDIENCE, SETTINGS, Trusting
 
-pytestmark = [SLOW, *needs("docker")]
+# Rights are the same on every store; with real clients, once is enough.
+pytestmark = [pytest.mark.on("sqlite"), SLOW, *needs("docker")]
 
 SECONDS = 8
 CLAIMS = {"sub": "https://jenkins.example/job/shop/", "aud": AUDIENCE}

@@ -20,6 +20,9 @@ from clients.programs import Outcome, run
 from process import Server
 from registry import Registry
 
+# Rights are the same on every store; with real clients, once is enough.
+pytestmark = pytest.mark.on("sqlite")
+
 Small = Callable[[str], Path]
 Clients = Docker | Podman | Skopeo
 

@@ -18,6 +18,9 @@ from moorage.model.patterns import TagPattern
 from moorage.model.tag_rules import Needs, TagRule
 from registry import unique
 
+# Rights are the same on every store; with real clients, once is enough.
+pytestmark = pytest.mark.on("sqlite")
+
 # This one shows no more of any refusal.
 WORDS = {"ctr": ("403 Forbidden",)}
 

@@ -20,6 +20,9 @@ from moorage.model.access import Role
 from process import Server
 from registry import Registry, Repository, unique
 
+# Rights are the same on every store; with real clients, once is enough.
+pytestmark = pytest.mark.on("sqlite")
+
 Small = Callable[[str], Path]
 ALL = (*ENGINES, "skopeo")
 
