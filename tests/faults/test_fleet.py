@@ -92,7 +92,9 @@ def test_replicas_die(front: Front, figure: Figure) -> None:
     check_everything(front, record)
     figure(
         f"{len(record.images)} pushes and {record.pulls} pulls in {seconds:.0f} s over "
-        f"{len(killer.kills)} kills: {len(failed)} requests failed, {len(record.wrong)} wrong"
+        f"{len(killer.kills)} kills: {len(failed)} requests failed, "
+        f"{len(unexplained(failed, killer.kills, 0.0))} of them sent after the kill, "
+        f"{len(record.wrong)} wrong"
     )
     assert record.wrong == []
     assert len(record.images) == PUSHES
