@@ -1,13 +1,14 @@
-"""A release and the one before it on one database.
+"""A release and the one after it on one database.
 
-There is no release yet whose schema is another. So the one before is this program made to know
-schema 2 only: it has the steps up to 0002, and it does not tell the others that it is there, which
-came with 0003. What that proves is that its version check takes a database of schema 3, and that
-neither of the two disturbs what the other writes; not that some other program would do.
+There is no release yet, and the one after the first is not written. So it is this program with one
+step more, which does what a step may: a table, and a column with a default. What that proves is
+that this program's version check takes a database of a later schema that lets it, and that neither
+of the two disturbs what the other writes; not that some other program would do.
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import apsw
 import pytest
 
 from fleet import DATABASE, Fleet
+from moorage.db.schema import SCHEMA_VERSION
 from process import Server
 from registry import Registry
 
@@ -26,25 +28,34 @@ VERSION = "SELECT value FROM setting WHERE key = 'schema.version'"
 # What is pushed by tag and by digest there, once, again and wrongly.
 PUSHES = ("tests/http/test_manifest_push.py", "-k", "put_by or put_again or every_valid_tag")
 
-BEFORE = """
+LATER = SCHEMA_VERSION + 1
+STEP = f"""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{LATER:04}"
+down_revision = "{SCHEMA_VERSION:04}"
+
+
+def upgrade() -> None:
+    op.create_table("later", sa.Column("id", sa.BigInteger(), primary_key=True))
+    op.add_column(
+        "repository", sa.Column("later", sa.BigInteger(), server_default="0", nullable=False)
+    )
+"""
+AFTER = f"""
 import pathlib, sys
 from moorage.db import schema
-schema.SCHEMA_VERSION = 2
+schema.SCHEMA_VERSION = {LATER}
 from moorage.db import migrate
 migrate._SCRIPTS = pathlib.Path(sys.argv.pop(1))
-from moorage.registry import replicas
-
-async def keep(self):
-    pass
-
-replicas.Presence.keep = keep
 from moorage.cli.main import main
 main()
 """
 
 
-class ServerBefore(Server):
-    """A server that knows schema 2 only, with the steps in a directory of its own."""
+class ServerAfter(Server):
+    """A server that knows one schema more, with the steps in a directory of its own."""
 
     steps: Path
 
@@ -53,20 +64,15 @@ class ServerBefore(Server):
         """The command line."""
         mine = super().command
         at = mine.index("moorage")
-        return [mine[0], "-c", BEFORE, str(self.steps), *mine[at + 1 :]]
+        return [mine[0], "-c", AFTER, str(self.steps), *mine[at + 1 :]]
 
 
 @pytest.fixture
 def steps(tmp_path: Path) -> Path:
-    """Return the directory of migrations as it was before step 0003."""
+    """Return the directory of migrations with one step more."""
     made = tmp_path / "migrations"
-    (made / "versions").mkdir(parents=True)
-    for path in MIGRATIONS.iterdir():
-        if path.is_file():
-            (made / path.name).write_bytes(path.read_bytes())
-    for number in ("0001", "0002"):
-        for path in (MIGRATIONS / "versions").glob(f"{number}*.py"):
-            (made / "versions" / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(MIGRATIONS, made, ignore=shutil.ignore_patterns("__pycache__"))
+    (made / "versions" / f"{LATER:04}_later.py").write_text(STEP)
     return made
 
 
@@ -90,56 +96,54 @@ def everything(registry: Registry) -> dict[str, dict[str, str]]:
 
 
 def test_side_by_side_on_postgres(fleet: Fleet, steps: Path, tmp_path: Path) -> None:
-    """Both push to one registry, and each serves all that the other was given."""
-    before = ServerBefore(tmp_path / "before" / "data", env=fleet.environment(), workers=1)
-    before.steps = steps
-    with before:
-        pair = [Registry(each.url, fleet.credentials) for each in (before, fleet.servers[0])]
-        for registry in pair:
+    """Both push to one registry, and each serves all that the other was given.
+
+    The one before runs already when the schema changes, and starts on what has become of it.
+    """
+    after = ServerAfter(tmp_path / "after" / "data", env=fleet.environment(), workers=1)
+    after.steps = steps
+    with after:
+        assert fleet.database.execute(VERSION, database=DATABASE) == [(str(LATER),)]
+        fleet.servers[1].stop()
+        fleet.servers[1].start()
+        servers = (after, *fleet.servers[:2])
+        registries = [Registry(each.url, fleet.credentials) for each in servers]
+        for registry in registries:
             push_basics(registry, fleet.credentials)
-        seen, also = (everything(registry) for registry in pair)
-    assert seen == also
-    assert sum(map(len, seen.values())) >= 18
-    assert fleet.database.execute(VERSION, database=DATABASE) == [("3",)]
-    assert "Traceback" not in before.stderr_tail(10_000)
+        seen = [everything(registry) for registry in registries]
+    assert seen[0] == seen[1] == seen[2]
+    assert sum(map(len, seen[0].values())) >= 27
+    assert fleet.database.execute(VERSION, database=DATABASE) == [(str(LATER),)]
+    assert all("Traceback" not in each.stderr_tail(10_000) for each in servers)
 
 
 @pytest.mark.on("sqlite")
 def test_one_after_the_other_on_a_file(
     server: Callable[..., Server], steps: Path, tmp_path: Path
 ) -> None:
-    """Two servers may not share a data directory: the one before takes it over, and gives it back.
+    """Two servers may not share a data directory: the one after takes it over, and gives it back.
 
-    It leaves the schema as it found it.
+    The one before leaves the schema as it finds it.
     """
     data = tmp_path / "data"
     current = server(data=data)
     push_basics(Registry(current.url))
     first = everything(Registry(current.url))
     current.stop()
-    before = ServerBefore(data)
-    before.steps = steps
-    with before:
-        assert everything(Registry(before.url)) == first
-        push_basics(Registry(before.url))
-        second = everything(Registry(before.url))
-        assert before.stop() == 0
-    connection = apsw.Connection(str(data / "moorage.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    assert connection.execute(VERSION).fetchall() == [("3",)]
-    connection.close()
+    after = ServerAfter(data)
+    after.steps = steps
+    with after:
+        assert everything(Registry(after.url)) == first
+        push_basics(Registry(after.url))
+        second = everything(Registry(after.url))
+        assert after.stop() == 0
     current.start()
     assert everything(Registry(current.url)) == second
-    assert first.items() <= second.items()
-    assert len(second) > len(first)
-
-
-def test_the_one_before_knows_less(steps: Path, tmp_path: Path) -> None:
-    """On a new file it makes schema 2, without the table: it is what this file says it is."""
-    before = ServerBefore(tmp_path / "data")
-    before.steps = steps
-    with before:
-        Registry(before.url).repository().push_image("latest")
-    connection = apsw.Connection(str(before.data / "moorage.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    assert connection.execute(VERSION).fetchall() == [("2",)]
-    assert not connection.table_exists(None, "replica")
+    push_basics(Registry(current.url))
+    third = everything(Registry(current.url))
+    connection = apsw.Connection(str(data / "moorage.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    assert connection.execute(VERSION).fetchall() == [(str(LATER),)]
+    assert connection.table_exists(None, "later")
     connection.close()
+    assert first.items() <= second.items() <= third.items()
+    assert len(first) < len(second) < len(third)

@@ -25,7 +25,7 @@ from moorage.db.columns import (
 
 SCHEMA_VERSION = 5
 # The oldest schema that this program can still read and write.
-SCHEMA_COMPATIBLE = 2
+SCHEMA_COMPATIBLE = 5
 
 setting = sa.Table("setting", metadata, text("key", primary_key=True), text("value"), **CLUSTERED)
 
