@@ -25,6 +25,14 @@ _EARLIER_SECONDS = 15
 _NGINX = """\
 # Moorage behind nginx: put this into /etc/nginx/conf.d/moorage.conf, then `nginx -t`.
 
+# Whether a request may be given to another replica; those of a million bytes and more don't fit
+# into what nginx reads before it sends.
+map "$request_method $http_transfer_encoding $content_length" $moorage_repeat {
+    default "";
+    "~^(PUT|DELETE)  [0-9]{0,6}$" unsent;
+    "~^(PUT|DELETE) [^ ]" never;
+}
+
 upstream moorage {
     # What one process of nginx learns about a replica, all know.
     zone moorage_replicas 128k;
@@ -71,12 +79,20 @@ server {
     proxy_set_header X-Real-IP "";
 
     # Another replica is tried when one can't be reached. Once a request was sent, only GET and
-    # HEAD are repeated. nginx leaves sent POST and PATCH alone by itself, but not PUT and DELETE:
-    # those have one try, and a replica that has just died costs up to two of them a 502.
+    # HEAD are repeated: nginx leaves POST and PATCH alone by itself, and a body that it passes on
+    # while it comes. A short PUT or a DELETE it would send again, which could undo what another
+    # client did in between: those go to @unsent, and chunked ones, whose length it can't see, to
+    # @once.
+    recursive_error_pages on;
     location / {
-        error_page 418 = @once;
-        if ($request_method !~ ^(GET|HEAD|POST|PATCH)$) {
+        error_page 418 = @unsent;
+        error_page 421 = @once;
+        error_page 502 504 = @failed;
+        if ($moorage_repeat = unsent) {
             return 418;
+        }
+        if ($moorage_repeat = never) {
+            return 421;
         }
         # A 503 of one replica is one of all: their database or store is away.
         proxy_next_upstream error timeout;
@@ -84,9 +100,31 @@ server {
         proxy_pass http://moorage;
     }
 
-    location @once {
+    # One replica at a time, and the next only if not one byte was sent to those before.
+    location @unsent {
+        error_page 421 = @failed;
+        if ($upstream_bytes_sent !~ "^(0( : 0){0,4})?$") {
+            return 421;
+        }
+        error_page 502 504 = @unsent;
+        # The body is read before, so that it can go to the next; it is short and stays in memory.
+        client_body_buffer_size 1m;
+        proxy_request_buffering on;
         proxy_next_upstream off;
         proxy_pass http://moorage;
+    }
+
+    location @once {
+        error_page 502 504 = @failed;
+        proxy_next_upstream off;
+        proxy_pass http://moorage;
+    }
+
+    location @failed {
+        default_type application/json;
+        add_header Retry-After 1 always;
+        return 502 '{"errors":[{"code":"UNAVAILABLE","message":
+            "no answer: a replica may have died with this request; look, or try again"}]}';
     }
 }
 """
