@@ -33,16 +33,27 @@ class Readiness:
 
     async def look(self) -> dict[str, bool]:
         """Return for each dependency whether it answers as it should, within two seconds."""
-        for name, check in self._checks.items():
-            task = self._asking.get(name)
-            if task is None or task.done():
-                self._asking[name] = asyncio.create_task(self._ask(name, check))
-        asked = dict(self._asking)
-        done, _ = await asyncio.wait(asked.values(), timeout=_SECONDS)
-        for name, task in asked.items():
-            if task not in done:
-                self._log.error("not ready", dependency=name, reason=f"silent for {_SECONDS} s")
-        return {name: task in done and task.result() for name, task in asked.items()}
+        found = await asyncio.gather(*(self._look_at(name) for name in self._checks))
+        return dict(zip(self._checks, found, strict=True))
+
+    async def _look_at(self, name: str) -> bool:
+        earlier = self._asking.get(name)
+        try:
+            async with asyncio.timeout(_SECONDS):
+                # A question from before tells that it is well; that it failed may be the past.
+                if earlier is not None and not earlier.done() and await asyncio.shield(earlier):
+                    return True
+                return await asyncio.shield(self._question(name))
+        except TimeoutError:
+            self._log.error("not ready", dependency=name, reason=f"silent for {_SECONDS} s")
+            return False
+
+    def _question(self, name: str) -> asyncio.Task[bool]:
+        """Return the question that is under way, or begin one."""
+        task = self._asking.get(name)
+        if task is None or task.done():
+            task = self._asking[name] = asyncio.create_task(self._ask(name, self._checks[name]))
+        return task
 
     async def _ask(self, name: str, check: Check) -> bool:
         try:
