@@ -55,7 +55,7 @@ class S3Blobs:
     @asynccontextmanager
     async def session(self, state: bytes, keep: Keep) -> AsyncIterator["S3Session"]:
         """Open the session; who else has it open is found out by `keep`."""
-        session = S3Session(self._bucket, self._memory, State.decode(state), keep)
+        session = S3Session(self._bucket, self._memory, State.decode(state), keep, self._part_bytes)
         try:
             yield session
         finally:
@@ -114,13 +114,16 @@ class S3Session:
 
     is_current = True  # whatever it changes goes through `keep`
 
-    def __init__(self, bucket: Bucket, memory: Budget, state: State, keep: Keep) -> None:
-        """Begin with what the session's row has."""
+    def __init__(
+        self, bucket: Bucket, memory: Budget, state: State, keep: Keep, part_bytes: int
+    ) -> None:
+        """Begin with what the session's row has; parts of that size are the usual ones."""
         self._bucket = bucket
         self._memory = memory
         self._kept = state
         self._state = state.copy()
         self._keep = keep
+        self._usual = part_bytes
         # The memory for the part that is being received, and for the one that is being sent.
         self._unit = self._claims = 0
         # What came in this request and is not in a part yet.
@@ -146,6 +149,7 @@ class S3Session:
         state = self._state
         if state.size != offset:
             raise SessionLost
+        state.follow_chunks(self._usual)
         async for chunk in chunks:
             view = memoryview(chunk)
             while view:

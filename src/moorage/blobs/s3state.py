@@ -9,12 +9,16 @@ from moorage.blobs.store import SessionLost
 # An upload has at most so many parts (Amazon S3 User Guide, "Multipart upload limits").
 MOST_PARTS = 10_000
 _PLANNED_PARTS = 9_000
+# None but the last may be smaller (the same place).
+_SMALLEST_PART = 5 << 20
+# Then parts become larger, so that their numbers last.
+_SMALLER_PARTS = 5_000
 _VERSION = b"2"
 _STEP = 1 << 20
 
 
 class Part(NamedTuple):
-    """A part that is there, of exactly the session's size of parts."""
+    """A part that is there, of exactly the size that the session's parts had at the time."""
 
     number: int
     etag: str
@@ -32,7 +36,7 @@ class State(msgspec.Struct, array_like=True):
 
     Parts are numbered in the order of their bytes. Numbers below `next_number` belong to the
     writers that reserved them and are never given out again. `stale` names objects whose bytes are
-    elsewhere by now.
+    elsewhere by now. The first `smaller` parts have `smaller_bytes`, the others `part_bytes`.
     """
 
     location: str
@@ -43,6 +47,8 @@ class State(msgspec.Struct, array_like=True):
     parts: list[Part] = []
     remainders: list[Remainder] = []
     stale: list[str] = []
+    smaller: int = 0
+    smaller_bytes: int = 0
 
     @classmethod
     def decode(cls, raw: bytes) -> "State":
@@ -74,7 +80,23 @@ class State(msgspec.Struct, array_like=True):
     @property
     def size(self) -> int:
         """How many bytes the session has."""
-        return len(self.parts) * self.part_bytes + self.remaining
+        usual = len(self.parts) - self.smaller
+        return self.smaller * self.smaller_bytes + usual * self.part_bytes + self.remaining
+
+    def follow_chunks(self, usual: int) -> None:
+        """Have parts as long as the chunks in which the content comes, if they can be parts.
+
+        Otherwise what a chunk has behind the last whole part is read again to be sent with the
+        next. To be called when more comes, with the size that parts have otherwise.
+        """
+        if not self.upload and len(self.remainders) == 1:
+            first = self.remainders[0].size
+            # What was declared is the length of the first request.
+            if max(_SMALLEST_PART, self.declared) <= first < self.part_bytes:
+                self.part_bytes = first
+        elif self.part_bytes < usual and len(self.parts) >= _SMALLER_PARTS and not self.remaining:
+            self.smaller, self.smaller_bytes = len(self.parts), self.part_bytes
+            self.part_bytes = usual
 
     def drop_remainders(self) -> None:
         """Note that the bytes behind the last part are about to be elsewhere."""
