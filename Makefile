@@ -57,15 +57,15 @@ check: $(TEST)
 
 # Everything, with real clients; as root it installs the Debian packages they come in.
 test: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
-	$(BIN)/pytest -q tests/clients tests/faults tests/shape tests/unit
-	sh tests/beside.sh $(BIN)/pytest tests/http tests/contract
+	sh tests/beside.sh $(BIN)/pytest "tests/clients; tests/shape tests/unit" "tests/http; tests/contract"
+	$(BIN)/pytest -q tests/faults
 
 # What takes minutes, the protocol on every pair of stores, real clients on the fleet's; after `make test`.
 shapes: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 	$(BIN)/pytest -q tests --long
-	sh tests/beside.sh $(BIN)/pytest "tests/http --shape sqlite+s3" "tests/http --shape postgres+directory"
-	$(BIN)/pytest -q tests/http --shape postgres+s3
-	$(BIN)/pytest -q tests/clients --shape postgres+s3 --redirect
+	sh tests/beside.sh $(BIN)/pytest \
+		"tests/clients --shape postgres+s3 --redirect; tests/http --shape sqlite+s3" \
+		"tests/http --shape postgres+s3; tests/http --shape postgres+directory"
 
 # Holes put into the program that the tests must find, and a long fire at every address of the API.
 deep: $(TEST) tools
