@@ -22,6 +22,8 @@ from moorage.db.schema import SCHEMA_VERSION
 from process import Server
 from registry import Registry
 
+# Each runs a part of the HTTP suite, twice, beside servers of its own.
+pytestmark = pytest.mark.timeout(240)
 ROOT = Path(__file__).parents[2]
 MIGRATIONS = ROOT / "src" / "moorage" / "db" / "migrations"
 VERSION = "SELECT value FROM setting WHERE key = 'schema.version'"
