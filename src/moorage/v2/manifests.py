@@ -85,21 +85,23 @@ async def delete_manifest(s: Services, request: Request, route: Route) -> Respon
 def _fair_share(s: Services, request: Request) -> dict[str, str]:
     """Count what somebody pulls without signing in, and return the headers that tell what is left.
 
-    A HEAD counts nothing. With nothing left it is answered by the challenge, unless it answers that
-    already: some clients sign in only when they are asked to, and begin each pull with it.
+    A HEAD counts nothing. With nothing left, who shows no credentials is asked for some first:
+    containerd and others have them, but send them only then. Those who have none come again with a
+    token for nobody.
 
     Raises:
-        TooManyRequests: nothing is left.
         SignInNeeded: nothing is left, and the client may not know yet that it can sign in.
+        TooManyRequests: nothing is left.
     """
-    if request.method != "HEAD":
-        return s.fair_use.take(request.client).headers()
-    share = s.fair_use.look(request.client)
-    if not share.left and "Authorization" not in request.headers:
-        refused = SignInNeeded(share.words())
-        refused.headers = share.headers()
-        raise refused
-    return share.headers()
+    if "Authorization" not in request.headers:
+        share = s.fair_use.look(request.client)
+        if not share.left:
+            refused = SignInNeeded(share.words())
+            refused.headers = share.headers()
+            raise refused
+    if request.method == "HEAD":
+        return s.fair_use.look(request.client).headers()
+    return s.fair_use.take(request.client).headers()
 
 
 def _target(name: RepositoryName, reference: Reference) -> RepositoryTarget | TagOf:
