@@ -79,7 +79,9 @@ class Proxies:
         return address
 
     def _trusts(self, address: Address) -> bool:
-        return address in self._resolved or any(address in each for each in self._networks)
+        if any(address in each for each in self._networks):
+            return True
+        return bool(self._resolved) and address in self._resolved
 
 
 def is_within(address: Address, networks: Sequence[str]) -> bool:
