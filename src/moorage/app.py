@@ -12,6 +12,7 @@ from moorage.auth.attempts import Attempts
 from moorage.auth.bearers import Bearers
 from moorage.auth.cipher import Cipher
 from moorage.auth.credentials import Credentials, Guard
+from moorage.auth.fair_use import FairUse
 from moorage.auth.issuers import IssuerKeys
 from moorage.auth.keys import KeyRing
 from moorage.auth.local import LocalMode
@@ -222,10 +223,12 @@ async def build(
     secrets: Secrets,
     worker: str,
     run_directory: Path | None = None,
+    fair_use: FairUse | None = None,
 ) -> Services:
     """Return the services of one process; call it after the fork, it opens the database.
 
-    `secrets` is what `prepare` returned, `worker` the process's name in logs and metrics.
+    `secrets` is what `prepare` returned, `worker` the process's name in logs and metrics,
+    `fair_use` what all processes of the server count in.
     """
     telemetry = Telemetry(worker, config.log.format, access=config.log.access)
     db, clock = database(config, telemetry.metrics)
@@ -234,6 +237,9 @@ async def build(
     keys = KeyRing(db, clock, secrets.keys)
     bearers = Bearers(keys, clock, config)
     proxies = Proxies(config.trusted_proxies)
+    unknown = await proxies.resolve()
+    if unknown:
+        telemetry.log.warning("proxies not found", names=unknown)
     guard = Guard(proxies, attempts=Attempts(per_name=config.limits.failed_sign_ins))
     assertions = Assertions(db, clock, IssuerKeys(clock, Fetcher(config.outbound.allow)))
     return Services(
@@ -245,6 +251,7 @@ async def build(
         auth=Credentials(db, clock, LocalMode(config), guard, bearers, assertions),
         assertions=assertions,
         guard=guard,
+        fair_use=fair_use or FairUse(config.limits),
         keys=keys,
         bearers=bearers,
         jobs=Queue(clock),
@@ -263,7 +270,7 @@ def handler(s: Services) -> Handler:
     """Return the one handler of every request."""
 
     async def answer(request: Request) -> Response:
-        request.client = str(await s.proxies.client_of(request) or "")
+        request.client = str(s.proxies.client_of(request) or "")
         try:
             return await attempt(request)
         except RegistryError as refused:

@@ -22,6 +22,11 @@ PREFIX = "MOORAGE_"
 GIB = 1 << 30
 _STORAGE = re.compile(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9][A-Za-z0-9._/-]*)?", re.ASCII)
 _ENDPOINT = re.compile(r"https?://[^/\s?#@]+(/[^\s?#]*)?", re.ASCII)
+# Not what the system takes for an address in an old way of writing, as 10.1 or 0x7f000001.
+_HOST = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z_][A-Za-z0-9_-]{0,62}\.?", re.ASCII)
+# By version; the widest are those of private networks, 10.0.0.0/8 and fc00::/7.
+_WIDEST = {4: 8, 6: 7}
+_LONGEST_WINDOW = 30 * 24 * 3_600
 # What the command line reads by itself, and what Kubernetes adds for a Service called `moorage`.
 _NOT_OURS = re.compile(
     r"MOORAGE_(CONFIG|TRACE|SERVER|TOKEN_FILE|SERVICE_(HOST|PORT\w*)|PORT(_\d+_\w+)?)"
@@ -53,6 +58,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upload_hours: float = 24.0
     uploads_per_repository: int = 1_000
     failed_sign_ins: int = 20
+    anonymous_pulls: int = 0
+    anonymous_pulls_seconds: int = 6 * 3_600
     free_bytes: int = GIB
 
 
@@ -277,6 +284,19 @@ def _is_endless(value: Any) -> bool:
     return isinstance(value, float | int) and not 0 <= value < math.inf
 
 
+def _proxy_problem(text: str) -> str:
+    """Return why that does not name proxies, empty if it does."""
+    if text == "*":
+        return "trusting every proxy would let anybody be anybody"
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return "" if _HOST.fullmatch(text) else f"{text!r} is no address, network or name"
+    if network.prefixlen < _WIDEST[network.version]:
+        return f"{text} has more than proxies in it: anybody there could be anybody"
+    return ""
+
+
 def _is_network(text: str) -> bool:
     try:
         return bool(ipaddress.ip_network(text))
@@ -307,11 +327,9 @@ def _misfits(config: Config) -> Iterator[tuple[str, bool, str]]:
         bool(config.admin_user) != bool(config.admin_password_file),
         "admin_user and admin_password_file go together",
     )
-    yield (
-        "trusted_proxies",
-        "*" in config.trusted_proxies,
-        "trusting every proxy would let anybody be anybody",
-    )
+    for text in config.trusted_proxies:
+        problem = _proxy_problem(text)
+        yield "trusted_proxies", bool(problem), problem
     yield (
         "url",
         bool(config.url) and not re.fullmatch(r'https?://[^/\s?#"\\]+', config.url),
@@ -321,6 +339,11 @@ def _misfits(config: Config) -> Iterator[tuple[str, bool, str]]:
     for name, value in flatten(config):
         yield name, _is_endless(value), "it must be a number from 0 that ends"
     yield "limits.failed_sign_ins", config.limits.failed_sign_ins < 1, "everybody errs once"
+    yield (
+        "limits.anonymous_pulls_seconds",
+        not 1 <= config.limits.anonymous_pulls_seconds <= _LONGEST_WINDOW,
+        "from a second to 30 days",
+    )
     yield (
         "workers",
         not 0 <= config.workers <= 256,

@@ -91,3 +91,47 @@ def test_unknown_keys_have_a_line(tmp_path: Path, text: str, line: int) -> None:
     file.write_text(text)
     with pytest.raises(Refused, match=f"m.toml:{line}: there is no setting"):
         settings(file)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["10.0.0.1", "10.0.0.0/8", "172.18.0.1/16", "2001:db8::/32", "fc00::/7", "proxy", "a.b_c.d-1."],
+)
+def test_proxies_that_are_named(text: str) -> None:
+    """An address, a network or a name."""
+    assert settings(trusted_proxies=(text,)).trusted_proxies == (text,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "*",
+        "0.0.0.0/0",
+        "::/0",
+        "128.0.0.0/1",
+        "2000::/3",
+        "*.example.com",
+        "10.0.0.0/33",
+        "10.1",
+        "0x7f000001",
+        "127.1.1.1.1",
+        "http://proxy",
+        "proxy:80",
+        "pro xy",
+        "10.0.0.1-10.0.0.9",
+        "",
+        ".",
+        "a..b",
+    ],
+)
+def test_proxies_that_could_be_anybody(text: str) -> None:
+    """Neither a wildcard, nor half the world, nor what the system may read in some other way."""
+    with pytest.raises(Refused, match="trusted_proxies is not usable"):
+        settings(trusted_proxies=(text,))
+
+
+@pytest.mark.parametrize("seconds", [0, 30 * 24 * 3_600 + 1])
+def test_a_window_that_is_none(seconds: int) -> None:
+    """Refused also while nothing is counted by it."""
+    with pytest.raises(Refused, match="anonymous_pulls_seconds is not usable"):
+        settings(**{"limits.anonymous_pulls_seconds": seconds})

@@ -82,7 +82,7 @@ async def create_link(s: Services, call: Call) -> Response:
 async def find_link(s: Services, call: Call) -> Response:
     """Answer with what a link is for; whoever has its secret may know."""
     asked = await call.asked(Shown)
-    found = await links.find_link(s, asked.secret)
+    found = await links.find_link(s, asked.secret, call.request.client)
     return told(200, Link(found.kind, found.name, when(found.expires_at)))
 
 
@@ -103,7 +103,7 @@ async def redeem_link(s: Services, call: Call) -> Response:
 async def set_up(s: Services, call: Call) -> Response:
     """Make the first account, an administrator's, by the link that the start printed."""
     asked = await call.asked(Redeemed)
-    if (await links.find_link(s, asked.secret)).kind != "setup":
+    if (await links.find_link(s, asked.secret, call.request.client)).kind != "setup":
         raise NotFound
     name = await links.redeem(
         s,

@@ -7,7 +7,11 @@ falls with it. Three things are counted, so that nobody can lock out another:
 - the failures of a name from an address that it has signed in from lately. Who comes from there is
   measured by this alone, whatever others have done to the name.
 Tokens are too long to be guessed: the address is counted for them, by itself and more generously,
-so that one machine with an old one does not stop all those behind the same address.
+so that one machine with an old one does not stop all those behind the same address. So are the
+identity tokens of other issuers, refresh tokens and the secrets of links; what somebody has sent of
+one trust or account never counts against it. Only who has a link can use its own count up.
+
+An address of version 6 counts together with all that its owner has along with it.
 """
 
 import math
@@ -16,7 +20,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from moorage.errors import NotPermitted, TooManyRequests, Unauthorized
+from moorage.errors import NotFound, NotPermitted, TooManyRequests, Unauthorized
+from moorage.web.clients import place_of
 
 # Failures that are free, and how many of them come back in a minute: of a name, and what of that an
 # address may come to, by passwords and by tokens.
@@ -29,6 +34,7 @@ _MAX_KEPT = 20_000
 # No name is longer; what is sent for one may be.
 _LONGEST_NAME = 64
 _LATELY_SECONDS = 7 * 24 * 3_600.0
+_TOLD = "too many failed sign-ins; wait, and check the user name and the password"
 
 
 class Buckets:
@@ -73,6 +79,7 @@ class Attempts:
         self._names = Buckets(per_name)
         self._pairs = Buckets(per_name)
         self._tokens = Buckets(per_name * _TOKENS_TIMES)
+        self._links = Buckets(per_name)
         # Who signed in from where, and when last.
         self._known: OrderedDict[tuple[str, str], float] = OrderedDict()
 
@@ -111,12 +118,36 @@ class Attempts:
 
     def succeed(self, address: str, name: str) -> None:
         """Say that the password was right, and remember where it came from."""
-        now, pair = self._now(), (address, name[:_LONGEST_NAME])
+        now, pair = self._now(), (place_of(address), name[:_LONGEST_NAME])
         self._give_back(address, name)
         self._known[pair] = now
         self._known.move_to_end(pair)
         if len(self._known) > _MAX_KEPT:
             self._known.popitem(last=False)
+
+    @contextmanager
+    def token(self, address: str) -> Iterator[None]:
+        """Let a token or the secret of a link be looked at; only a refusal of it is counted.
+
+        Raises:
+            TooManyRequests: too many wrong ones have come from the address.
+        """
+        self.begin_token(address)
+        try:
+            yield
+        except (Unauthorized, NotFound):
+            self.fail_token(address)
+            raise
+
+    def spend_link(self, mark: str) -> None:
+        """Count one more try to spend a link that is good, whoever sends it.
+
+        Raises:
+            TooManyRequests: there were too many before.
+        """
+        key, now = (mark, ""), self._now()
+        _refuse(self._links.wait(key, now), "too many tries with this link; wait")
+        self._links.take(key, now)
 
     def begin_token(self, address: str) -> None:
         """Let a token be looked at.
@@ -124,11 +155,11 @@ class Attempts:
         Raises:
             TooManyRequests: too many wrong ones have come from the address.
         """
-        _refuse(self._tokens.wait((address, ""), self._now()))
+        _refuse(self._tokens.wait((place_of(address), ""), self._now()))
 
     def fail_token(self, address: str) -> None:
         """Count a wrong token."""
-        self._tokens.take((address, ""), self._now())
+        self._tokens.take((place_of(address), ""), self._now())
 
     def _give_back(self, address: str, name: str) -> None:
         now = self._now()
@@ -137,18 +168,16 @@ class Attempts:
 
     def _of(self, address: str, name: str, now: float) -> list[tuple[Buckets, tuple[str, str]]]:
         """Return what an attempt is measured by."""
-        pair = (address, name)
+        place = place_of(address)
+        pair = (place, name)
         if self._is_known(pair, now):
             return [(self._pairs, pair)]
-        return [(self._addresses, (address, "")), (self._names, ("", name))]
+        return [(self._addresses, (place, "")), (self._names, ("", name))]
 
     def _is_known(self, pair: tuple[str, str], now: float) -> bool:
         return now - self._known.get(pair, -math.inf) < _LATELY_SECONDS
 
 
-def _refuse(seconds: float) -> None:
+def _refuse(seconds: float, told: str = _TOLD) -> None:
     if seconds > 0:
-        raise TooManyRequests(
-            "too many failed sign-ins; wait, and check the user name and the password",
-            headers={"Retry-After": str(math.ceil(seconds))},
-        )
+        raise TooManyRequests(told, headers={"Retry-After": str(math.ceil(seconds))})

@@ -94,7 +94,7 @@ class Guard(msgspec.Struct, frozen=True):
 
     async def address_of(self, request: Request) -> str:
         """Return where the request is from, for counting; empty if that can't be known."""
-        return str(await self.proxies.client_of(request) or "")
+        return str(self.proxies.client_of(request) or "")
 
 
 class Credentials:

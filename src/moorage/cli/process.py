@@ -18,6 +18,7 @@ from aiohttp import web
 from moorage import worker
 from moorage.api import metrics
 from moorage.app import admin_front, build, front
+from moorage.auth.fair_use import FairUse
 from moorage.auth.secrets import Secrets
 from moorage.config import Config
 from moorage.registry.services import Services
@@ -46,6 +47,7 @@ class Shared(msgspec.Struct, frozen=True):
     listeners: list[socket.socket]
     tls: ReloadingTls | None
     run_directory: Path
+    fair_use: FairUse
     admin: socket.socket | None = None
 
 
@@ -78,16 +80,18 @@ def run_jobs(shared: Shared) -> None:
 
 def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, Any, None]]) -> None:
     async def body() -> None:
-        s = await build(shared.config, shared.secrets, name, shared.run_directory)
+        s = await build(shared.config, shared.secrets, name, shared.run_directory, shared.fair_use)
         s.telemetry.adopt_libraries()
         sibling = await metrics.serve_own(s, shared.run_directory / f"{name}.sock")
         lag = asyncio.create_task(s.telemetry.metrics.watch_loop())
         uses = asyncio.create_task(s.guard.uses.keep(s.db))
+        proxies = asyncio.create_task(s.proxies.keep())
         try:
             await main(s)
         finally:
             lag.cancel()
             uses.cancel()
+            proxies.cancel()
             sibling.close()
             await s.refusals.close()
             await s.guard.uses.flush(s.db)

@@ -19,6 +19,7 @@ import click
 import msgspec
 
 from moorage.app import make_setup_link, prepare, put_administrator
+from moorage.auth.fair_use import FairUse
 from moorage.cli import process
 from moorage.cli.admin import AdminSocket
 from moorage.cli.announce import announce
@@ -53,7 +54,8 @@ def serve(config: Config) -> None:
         gc.collect()
         gc.freeze()
         listener = admin.listener if admin is not None else None
-        shared = process.Shared(config, secrets, listeners, tls, run_directory, listener)
+        fair_use = FairUse(config.limits)
+        shared = process.Shared(config, secrets, listeners, tls, run_directory, fair_use, listener)
         locks = [each.descriptor for each in (lock, admin) if each is not None]
         sys.exit(Supervisor(shared, lock, locks).run())
     finally:

@@ -40,7 +40,13 @@ async def exchange(
     Raises:
         Unauthorized: it is not good, no trust is for it, or it was exchanged before.
         Unavailable: its issuer's keys can't be had.
+        TooManyRequests: too many wrong ones have come from the address.
     """
+    with s.guard.attempts.token(address):
+        return await _exchange(s, text, request_id, robot, address)
+
+
+async def _exchange(s: Services, text: str, request_id: str, robot: str, address: str) -> Exchanged:
     proven = await s.assertions.prove(text)
     trust, _ = await s.assertions.admit(proven, robot)
     secret = new_secret()

@@ -123,13 +123,18 @@ async def make_password_link(s: Services, actor: Actor, name: str, by: TagChange
     return await s.db.write(write)
 
 
-async def find_link(s: Services, secret: str) -> LinkRecord:
+async def find_link(s: Services, secret: str, address: str = "") -> LinkRecord:
     """Return what a link is for, so that a page can ask for the right things.
 
     Raises:
         NotFound: it is not good, or not any more.
+        TooManyRequests: too many wrong ones have come from the address.
     """
+    with s.guard.attempts.token(address):
+        return await _find(s, secret)
 
+
+async def _find(s: Services, secret: str) -> LinkRecord:
     async def read(tx: Tx) -> LinkRecord | None:
         return await rows.find_link(tx, hash_secret(secret), s.clock.now())
 
@@ -156,14 +161,24 @@ async def redeem(
         NotFound: the link is not good, or not any more.
         Invalid: the name or the password will not do; the link is good still.
         Conflicting: the name is taken; the link is good still.
+        TooManyRequests: too many wrong ones have come from the address, or with this one.
     """
-    link = await find_link(s, secret)
+    with s.guard.attempts.token(address):
+        return await _redeem(s, secret, password, request_id, name, address)
+
+
+async def _redeem(
+    s: Services, secret: str, password: str, request_id: str, name: str, address: str
+) -> str:
+    link = await _find(s, secret)
     if link.name and name not in ("", link.name):
         raise Invalid(f"the link is for the account {link.name}")
     chosen = link.name or name
     if link.kind != "password":
         accounts.check_name(chosen)
     check_password(chosen, password)
+    # Whether a name is taken is told again and again to who has one link, and each time is a hash.
+    s.guard.attempts.spend_link(hash_secret(secret).hex())
     hashed = await s.guard.passwords.hash(password)
     by = TagChange(chosen, f"link:{link.kind}", request_id, "link", address=address)
 

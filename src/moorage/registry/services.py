@@ -9,6 +9,7 @@ from moorage.auth.assertions import Assertions
 from moorage.auth.bearers import Bearers
 from moorage.auth.cipher import Cipher
 from moorage.auth.credentials import Authenticator, Guard
+from moorage.auth.fair_use import FairUse
 from moorage.auth.keys import KeyRing
 from moorage.blobs.store import BlobStore
 from moorage.clock import Clock
@@ -46,6 +47,7 @@ class Services(msgspec.Struct, frozen=True):
     auth: Authenticator
     assertions: Assertions
     guard: Guard
+    fair_use: FairUse
     keys: KeyRing
     bearers: Bearers
     jobs: Queue

@@ -84,7 +84,7 @@ async def _content(
     several = spans is not None and len(spans) > 1
     boundary = new_id() if several else ""  # nobody can have pushed content that contains it
     # A store that does not know several ranges would send the whole blob in place of some of it.
-    elsewhere = not several and await _may_go_elsewhere(s, request, repository.name)
+    elsewhere = not several and _may_go_elsewhere(s, request, repository.name)
     located = await pull.locate(s, blob, redirect=elsewhere)
     if isinstance(located, Redirect):
         there = {"Location": located.url, "Cache-Control": "no-store"}
@@ -121,12 +121,12 @@ async def _body(
         return None
 
 
-async def _may_go_elsewhere(s: Services, request: Request, name: RepositoryName) -> bool:
+def _may_go_elsewhere(s: Services, request: Request, name: RepositoryName) -> bool:
     """Tell whether the settings send this client to the object store itself."""
     redirect = s.config.redirect
     is_exception = not {name, name.namespace}.isdisjoint(redirect.except_repositories)
     if not is_exception and redirect.except_clients:
-        client = await s.proxies.client_of(request)
+        client = s.proxies.client_of(request)
         is_exception = client is not None and is_within(client, redirect.except_clients)
     return redirect.blobs != is_exception
 

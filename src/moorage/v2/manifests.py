@@ -4,7 +4,7 @@ import asyncio
 
 from moorage.auth.policy import require
 from moorage.db.tags import Condition, Present
-from moorage.errors import DigestInvalid, PreconditionFailed, TooManyTags
+from moorage.errors import DigestInvalid, PreconditionFailed, SignInNeeded, TooManyTags
 from moorage.model.access import Action, RepositoryTarget, TagOf
 from moorage.oci.digest import Digest
 from moorage.oci.manifest import Manifest, parse_manifest
@@ -35,6 +35,8 @@ async def get_manifest(s: Services, request: Request, route: Route) -> Response:
         "ETag": f'"{digest}"',
         "Cache-Control": IMMUTABLE if isinstance(reference, Digest) else "no-cache",
     }
+    if s.fair_use.is_on and actor.kind == "anonymous":
+        headers |= _fair_share(s, request)
     if is_unmodified(request.headers.get("If-None-Match"), digest):
         del headers["Content-Type"]
         return Response(304, headers)
@@ -78,6 +80,28 @@ async def delete_manifest(s: Services, request: Request, route: Route) -> Respon
     else:
         await delete.delete_tag(s, actor, name, reference, _condition(request), by)
     return answer(202)
+
+
+def _fair_share(s: Services, request: Request) -> dict[str, str]:
+    """Count what somebody pulls without signing in, and return the headers that tell what is left.
+
+    A HEAD counts nothing. With nothing left, who shows no credentials is asked for some first:
+    containerd and others have them, but send them only then. Those who have none come again with a
+    token for nobody.
+
+    Raises:
+        SignInNeeded: nothing is left, and the client may not know yet that it can sign in.
+        TooManyRequests: nothing is left.
+    """
+    if "Authorization" not in request.headers:
+        share = s.fair_use.look(request.client)
+        if not share.left:
+            refused = SignInNeeded(share.words())
+            refused.headers = share.headers()
+            raise refused
+    if request.method == "HEAD":
+        return s.fair_use.look(request.client).headers()
+    return s.fair_use.take(request.client).headers()
 
 
 def _target(name: RepositoryName, reference: Reference) -> RepositoryTarget | TagOf:

@@ -111,7 +111,8 @@ async def _granted(
     if not kind:
         return caller, ""
     if kind == "refresh_token":
-        renewed = await bearers.renew(s, fields.get("refresh_token", ""))
+        with s.guard.attempts.token(request.client):
+            renewed = await bearers.renew(s, fields.get("refresh_token", ""))
         return renewed.actor, renewed.refresh
     if kind != "password":
         raise TokenRequestInvalid("unsupported_grant_type", "only password and refresh_token are")

@@ -7,7 +7,7 @@ import pytest
 from moorage.auth import attempts
 from moorage.auth.attempts import PER_ADDRESS, PER_NAME, TOKENS_PER_ADDRESS, Attempts
 from moorage.db.engine import StoreUnavailable
-from moorage.errors import NotPermitted, TooManyRequests, Unauthorized
+from moorage.errors import Conflicting, NotFound, NotPermitted, TooManyRequests, Unauthorized
 
 HOME, EVIL = "192.0.2.1", "198.51.100.7"
 
@@ -150,3 +150,50 @@ def test_long_names_are_not_other_names(counted: Attempts) -> None:
     assert fail(counted, EVIL, "x" * 64, 100) == PER_NAME
     with pytest.raises(TooManyRequests):
         counted.begin(EVIL, "x" * 70)
+
+
+def test_a_prefix_is_one_address(counted: Attempts) -> None:
+    """Who has one address of version 6 has all that come with it."""
+    let = sum(fail(counted, f"2001:db8::{number:x}", f"name-{number}", 1) for number in range(500))
+    assert let == PER_ADDRESS
+    assert fail(counted, "2001:db8:0:1::1", "other", 1) == 1
+
+
+def test_who_was_right_lately_moves_within_a_prefix(counted: Attempts) -> None:
+    counted.begin("2001:db8::1", "alice")
+    counted.succeed("2001:db8::1", "alice")
+    fail(counted, EVIL, "alice", 1_000)
+    counted.begin("2001:db8::2", "alice")
+
+
+@pytest.mark.parametrize("wrong", [Unauthorized(), NotFound()])
+def test_secrets_count_when_they_are_refused(counted: Attempts, wrong: Exception) -> None:
+    for _ in range(TOKENS_PER_ADDRESS):
+        with counted.token(EVIL):
+            pass
+    for _ in range(TOKENS_PER_ADDRESS):
+        with pytest.raises(type(wrong)), counted.token(EVIL):
+            raise wrong
+    with pytest.raises(TooManyRequests), counted.token(EVIL):
+        pytest.fail("a secret was looked at")
+    with counted.token(HOME):
+        pass
+    # Nobody's passwords are stopped by it.
+    counted.begin(EVIL, "alice")
+
+
+@pytest.mark.parametrize("fault", [StoreUnavailable(), Conflicting(), asyncio.CancelledError()])
+def test_no_fault_of_a_secret(counted: Attempts, fault: BaseException) -> None:
+    for _ in range(TOKENS_PER_ADDRESS * 2):
+        with pytest.raises(type(fault)), counted.token(EVIL):
+            raise fault
+
+
+def test_a_link_has_its_own_count(counted: Attempts, time: Time) -> None:
+    for _ in range(PER_NAME):
+        counted.spend_link("one")
+    with pytest.raises(TooManyRequests):
+        counted.spend_link("one")
+    counted.spend_link("another")
+    time.now += 60
+    counted.spend_link("one")
