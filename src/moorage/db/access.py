@@ -46,12 +46,21 @@ _standing = (
     .where(sa.or_(sa.bindparam("token_id", type_=sa.BigInteger) == LIVE, _token_holds))
     .scalar_subquery()
 )
-_principals = sa.union_all(
-    sa.select(sa.cast(sa.bindparam("principal_id"), sa.BigInteger)),
-    sa.select(team_member.c.team_id).where(
-        team_member.c.account_id == sa.bindparam("principal_id")
-    ),
-)
+
+def _granted(
+    namespace_id: sa.ColumnElement[int], place: sa.ColumnElement[int], *, by_team: bool
+) -> sa.Select[int, int]:
+    found = sa.select(grant.c.rank, grant.c.audits)
+    holder: sa.ColumnElement[int] = grant.c.principal_id
+    if by_team:
+        found = found.join(team_member, team_member.c.team_id == grant.c.principal_id)
+        holder = team_member.c.account_id
+    return (
+        found.where(holder == sa.bindparam("principal_id"))
+        .where(grant.c.namespace_id == sa.func.coalesce(namespace_id, _NOWHERE))
+        .where(grant.c.repository_id == place)
+        .correlate(namespace, repository)
+    )
 
 
 def rights(
@@ -60,17 +69,19 @@ def rights(
     """Return what the subject's own grants and its teams' come to, as one number (`found_of`).
 
     Of a place that is not there, grants are looked for as of one that is, or the time that takes
-    would tell which it is.
+    would tell which it is. Each kind of grant is a look-up of its own: with `OR` and `IN` instead,
+    SQLite gathers what it is to look for first, which takes 4 of 13 µs of a pull's statement.
     """
-    theirs = (
-        sa.select(sa.func.max(grant.c.rank) + _BIT * sa.func.max(grant.c.audits))
-        .where(grant.c.principal_id.in_(_principals))
-        .where(grant.c.namespace_id == sa.func.coalesce(namespace_id, _NOWHERE))
-        .where(sa.or_(grant.c.repository_id == LIVE, grant.c.repository_id == repository_id))
-        .correlate(namespace, repository)
-        .scalar_subquery()
-    )
-    return sa.func.coalesce(theirs, LIVE)
+    places = (LIVE, sa.func.coalesce(repository_id, _NOWHERE))
+    found = sa.union_all(
+        *(
+            _granted(namespace_id, place, by_team=by_team)
+            for by_team in (False, True)
+            for place in places
+        )
+    ).subquery("granted")
+    theirs = sa.select(sa.func.max(found.c.rank) + _BIT * sa.func.max(found.c.audits))
+    return sa.func.coalesce(theirs.scalar_subquery(), LIVE)
 
 
 # What `found_of` reads, in front of a statement's own columns.
