@@ -5,6 +5,7 @@ statement begins at a row that is always there, so that what is missing and what
 the same way, and the rights in the namespace are known for a repository that is yet to be made.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -47,6 +48,7 @@ _standing = (
     .scalar_subquery()
 )
 
+
 def _granted(
     namespace_id: sa.ColumnElement[int], place: sa.ColumnElement[int], *, by_team: bool
 ) -> sa.Select[int, int]:
@@ -79,7 +81,7 @@ def rights(
             for by_team in (False, True)
             for place in places
         )
-    ).subquery("granted")
+    ).subquery()
     theirs = sa.select(sa.func.max(found.c.rank) + _BIT * sa.func.max(found.c.audits))
     return sa.func.coalesce(theirs.scalar_subquery(), LIVE)
 
@@ -93,6 +95,8 @@ FACTS: tuple[sa.ColumnElement[Any], ...] = (
     sa.func.coalesce(_standing, LIVE),
     rights(namespace.c.id, repository.c.id),
 )
+# The same for nobody, who has no rights: without asking for any, a statement takes half as long.
+FACTS_OF_NOBODY: tuple[sa.ColumnElement[Any], ...] = (*FACTS[:4], LIVE, LIVE)
 # The row that is always there, with the namespace and the live repository where there are any.
 HERE: sa.Join = (
     sa.select(_ONE.label("one"))
@@ -119,15 +123,19 @@ FOUND: tuple[sa.ColumnElement[Any], ...] = tuple(_facts.c)
 FOUND_HERE: sa.FromClause = _facts
 FIND_STANDING = Query("find_standing", sa.select(sa.func.coalesce(_standing, LIVE)))
 FIND_TARGET = Query("find_target", sa.select(*FACTS, namespace.c.rules_version).select_from(HERE))
+FIND_TARGET_OF_NOBODY = Query(
+    "find_target_of_nobody",
+    sa.select(*FACTS_OF_NOBODY, namespace.c.rules_version).select_from(HERE),
+)
 
 
-def may_read() -> sa.ColumnElement[bool]:
-    """Return whether `FOUND` lets the subject pull, as far as bytes that cost time are concerned.
+def may_read(facts: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[bool]:
+    """Return whether facts let the subject pull, as far as bytes that cost time are concerned.
 
     `auth/policy.py` decides; this only keeps what it will refuse from being read, since the time
     that takes would tell that it is there.
     """
-    _, _, _, visibility, standing, rights = FOUND
+    _, _, _, visibility, standing, rights = facts
     return sa.or_(
         sa.bindparam("reads_all", type_=sa.Integer) == _ONE,
         visibility == sa.literal_column("'public'"),
@@ -158,7 +166,9 @@ class FoundNamespace(msgspec.Struct, frozen=True):
 
 
 def place_of(subject: Subject, name: RepositoryName) -> dict[str, Any]:
-    """Return the parameters of `HERE` and `FACTS`."""
+    """Return the parameters of `HERE` and `FACTS`; for nobody, those of `HERE` alone."""
+    if not subject.principal_id:
+        return {"name": name, "namespace": name.namespace}
     return {
         "name": name,
         "namespace": name.namespace,
@@ -199,7 +209,7 @@ async def find_namespace(tx: Tx, subject: Subject, name: str) -> Found:
 
 
 async def _find_target(tx: Tx, place: dict[str, Any]) -> Found:
-    row = await tx.one(FIND_TARGET, **place)
+    row = await tx.one(FIND_TARGET if "principal_id" in place else FIND_TARGET_OF_NOBODY, **place)
     assert row is not None  # noqa: S101 - the row that is always there
     return msgspec.structs.replace(found_of(row), rules_version=row[6] or 0)
 

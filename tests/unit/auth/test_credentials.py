@@ -23,11 +23,16 @@ from moorage.web.request import Request
 PASSWORD = "correct: horse ünd battery"
 
 
+class Connection:
+    """A connection that requests come by."""
+
+
 class Asked:
     """A request as far as credentials are concerned."""
 
-    def __init__(self, authorization: str | None) -> None:
+    def __init__(self, authorization: str | None, by: Connection | None = None) -> None:
         self.headers = CIMultiDict({"Authorization": authorization} if authorization else {})
+        self.protocol = by or Connection()
         self.actor = ""
 
     def connection(self, name: str) -> object:
