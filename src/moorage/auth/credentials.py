@@ -140,7 +140,7 @@ class Credentials:
         header = request.headers.get("Authorization")
         if not (self._has_accounts or await self._is_open()):
             actor = self._local_actor(request)
-        elif header is None or header.lower() == _NOBODY:
+        elif header is None:
             actor = _ANONYMOUS
         else:
             actor = await self._recall(header, request, grace)
@@ -247,6 +247,8 @@ class Credentials:
         return _LOCAL
 
     async def _identify(self, header: str, request: Request, grace: int) -> _Known:
+        if header.lower() == _NOBODY:
+            return self._now_known(_ANONYMOUS)
         scheme, _, rest = header.partition(" ")
         text = rest.strip()
         if scheme.lower() == "basic":
