@@ -36,6 +36,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "manifests": manifests.manifest_requests,
     "many-tags": manifests.many_tags,
     "auth": access.credentials,
+    "wrong-passwords": access.wrong_passwords,
     "small-blobs": blobs.small_blobs,
     "ranges": blobs.ranges,
     "pull": blobs.pulls,

@@ -10,6 +10,7 @@ import select
 import ssl
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,6 +110,27 @@ def ping(endpoint: Endpoint, message: bytes, connections: int, seconds: float) -
     for sock in sockets.values():
         sock.close()
     return work
+
+
+def try_in_vain(endpoint: Endpoint, messages: Sequence[bytes], seconds: float) -> Work:
+    """Send every message once a second on a connection of its own; each must be refused."""
+    watch = Stopwatch()
+    sent: list[float] = []
+
+    def attempt(place: int) -> None:
+        connection = wire.Connection(endpoint)
+        due = place / len(messages)
+        while due < seconds:
+            time.sleep(max(0.0, due - watch.seconds))
+            begun = watch.seconds
+            connection.exchange(messages[place]).expect(401, 429)
+            sent.append(watch.seconds - begun)
+            due += 1.0
+        connection.close()
+
+    with ThreadPoolExecutor(len(messages)) as pool:
+        list(pool.map(attempt, range(len(messages))))
+    return watch.work(len(sent), sent)
 
 
 class _Download:

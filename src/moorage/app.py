@@ -270,7 +270,7 @@ def handler(s: Services) -> Handler:
     """Return the one handler of every request."""
 
     async def answer(request: Request) -> Response:
-        request.client = str(s.proxies.client_of(request) or "")
+        request.client = s.proxies.name_of(request)
         try:
             return await attempt(request)
         except RegistryError as refused:

@@ -12,7 +12,6 @@ from moorage.model.access import (
     System,
     TagOf,
     Target,
-    UploadOf,
 )
 
 _LOCAL_ACTIONS = frozenset(
@@ -44,7 +43,7 @@ def decide(actor: Actor, action: Action, target: Target, facts: Facts) -> Decisi
         return _of_nobody(actor, action, facts)
     if not facts.standing:
         return Decision(allowed=False, reason="the credential has ended", ended=True)
-    name, title = _name_of(target), _title(actor)
+    name = _name_of(target)
     where = name or "this registry"
     reason = _reason(action, target, facts)
     if reason and _covers(actor.scopes, action, name):
@@ -52,6 +51,7 @@ def decide(actor: Actor, action: Action, target: Target, facts: Facts) -> Decisi
             return Decision(allowed=True, reason=reason, disclose=True)
         told = f"the token was not asked for {action.value} on {where}"
         return Decision(allowed=False, reason=told, wider=True)
+    title = _title(actor)
     told = f"{title} has no {action.value} right on {where}"
     # In one text whatever its owner may: whoever has the token alone does not learn that.
     if not _covers(actor.scopes, action, name):
@@ -175,7 +175,11 @@ def _covers(scopes: tuple[Scope, ...] | None, action: Action, name: str) -> bool
         return True
     if action is Action.CATALOG:
         return any(action.value in each.actions for each in scopes)
-    return action in _IN_SCOPES and any(each.covers(name, action) for each in scopes)
+    if action in _IN_SCOPES:
+        for each in scopes:  # `any` would make a generator for each request
+            if each.covers(name, action):
+                return True
+    return False
 
 
 def _scope(action: Action, name: str) -> str:
@@ -187,12 +191,13 @@ def _scope(action: Action, name: str) -> str:
 
 
 def _name_of(target: Target) -> str:
+    if isinstance(target, TagOf):
+        return target.repository
+    if isinstance(target, RepositoryTarget):
+        return target.name
     if isinstance(target, System):
         return ""
-    if isinstance(target, RepositoryTarget | Namespace):
-        return target.name
-    assert isinstance(target, TagOf | UploadOf)  # noqa: S101 - there is no other kind
-    return target.repository
+    return target.name if isinstance(target, Namespace) else target.repository
 
 
 def _title(actor: Actor) -> str:

@@ -5,6 +5,7 @@ statement begins at a row that is always there, so that what is missing and what
 the same way, and the rights in the namespace are known for a repository that is yet to be made.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -46,12 +47,22 @@ _standing = (
     .where(sa.or_(sa.bindparam("token_id", type_=sa.BigInteger) == LIVE, _token_holds))
     .scalar_subquery()
 )
-_principals = sa.union_all(
-    sa.select(sa.cast(sa.bindparam("principal_id"), sa.BigInteger)),
-    sa.select(team_member.c.team_id).where(
-        team_member.c.account_id == sa.bindparam("principal_id")
-    ),
-)
+
+
+def _granted(
+    namespace_id: sa.ColumnElement[int], place: sa.ColumnElement[int], *, by_team: bool
+) -> sa.Select[int, int]:
+    found = sa.select(grant.c.rank, grant.c.audits)
+    holder: sa.ColumnElement[int] = grant.c.principal_id
+    if by_team:
+        found = found.join(team_member, team_member.c.team_id == grant.c.principal_id)
+        holder = team_member.c.account_id
+    return (
+        found.where(holder == sa.bindparam("principal_id"))
+        .where(grant.c.namespace_id == sa.func.coalesce(namespace_id, _NOWHERE))
+        .where(grant.c.repository_id == place)
+        .correlate(namespace, repository)
+    )
 
 
 def rights(
@@ -60,17 +71,19 @@ def rights(
     """Return what the subject's own grants and its teams' come to, as one number (`found_of`).
 
     Of a place that is not there, grants are looked for as of one that is, or the time that takes
-    would tell which it is.
+    would tell which it is. Each kind of grant is a look-up of its own: with `OR` and `IN` instead,
+    SQLite gathers what it is to look for first, which takes 4 of 13 µs of a pull's statement.
     """
-    theirs = (
-        sa.select(sa.func.max(grant.c.rank) + _BIT * sa.func.max(grant.c.audits))
-        .where(grant.c.principal_id.in_(_principals))
-        .where(grant.c.namespace_id == sa.func.coalesce(namespace_id, _NOWHERE))
-        .where(sa.or_(grant.c.repository_id == LIVE, grant.c.repository_id == repository_id))
-        .correlate(namespace, repository)
-        .scalar_subquery()
-    )
-    return sa.func.coalesce(theirs, LIVE)
+    places = (LIVE, sa.func.coalesce(repository_id, _NOWHERE))
+    found = sa.union_all(
+        *(
+            _granted(namespace_id, place, by_team=by_team)
+            for by_team in (False, True)
+            for place in places
+        )
+    ).subquery()
+    theirs = sa.select(sa.func.max(found.c.rank) + _BIT * sa.func.max(found.c.audits))
+    return sa.func.coalesce(theirs.scalar_subquery(), LIVE)
 
 
 # What `found_of` reads, in front of a statement's own columns.
@@ -82,6 +95,8 @@ FACTS: tuple[sa.ColumnElement[Any], ...] = (
     sa.func.coalesce(_standing, LIVE),
     rights(namespace.c.id, repository.c.id),
 )
+# The same for nobody, who has no rights: without asking for any, a statement takes half as long.
+FACTS_OF_NOBODY: tuple[sa.ColumnElement[Any], ...] = (*FACTS[:4], LIVE, LIVE)
 # The row that is always there, with the namespace and the live repository where there are any.
 HERE: sa.Join = (
     sa.select(_ONE.label("one"))
@@ -108,15 +123,19 @@ FOUND: tuple[sa.ColumnElement[Any], ...] = tuple(_facts.c)
 FOUND_HERE: sa.FromClause = _facts
 FIND_STANDING = Query("find_standing", sa.select(sa.func.coalesce(_standing, LIVE)))
 FIND_TARGET = Query("find_target", sa.select(*FACTS, namespace.c.rules_version).select_from(HERE))
+FIND_TARGET_OF_NOBODY = Query(
+    "find_target_of_nobody",
+    sa.select(*FACTS_OF_NOBODY, namespace.c.rules_version).select_from(HERE),
+)
 
 
-def may_read() -> sa.ColumnElement[bool]:
-    """Return whether `FOUND` lets the subject pull, as far as bytes that cost time are concerned.
+def may_read(facts: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[bool]:
+    """Return whether facts let the subject pull, as far as bytes that cost time are concerned.
 
     `auth/policy.py` decides; this only keeps what it will refuse from being read, since the time
     that takes would tell that it is there.
     """
-    _, _, _, visibility, standing, rights = FOUND
+    _, _, _, visibility, standing, rights = facts
     return sa.or_(
         sa.bindparam("reads_all", type_=sa.Integer) == _ONE,
         visibility == sa.literal_column("'public'"),
@@ -147,7 +166,9 @@ class FoundNamespace(msgspec.Struct, frozen=True):
 
 
 def place_of(subject: Subject, name: RepositoryName) -> dict[str, Any]:
-    """Return the parameters of `HERE` and `FACTS`."""
+    """Return the parameters of `HERE` and `FACTS`; for nobody, those of `HERE` alone."""
+    if not subject.principal_id:
+        return {"name": name, "namespace": name.namespace}
     return {
         "name": name,
         "namespace": name.namespace,
@@ -188,7 +209,7 @@ async def find_namespace(tx: Tx, subject: Subject, name: str) -> Found:
 
 
 async def _find_target(tx: Tx, place: dict[str, Any]) -> Found:
-    row = await tx.one(FIND_TARGET, **place)
+    row = await tx.one(FIND_TARGET if "principal_id" in place else FIND_TARGET_OF_NOBODY, **place)
     assert row is not None  # noqa: S101 - the row that is always there
     return msgspec.structs.replace(found_of(row), rules_version=row[6] or 0)
 

@@ -1,10 +1,11 @@
 """Blobs, their digests, and which repository has which."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
-from moorage.db.access import FACTS, HERE, Found, found_of, place_of
+from moorage.db.access import FACTS, FACTS_OF_NOBODY, HERE, Found, found_of, place_of
 from moorage.db.engine import Query, Raced, Tx, insert
 from moorage.db.repositories import LIVE
 from moorage.db.schema import (
@@ -44,31 +45,33 @@ TAKE_LINKED = Query(
     "take_linked_blob",
     _linked.with_for_update(of=repository_blob),
 )
+
+
 # One statement for a pull: the repository with its facts, and the blob if it is there.
-FIND_FOR_PULL = Query(
-    "find_blob_for_pull",
-    sa.select(
-        *FACTS,
-        blob.c.id,
-        blob.c.size,
-        blob.c.location,
-        repository_blob.c.lease_until,
-    ).select_from(
-        HERE.outerjoin(blob_digest, blob_digest.c.digest == sa.bindparam("digest"))
-        .outerjoin(
-            repository_blob,
-            sa.and_(
-                repository_blob.c.repository_id == repository.c.id,
-                repository_blob.c.blob_id == blob_digest.c.blob_id,
-                repository_blob.c.trash_until == LIVE,
-            ),
-        )
-        .outerjoin(
-            blob,
-            sa.and_(blob.c.id == repository_blob.c.blob_id, blob.c.state == _IS_LIVE),
-        )
-    ),
-)
+def _for_pull(title: str, facts: Sequence[sa.ColumnElement[Any]]) -> Query:
+    columns = (blob.c.id, blob.c.size, blob.c.location, repository_blob.c.lease_until)
+    return Query(
+        title,
+        sa.select(*facts, *columns).select_from(
+            HERE.outerjoin(blob_digest, blob_digest.c.digest == sa.bindparam("digest"))
+            .outerjoin(
+                repository_blob,
+                sa.and_(
+                    repository_blob.c.repository_id == repository.c.id,
+                    repository_blob.c.blob_id == blob_digest.c.blob_id,
+                    repository_blob.c.trash_until == LIVE,
+                ),
+            )
+            .outerjoin(
+                blob,
+                sa.and_(blob.c.id == repository_blob.c.blob_id, blob.c.state == _IS_LIVE),
+            )
+        ),
+    )
+
+
+FIND_FOR_PULL = _for_pull("find_blob_for_pull", FACTS)
+NOBODY_PULLS = _for_pull("nobody_pulls_blob", FACTS_OF_NOBODY)
 _holders = (
     sa.select(*FACTS)
     .select_from(blob_digest)
@@ -230,7 +233,8 @@ async def find_for_pull(
     tx: Tx, subject: Subject, name: RepositoryName, digest: Digest
 ) -> tuple[Found, Blob | None, int]:
     """Return the repository, its blob of that digest, and until when the blob is leased."""
-    row = await tx.one(FIND_FOR_PULL, **place_of(subject, name), digest=digest.key)
+    query = FIND_FOR_PULL if subject.principal_id else NOBODY_PULLS
+    row = await tx.one(query, **place_of(subject, name), digest=digest.key)
     assert row is not None  # noqa: S101 - it begins at a row that is always there
     found = Blob(row[6], row[7], row[8]) if row[6] is not None else None
     return found_of(row), found, row[9] or 0

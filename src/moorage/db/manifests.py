@@ -6,7 +6,17 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.access import FACTS, FOUND, FOUND_HERE, HERE, Found, found_of, may_read, place_of
+from moorage.db.access import (
+    FACTS,
+    FACTS_OF_NOBODY,
+    FOUND,
+    FOUND_HERE,
+    HERE,
+    Found,
+    found_of,
+    may_read,
+    place_of,
+)
 from moorage.db.engine import EMPTY, Query, Raced, Row, Tx, insert
 from moorage.db.repositories import LIVE
 from moorage.db.schema import (
@@ -33,16 +43,19 @@ class Child(msgspec.Struct, frozen=True):
     id: int
 
 
-def _for_pull(title: str, by: sa.Table, *, raw: bool) -> Query:
+def _for_pull(title: str, by: sa.Table, *, raw: bool, nobody: bool = False) -> Query:
     key = by.c.name if by is tag else by.c.digest
-    facts, here = (FOUND, FOUND_HERE) if raw else (FACTS, HERE)
+    facts: Sequence[sa.ColumnElement[Any]] = FACTS_OF_NOBODY if nobody else FACTS
+    here: sa.FromClause = HERE
+    if raw and not nobody:
+        facts, here = FOUND, FOUND_HERE
     columns: list[sa.ColumnElement[Any]] = [
         manifest.c.id,
         manifest.c.identity,
         by.c.digest,
         manifest.c.media_type,
         manifest.c.size,
-        sa.case((may_read(), manifest.c.raw), else_=EMPTY) if raw else EMPTY,
+        sa.case((may_read(facts), manifest.c.raw), else_=EMPTY) if raw else EMPTY,
     ]
     return Query(
         title,
@@ -65,6 +78,13 @@ PULL_BY_TAG = _for_pull("pull_manifest_by_tag", tag, raw=True)
 PULL_BY_DIGEST = _for_pull("pull_manifest_by_digest", manifest_digest, raw=True)
 HEAD_BY_TAG = _for_pull("head_manifest_by_tag", tag, raw=False)
 HEAD_BY_DIGEST = _for_pull("head_manifest_by_digest", manifest_digest, raw=False)
+NOBODY_PULLS_TAG = _for_pull("nobody_pulls_manifest_by_tag", tag, raw=True, nobody=True)
+NOBODY_PULLS = _for_pull("nobody_pulls_manifest", manifest_digest, raw=True, nobody=True)
+NOBODY_HEADS_TAG = _for_pull("nobody_heads_manifest_by_tag", tag, raw=False, nobody=True)
+NOBODY_HEADS = _for_pull("nobody_heads_manifest", manifest_digest, raw=False, nobody=True)
+# By whether somebody asks, and whether for the bytes too.
+_BY_TAG = ((NOBODY_HEADS_TAG, NOBODY_PULLS_TAG), (HEAD_BY_TAG, PULL_BY_TAG))
+_BY_DIGEST = ((NOBODY_HEADS, NOBODY_PULLS), (HEAD_BY_DIGEST, PULL_BY_DIGEST))
 
 _by_digest = (
     sa.select(manifest.c.id, manifest.c.size, manifest.c.identity)
@@ -209,14 +229,13 @@ async def find_for_pull(
 
     These are read only for a subject that may have them; `reads_all` says that it may have all.
     """
-    by_digest = isinstance(reference, Digest)
     place = place_of(subject, name)
+    by_digest = isinstance(reference, Digest)
     place["reference"] = reference.key if isinstance(reference, Digest) else reference
     if raw:
-        query = PULL_BY_DIGEST if by_digest else PULL_BY_TAG
-        row = await tx.one(query, **place, reads_all=int(reads_all))
-    else:
-        row = await tx.one(HEAD_BY_DIGEST if by_digest else HEAD_BY_TAG, **place)
+        place["reads_all"] = int(reads_all)
+    query = (_BY_DIGEST if by_digest else _BY_TAG)[bool(subject.principal_id)][raw]
+    row = await tx.one(query, **place)
     assert row is not None  # noqa: S101 - it begins at a row that is always there
     return found_of(row), _stored(row[6:]) if row[6] is not None else None
 

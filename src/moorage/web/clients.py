@@ -78,6 +78,13 @@ class Proxies:
                 return address
         return address
 
+    def name_of(self, request: Request) -> str:
+        """Return the address of `client_of` as text, empty if it can't be known."""
+        if self._networks or self._names:
+            return str(self.client_of(request) or "")
+        peer = request.connection("peername")
+        return _text_of(peer[0]) if isinstance(peer, tuple) else ""
+
     def _trusts(self, address: Address) -> bool:
         if any(address in each for each in self._networks):
             return True
@@ -100,6 +107,11 @@ def parse_address(text: str) -> Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+@lru_cache(maxsize=4_096)
+def _text_of(peer: str) -> str:
+    return str(parse_address(peer) or "")
 
 
 @lru_cache(maxsize=1_024)

@@ -2,16 +2,20 @@
 
 import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import cast
 
 import pytest
 from multidict import CIMultiDict
 
+from moorage.auth.bearers import Bearers
 from moorage.auth.credentials import Credentials, Guard
 from moorage.auth.local import LocalMode
-from moorage.clock import SystemClock
+from moorage.clock import MINUTE, SystemClock
 from moorage.config import Config
+from moorage.db import principals
+from moorage.db.engine import Tx
 from moorage.db.migrate import migrate_sqlite
 from moorage.db.sqlite import SqliteDatabase
 from moorage.errors import Unauthorized
@@ -23,11 +27,16 @@ from moorage.web.request import Request
 PASSWORD = "correct: horse ünd battery"
 
 
+class Connection:
+    """A connection that requests come by."""
+
+
 class Asked:
     """A request as far as credentials are concerned."""
 
-    def __init__(self, authorization: str | None) -> None:
+    def __init__(self, authorization: str | None, by: Connection | None = None) -> None:
         self.headers = CIMultiDict({"Authorization": authorization} if authorization else {})
+        self.protocol = by or Connection()
         self.actor = ""
 
     def connection(self, name: str) -> object:
@@ -110,3 +119,175 @@ def test_name_and_password_are_refused_in_the_same_words(authenticate: Ask) -> N
             authenticate(basic(user, password))
         told.add((refused.value.message, refused.value.hint))
     assert len(told) == 1
+
+
+class Still(SystemClock):
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.time = super().now()
+
+    def now(self) -> int:
+        return self.time
+
+
+class Signed:
+    """Bearer tokens: `good` is somebody's at `here`, until the second minute."""
+
+    def __init__(self, clock: Still) -> None:
+        self.asked: list[str] = []
+        self._ends = clock.now() + 2 * MINUTE
+        self._clock = clock
+
+    async def identify(self, text: str, request: Request, *, grace: int) -> Actor:
+        self.asked.append(text)
+        host = request.headers.get("Host")
+        if (text, host) != ("good", "here") or self._clock.now() - grace >= self._ends:
+            raise Unauthorized("the token is not good", error="invalid_token")
+        return Actor("account", "she", "password", subject=Subject(1, 0, 1), expires_at=self._ends)
+
+
+class Remembering:
+    """Credentials of a registry with an account, and what asks them by connections."""
+
+    def __init__(self, directory: Path) -> None:
+        self.clock = Still()
+        self.db = SqliteDatabase(directory)
+        self.signed = Signed(self.clock)
+        bearers = cast("Bearers", self.signed)
+        self.credentials = Credentials(
+            self.db, self.clock, LocalMode(Config()), Guard(Proxies(())), bearers
+        )
+
+    async def ask(self, authorization: str | None, by: Connection, host: str = "here") -> Actor:
+        """Return who it is that sends this by the connection."""
+        return await self.credentials.authenticate(self.asked(authorization, by, host))
+
+    def asked(self, authorization: str | None, by: Connection, host: str = "here") -> Request:
+        """Return the request."""
+        asked = Asked(authorization, by)
+        asked.headers["Host"] = host
+        return cast("Request", asked)
+
+
+def remembering(body: Callable[[Remembering], Awaitable[None]], directory: Path) -> None:
+    """Run the body with a registry whose administrator is `admin`."""
+    migrate_sqlite(directory)
+
+    async def run() -> None:
+        registry = Remembering(directory)
+        await registry.db.open()
+        try:
+            await put_administrator(registry.db, registry.clock, "admin", PASSWORD)
+            await body(registry)
+        finally:
+            await registry.db.close()
+
+    asyncio.run(run())
+
+
+def test_a_connection_is_looked_at_once(tmp_path: Path) -> None:
+    """What a bearer's connection sends again is not verified again, for a minute."""
+
+    async def body(registry: Remembering) -> None:
+        by = Connection()
+        for _ in range(3):
+            assert (await registry.ask("Bearer good", by)).name == "she"
+        assert registry.signed.asked == ["good"]
+        await registry.ask("Bearer good", Connection())
+        assert len(registry.signed.asked) == 2
+        registry.clock.time += MINUTE
+        await registry.ask("Bearer good", by)
+        assert len(registry.signed.asked) == 3
+
+    remembering(body, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["Bearer gooe", "Bearer goo", "Bearer good2", "bearer  gooD", "Bearer \udce9", "Bearer é"],
+)
+def test_a_connection_is_not_who_it_was(tmp_path: Path, other: str) -> None:
+    """A proxy sends many people's requests by one connection: each is looked at by itself."""
+
+    async def body(registry: Remembering) -> None:
+        by = Connection()
+        await registry.ask("Bearer good", by)
+        with pytest.raises(Unauthorized):
+            await registry.ask(other, by)
+        assert (await registry.ask(None, by)).kind == "anonymous"
+        assert (await registry.ask("Basic Og==", by)).kind == "anonymous"
+        assert (await registry.ask(basic("admin", PASSWORD), by)).name == "admin"
+        with pytest.raises(Unauthorized):
+            await registry.ask(basic("admin", PASSWORD + "x"), by)
+        assert (await registry.ask("Bearer good", by)).name == "she"
+
+    remembering(body, tmp_path)
+
+
+def test_a_bearer_is_for_the_host_that_the_connection_asked(tmp_path: Path) -> None:
+    async def body(registry: Remembering) -> None:
+        by = Connection()
+        await registry.ask("Bearer good", by)
+        with pytest.raises(Unauthorized):
+            await registry.ask("Bearer good", by, host="elsewhere")
+
+    remembering(body, tmp_path)
+
+
+def test_a_bearer_ends_on_its_connection_too(tmp_path: Path) -> None:
+    """Not a minute after it was looked at, but when its own time is over."""
+
+    async def body(registry: Remembering) -> None:
+        by = Connection()
+        registry.clock.time += 2 * MINUTE - 1
+        await registry.ask("Bearer good", by)
+        registry.clock.time += 1
+        with pytest.raises(Unauthorized):
+            await registry.ask("Bearer good", by)
+        # Good once more on an upload's address alone, and that is not remembered.
+        asked = registry.asked("Bearer good", by)
+        assert (await registry.credentials.authenticate(asked, grace=MINUTE)).name == "she"
+        with pytest.raises(Unauthorized):
+            await registry.ask("Bearer good", by)
+
+    remembering(body, tmp_path)
+
+
+def test_a_minute_is_that_of_the_password(tmp_path: Path) -> None:
+    """A connection does not make it longer: it is over for all of them at the same time."""
+
+    async def body(registry: Remembering) -> None:
+        header, first, second = basic("admin", PASSWORD), Connection(), Connection()
+        old = await registry.ask(header, first)
+        registry.clock.time += MINUTE - 1
+        assert await registry.ask(header, second) == old
+
+        async def write(tx: Tx) -> None:
+            await principals.end_credentials(tx, old.subject.principal_id)
+
+        await registry.db.write(write)
+        assert await registry.ask(header, second) == old
+        registry.clock.time += 1
+        for by in (first, second):
+            assert (await registry.ask(header, by)).subject.generation == 2
+
+    remembering(body, tmp_path)
+
+
+def test_what_is_forgotten_is_forgotten_on_every_connection(tmp_path: Path) -> None:
+    async def body(registry: Remembering) -> None:
+        header, first, second = basic("admin", PASSWORD), Connection(), Connection()
+        for by in (first, second):
+            assert (await registry.ask(header, by)).subject.generation == 1
+
+        async def write(tx: Tx) -> None:
+            await principals.end_credentials(tx, 1)
+
+        await registry.db.write(write)
+        for by in (first, second):
+            assert registry.credentials.forget(registry.asked(header, by))
+            assert (await registry.ask(header, by)).subject.generation == 2
+        assert not registry.credentials.forget(registry.asked(basic("a", "b"), Connection()))
+
+    remembering(body, tmp_path)
