@@ -46,18 +46,22 @@ def decide(actor: Actor, action: Action, target: Target, facts: Facts) -> Decisi
     name = _name_of(target)
     where = name or "this registry"
     reason = _reason(action, target, facts)
-    if reason and _covers(actor.scopes, action, name):
-        if _covers(actor.bound, action, name):
+    is_for = _covers(actor.scopes, action, target)
+    is_asked = _covers(actor.bound, action, target)
+    if reason and is_for:
+        if is_asked:
             return Decision(allowed=True, reason=reason, disclose=True)
-        told = f"the token was not asked for {action.value} on {where}"
-        return Decision(allowed=False, reason=told, wider=True)
+        if _can_be_asked(action, target):
+            told = f"the token was not asked for {action.value} on {where}"
+            return Decision(allowed=False, reason=told, wider=True)
     title = _title(actor)
     told = f"{title} has no {action.value} right on {where}"
     # In one text whatever its owner may: whoever has the token alone does not learn that.
-    if not _covers(actor.scopes, action, name):
+    if not is_for or not (is_asked or _can_be_asked(action, target)):
         told = f"the token of {title} is not for {action.value} on {where}"
     may_pull = bool(_reason(Action.PULL, target, facts))
-    disclose = may_pull and _covers(actor.scopes, Action.PULL, name)
+    limits = (actor.scopes, actor.bound)
+    disclose = may_pull and all(_covers(each, Action.PULL, target) for each in limits)
     return Decision(allowed=False, reason=told, disclose=disclose)
 
 
@@ -84,7 +88,7 @@ def require(actor: Actor, action: Action, target: Target, facts: Facts) -> None:
         )
     if actor.kind == "local":
         raise _of_local_mode()
-    scope = _scope(action, _name_of(target))
+    scope = _scope(action, target)
     if actor.kind == "anonymous":
         raise SignInNeeded(scope=scope)
     if decision.ended:
@@ -170,11 +174,13 @@ def _reason(action: Action, target: Target, facts: Facts) -> str:
     return _ROLES[facts.rank] if needed is not None and facts.rank >= needed else ""
 
 
-def _covers(scopes: tuple[Scope, ...] | None, action: Action, name: str) -> bool:
+def _covers(scopes: tuple[Scope, ...] | None, action: Action, target: Target) -> bool:
     if scopes is None or action is Action.PING:
         return True
     if action is Action.CATALOG:
         return any(action.value in each.actions for each in scopes)
+    # What scopes name are repositories; one may be called as a namespace is.
+    name = "" if isinstance(target, Namespace) else _name_of(target)
     if action in _IN_SCOPES:
         for each in scopes:  # `any` would make a generator for each request
             if each.covers(name, action):
@@ -182,12 +188,19 @@ def _covers(scopes: tuple[Scope, ...] | None, action: Action, name: str) -> bool
     return False
 
 
-def _scope(action: Action, name: str) -> str:
+def _can_be_asked(action: Action, target: Target) -> bool:
+    """Tell whether there is a scope for it, which a client can ask the token service for."""
+    return action is Action.CATALOG or (action in _ASKED and not isinstance(target, Namespace))
+
+
+def _scope(action: Action, target: Target) -> str:
     """Return what a client is to ask the token service for; empty where no scope helps."""
+    if not _can_be_asked(action, target):
+        return ""
     if action is Action.CATALOG:
         return "registry:catalog:*"
-    asked = _ASKED.get(action)
-    return f"repository:{name}:{asked}" if asked and name else ""
+    name = _name_of(target)
+    return f"repository:{name}:{_ASKED[action]}" if name else ""
 
 
 def _name_of(target: Target) -> str:

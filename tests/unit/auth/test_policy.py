@@ -8,6 +8,7 @@ from moorage.model.access import (
     Action,
     Actor,
     Facts,
+    Namespace,
     RepositoryTarget,
     Role,
     Scope,
@@ -132,6 +133,32 @@ def test_a_wider_token_is_asked_for_only_where_it_would_do() -> None:
     actor = Actor("account", "ann", "bearer", subject=Subject(7, 1, 0), bound=())
     assert decide(actor, Action.PULL, REPOSITORY, facts(role=Role.READER)).wider
     assert not decide(actor, Action.PUSH, REPOSITORY, facts(role=Role.READER)).wider
+
+
+def test_a_bearer_does_not_tell_what_its_owner_may_otherwise() -> None:
+    """Of what no token can be asked for, whoever has one learns no more than from any other."""
+    scopes = (Scope("web/**", frozenset({"pull"})),)
+    actor = Actor("account", "ann", "bearer", subject=Subject(7, 1, 0), bound=scopes)
+    place = Namespace("web")
+    for target, actions in (
+        (place, (Action.PULL, Action.SEE_ACCESS, Action.MANAGE_ACCESS, Action.CONFIGURE)),
+        (REPOSITORY, (Action.SEE_ACCESS, Action.MANAGE_ACCESS, Action.CONFIGURE, Action.AUDIT)),
+    ):
+        for action in actions:
+            decisions = [
+                decide(actor, action, target, facts(role=role))
+                for role in (Role.OWNER, Role.READER)
+            ]
+            assert decisions[0] == decisions[1]
+            assert not decisions[0].allowed
+            assert decisions[0].disclose is (target is REPOSITORY)
+
+
+def test_a_repository_called_as_a_namespace_is_not_the_namespace() -> None:
+    scopes = (Scope("web", frozenset({"*"})),)
+    for limit in ("scopes", "bound"):
+        actor = Actor("account", "ann", "token:1", subject=Subject(7, 1, 0), **{limit: scopes})
+        assert not decide(actor, Action.PULL, Namespace("web"), facts(role=Role.OWNER)).allowed
 
 
 def test_refusals_say_what_to_do() -> None:

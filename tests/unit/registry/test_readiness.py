@@ -51,6 +51,7 @@ def test_a_question_from_before_does_not_tell_of_now() -> None:
         assert await first == {"database": False, "storage": True}
         assert await asyncio.gather(*later) == [{"database": True, "storage": True}] * 3
         assert database.questions == 2
+        telemetry.sink.close()
 
     asyncio.run(use())
 
@@ -67,5 +68,6 @@ def test_what_hangs_is_named_in_time_and_asked_once() -> None:
         assert database.questions == 1
         database.failed.set()
         await asyncio.sleep(0.01)
+        telemetry.sink.close()
 
     asyncio.run(use())
