@@ -21,8 +21,9 @@ from moorage.auth.passwords import Passwords
 from moorage.auth.scopes import decode_scopes
 from moorage.auth.secrets import PREFIX, hash_secret, is_secret
 from moorage.auth.uses import TokenUses
-from moorage.clock import DAY, MINUTE, Clock
+from moorage.clock import MINUTE, Clock
 from moorage.db import principals
+from moorage.db.access import CONFIRMED
 from moorage.db.engine import Database, Tx
 from moorage.db.principals import Account, Holder
 from moorage.errors import Unauthorized
@@ -34,8 +35,6 @@ from moorage.web.request import Request
 _NOBODY = "basic og=="
 _REMEMBERED = MINUTE
 _MAX_REMEMBERED = 10_000
-# An account whose provider has been silent for so long is nobody any more to its tokens.
-CONFIRMED = DAY
 _LOOKS_SIGNED = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 
 
@@ -85,12 +84,13 @@ class _Known(msgspec.Struct, frozen=True):
 
 
 class Guard(msgspec.Struct, frozen=True):
-    """What sign-ins share, by whichever door they come."""
+    """What sign-ins share, by whichever door they come; `url` is the registry's, if it is known."""
 
     proxies: Proxies
     passwords: Passwords = msgspec.field(default_factory=Passwords)
     attempts: Attempts = msgspec.field(default_factory=Attempts)
     uses: TokenUses = msgspec.field(default_factory=TokenUses)
+    url: str = ""
 
     async def address_of(self, request: Request) -> str:
         """Return where the request is from, for counting; empty if that can't be known."""
@@ -149,7 +149,7 @@ class Credentials:
         mark = self._mark(user, password)
         known = self._known.get(mark)
         if known is not None and known.until > now:
-            return known.actor
+            return self._asking(known.actor)
         address = await self._guard.address_of(request)
         key = mark + address.encode()
         task = self._asked.get(key)
@@ -158,7 +158,7 @@ class Credentials:
             task = self._asked[key] = asyncio.create_task(finding)
             task.add_done_callback(lambda done: self._found(key, mark, done))
         # One that goes away must not take the answer from the others.
-        return await asyncio.shield(task)
+        return self._asking(await asyncio.shield(task))
 
     def forget(self, request: Request) -> bool:
         """Have who sent the request be looked up anew; tell whether it had been remembered."""
@@ -218,7 +218,14 @@ class Credentials:
             return await self.sign_in("token", text, request)
         if self._bearers is None:
             raise Unauthorized("the token is not good", error="invalid_token")
-        return await self._bearers.identify(text, request, grace=grace)
+        return self._asking(await self._bearers.identify(text, request, grace=grace))
+
+    def _asking(self, actor: Actor) -> Actor:
+        """Return who was found, maybe some time ago, as it asks now."""
+        if actor.kind != "account":
+            return actor
+        subject = msgspec.structs.replace(actor.subject, asked_at=self._clock.now())
+        return msgspec.structs.replace(actor, subject=subject)
 
     async def _account(self, user: str, password: str) -> Actor:
         async def read(tx: Tx) -> Account | None:
@@ -249,7 +256,7 @@ class Credentials:
         if holder.provider and holder.confirmed_at + CONFIRMED <= now:
             raise Unauthorized(
                 f"{holder.provider} has not confirmed the account for a day",
-                hint="Sign in there again",
+                hint=f"Sign in again at {self._guard.url}/sign-in/{holder.provider}",
             )
         return Actor(
             "robot" if holder.kind == "robot" else "account",

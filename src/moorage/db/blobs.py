@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from moorage.db.access import FACTS, HERE, Found, found_of, place_of
+from moorage.db.access import FACTS, HERE, Found, found_of, place_of, subject_of
 from moorage.db.engine import Query, Raced, Tx, insert
 from moorage.db.repositories import LIVE
 from moorage.db.schema import (
@@ -243,13 +243,7 @@ async def list_holders(
 
     Only those of the namespace, if one is named.
     """
-    values = {
-        "digest": digest.key,
-        "limit": limit,
-        "principal_id": subject.principal_id,
-        "token_id": subject.token_id,
-        "generation": subject.generation,
-    }
+    values = {"digest": digest.key, "limit": limit, **subject_of(subject)}
     if namespace:
         rows = await tx.many(LIST_HOLDERS_IN, **values, namespace=namespace)
     else:

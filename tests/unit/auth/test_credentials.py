@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 
 from moorage.auth.credentials import Credentials, Guard
 from moorage.auth.local import LocalMode
-from moorage.clock import SystemClock
+from moorage.clock import MINUTE, SystemClock
 from moorage.config import Config
 from moorage.db.migrate import migrate_sqlite
 from moorage.db.sqlite import SqliteDatabase
@@ -66,7 +66,10 @@ def authenticate(tmp_path_factory: pytest.TempPathFactory) -> Ask:
 @pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC"])
 def test_the_administrator(authenticate: Ask, scheme: str) -> None:
     actor, logged = authenticate(basic("admin", PASSWORD, scheme))
-    assert actor == Actor("account", "admin", "password", subject=Subject(1, 0, 1))
+    # A time is with it, by which an account from outside is looked at.
+    asked_at = actor.subject.asked_at
+    assert abs(asked_at - SystemClock().now()) < MINUTE
+    assert actor == Actor("account", "admin", "password", subject=Subject(1, 0, 1, asked_at))
     assert logged == "admin"
 
 
