@@ -82,7 +82,7 @@ def _parameter(request: Request, name: str) -> str:
 
 def _page(request: Request, refused: RegistryError, name: str) -> Response:
     """Return what a person is told; nothing in it is more than text."""
-    template = Template(files("moorage.ui").joinpath("static", "refused.html").read_text("utf-8"))
+    template = Template(files("moorage.ui").joinpath("pages", "refused.html").read_text("utf-8"))
     again = f"{PREFIX}{name}" if is_component(name) else "/"
     message = refused.message[:1].upper() + refused.message[1:]
     text = template.substitute(
