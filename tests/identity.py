@@ -77,10 +77,13 @@ class IdentityProvider(oidc.Issuer):
     ) -> bool:
         kind, _, pair = request.headers.get("Authorization", "").partition(" ")
         user, _, secret = base64.b64decode(pair).decode().partition(":")
+        given = (unquote_plus(user), unquote_plus(secret))
+        if "token_endpoint_auth_methods_supported" in self.about:
+            kind, given = "Basic", (form.get("client_id", ""), form.get("client_secret", ""))
         challenge = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         return (
             kind == "Basic"
-            and (unquote_plus(user), unquote_plus(secret)) == (CLIENT, self.secret)
+            and given == (CLIENT, self.secret)
             and form["grant_type"] == "authorization_code"
             and form["redirect_uri"] == asked["redirect_uri"]
             and oidc.encoded(challenge) == asked["code_challenge"]

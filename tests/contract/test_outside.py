@@ -15,7 +15,8 @@ from contract.conftest import Registries
 from identity import CLIENT, SECRET, IdentityProvider
 from moorage.auth.openid import LIFE, OpenId
 from moorage.clock import DAY, HOUR, MINUTE, SECOND
-from moorage.db import access
+from moorage.db import access, principals
+from moorage.db.access_schema import account
 from moorage.db.access_schema import provider as table
 from moorage.db.engine import Query
 from moorage.errors import (
@@ -30,7 +31,17 @@ from moorage.errors import (
 from moorage.model.access import Action, Actor, Role
 from moorage.oci.names import RepositoryName
 from moorage.outbound import Fetcher
-from moorage.registry import accounts, grants, outside, providers, rights, sign_in, teams, tokens
+from moorage.registry import (
+    accounts,
+    explain,
+    grants,
+    outside,
+    providers,
+    rights,
+    sign_in,
+    teams,
+    tokens,
+)
 from moorage.registry.outside import Answer
 from moorage.registry.providers import NewProvider
 from moorage.registry.services import Services
@@ -41,6 +52,13 @@ BACK = "https://registry.example/sign-in/corp/callback"
 HOME = "192.0.2.1"
 SHOP = RepositoryName.parse("web/shop")
 STORED = Query("test_provider", sa.select(table.c.client_secret))
+
+SILENT = Query(
+    "test_silent",
+    sa.update(account)
+    .where(account.c.principal_id == sa.bindparam("number"))
+    .values(confirmed_at=sa.bindparam("before")),
+)
 
 
 @pytest.fixture
@@ -322,15 +340,21 @@ def test_nobody_is_taken_over(registries: Registries, corp: IdentityProvider) ->
         assert "sub-1 of corp" in str(refused.value.hint)
         found = await accounts.find_account(s, root, "alice")
         assert (found.provider, found.id) == ("", local.subject.principal_id)
-        for name in ("admin/x", "", "local", "operator", "-", "a b", None, 7, "a+b"):
+        for name in ("admin/x", "", "local", "operator", "-", "a b", "\u212aate", None, 7, "a+b"):
             corp.person["preferred_username"] = name
             with pytest.raises(Denied, match="gives no name"):
                 await come(s, corp)
         # An administrator says that it is the same person; what it was signed in with ends.
+        account_of = await s.db.read(lambda tx: principals.find_account(tx, "alice"))
+        assert account_of is not None
+        session = await s.db.write(lambda tx: sign_in.open_session(s, tx, account_of, "r"))
+        await sign_in.identify(s, session.secret)
         await providers.bind_account(s, root, "alice", ("corp", "sub-1"), BY)
         actor, _ = await come(s, corp)
         assert actor.subject.principal_id == local.subject.principal_id
         assert not await _stands(s, local)
+        with pytest.raises(Unauthorized):
+            await sign_in.identify(s, session.secret)
         bob = await person(s, "bob")
         with pytest.raises(Conflicting):
             await providers.bind_account(s, root, "bob", ("corp", "sub-1"), BY)
@@ -491,6 +515,38 @@ def test_a_day_without_a_word(registries: Registries, corp: IdentityProvider) ->
         far = later(s, 30 * DAY)
         back = await again(s, Actor("account", "alice", "password"))
         assert await _stands(far, _at(far, back))
+
+    registries.run(use)
+
+
+def test_what_a_token_is_told_after_a_day(registries: Registries, corp: IdentityProvider) -> None:
+    """At the door: where to sign in again; also one that was remembered, and what explains it."""
+
+    async def use(s: Services) -> None:
+        s = speaking(s)
+        root = await registered(s, corp)
+        await shop(s, "dev")
+        actor, _ = await come(s, corp)
+        made = await tokens.create_token(s, actor, "alice", tokens.Wanted("laptop"), BY)
+        known = await _as_asked(s, made.secret)
+        place = grants.Where.of(SHOP)
+        assert (await explain.explain(s, root, "alice", Action.PUSH, place)).allowed
+        before = s.clock.now() - DAY
+        await s.db.write(
+            lambda tx: tx.run(SILENT, number=actor.subject.principal_id, before=before)
+        )
+        told = await explain.explain(s, root, "alice", Action.PUSH, place)
+        assert not told.allowed
+        assert not await may_push(s, await _as_asked(s, made.secret))
+        assert known.subject.asked_at
+        other = msgspec.structs.replace(s.guard, url="https://registry.example")
+        s.auth._known.clear()  # type: ignore[attr-defined]
+        s.auth._guard = other  # type: ignore[attr-defined]
+        with pytest.raises(Unauthorized, match="corp has not confirmed") as refused:
+            await _as_asked(s, made.secret)
+        assert "https://registry.example/sign-in/corp" in str(refused.value.hint)
+        await come(s, corp)
+        assert await may_push(s, await _as_asked(s, made.secret))
 
     registries.run(use)
 

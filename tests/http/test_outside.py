@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import pytest
 
 from api import Api, problem
+from cli import Person
 from conftest import PASSWORD
 from identity import CLIENT, SECRET, IdentityProvider
 from process import Server
@@ -324,3 +325,40 @@ def test_with_a_real_provider(admin: Api, browser: Browser, tmp_path: Path) -> N
             browser.get(back.removeprefix(browser.url)).expect(303)
             assert browser.whoami().expect(200).json()["name"] == who
             assert browser.get(listed).status == status
+
+
+def test_on_the_command_line(
+    running: Server, corp: IdentityProvider, browser: Browser, tmp_path: Path
+) -> None:
+    """From a provider to a member of a team by its group, and back."""
+    name, home, who = unique("idp"), unique("o"), unique("u")
+    root = Person(tmp_path / "home")
+    root("login", running.address, "-u", "admin", "--password-stdin", given=PASSWORD)
+    secret = tmp_path / "client-secret"
+    secret.write_text(SECRET + "\n")
+    words = ("--client-id", CLIENT, "--secret-file", str(secret))
+    told = root("provider", "add", name, corp.url, *words, "--groups-claim", "roles").out
+    assert f"/sign-in/{name}" in told
+    assert name in root("provider", "list", "--limit", "all").out
+    shown = root("provider", "show", name, "-o", "json")
+    assert shown.json()["groups_claim"] == "roles"
+    assert SECRET not in shown.out
+    root("namespace", "create", home)
+    root("team", "create", f"{home}/dev")
+    root("team", "group", "add", f"{home}/dev", name, "/acme/developers")
+    assert "/acme/developers" in root("team", "group", "list", f"{home}/dev").out
+    corp.person = {"sub": "7", "preferred_username": who, "roles": ["/acme/developers"]}
+    browser.back(corp.consent(browser.begin(name)), name).expect(303)
+    assert who in root("team", "list", f"{home}/dev").out
+    root("team", "group", "remove", f"{home}/dev", name, "/acme/developers")
+    assert who not in root("team", "list", f"{home}/dev").out
+    assert root.run("team", "group", "remove", f"{home}/dev", name, "x").code != 0
+    root("provider", "secret", name, "-", given="another")
+    page(browser.back(corp.consent(browser.begin(name)), name), 401)
+    root("provider", "disable", name)
+    page(browser.get(f"/sign-in/{name}"), 404)
+    root("provider", "enable", name)
+    assert root.run("provider", "remove", name, "--yes").code == 9
+    root("user", "bind", who)
+    root("provider", "remove", name, "--yes")
+    assert root.run("provider", "show", name).code != 0

@@ -263,11 +263,13 @@ def _person(provider: Provider, claims: Mapping[str, Any]) -> Person:
         raise _refused("its identity token is nobody's")
     if not subject.isprintable():
         raise _refused("its identity token is nobody's")
-    # Of an address, what stands before the @: names of accounts are those of namespaces.
-    name = _text(claims, provider.name_claim).lower().partition("@")[0]
+    # Of an address, what stands before the @: names of accounts are those of namespaces. There are
+    # other letters than ASCII's whose small ones are ASCII.
+    told = _text(claims, provider.name_claim)
+    name = told.lower().partition("@")[0]
     return Person(
         subject=subject,
-        name=name if is_component(name) else "",
+        name=name if is_component(name) and told.isascii() else "",
         full_name=_text(claims, "name"),
         email=_text(claims, "email"),
         groups=_groups(claims.get(provider.groups_claim)) if provider.groups_claim else frozenset(),

@@ -83,11 +83,11 @@ def provider_add(client: Client, name: str, url: str, **options: str) -> None:
 
 @provider.command("secret")
 @click.argument("name")
-@click.argument("file", metavar="FILE")
+@click.argument("secret_file", metavar="FILE")
 @client_command
-def provider_secret(client: Client, name: str, file: str) -> None:
+def provider_secret(client: Client, name: str, secret_file: str) -> None:
     """Keep another secret for the registry at the provider; - to read it."""
-    document = {"client_secret": read_token(file)}
+    document = {"client_secret": read_token(secret_file)}
     made = client.api.send("PATCH", "providers", name, document=document)
     client.output.done(f"The secret at {name} is another one.", made)
 

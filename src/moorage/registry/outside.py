@@ -13,7 +13,7 @@ import msgspec
 
 from moorage.auth.openid import LIFE, Returned
 from moorage.db import identities, locks, members, principals, providers
-from moorage.db.engine import Tx
+from moorage.db.engine import Raced, Tx
 from moorage.errors import Conflicting, Denied, Invalid, NotFound, Unauthorized, Unavailable
 from moorage.events.outbox import Event
 from moorage.model.artifacts import TagChange
@@ -157,8 +157,11 @@ async def _enter(s: Services, tx: Tx, seen: Provider, person: Person, by: TagCha
         await locks.take_administration(tx)
         known = await identities.find_identity(tx, seen.name, person.subject)
     if known is not None:
-        await locks.take_principal(tx, known.account_id)
+        number = known.account_id
+        await locks.take_principal(tx, number)
         known = await identities.find_identity(tx, seen.name, person.subject)
+        if known is None or known.account_id != number:
+            raise Raced  # an administrator has said otherwise just now
     provider = _in_force(await providers.hold_provider(tx, seen.name), seen.name)
     if (provider.url, provider.client_id) != (seen.url, seen.client_id):
         raise _not_begun()

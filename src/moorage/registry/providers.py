@@ -5,7 +5,7 @@ How somebody signs in by one is in `registry/outside.py`, its groups are in `reg
 
 import msgspec
 
-from moorage.db import identities, principals, providers
+from moorage.db import identities, members, principals, providers
 from moorage.db.engine import Tx
 from moorage.errors import Conflicting, Invalid, NotFound, Unavailable
 from moorage.events.outbox import Event
@@ -183,8 +183,8 @@ async def bind_account(
     """Have an account be that of a provider's subject, or of this registry alone if both are empty.
 
     For who had an account before there was the provider, and for who was deleted and is to come
-    back: the identity leaves the account that has ended. All that the account was signed in with
-    ends, and so do its memberships by a provider's word.
+    back: the identity leaves the account that has ended. Its sessions and what its password got
+    end, and so do its memberships by a provider's word; its tokens stay.
 
     Raises:
         Unauthorized, NotPermitted: the actor is no administrator.
@@ -212,6 +212,7 @@ async def bind_account(
                 await identities.bind(tx, before.account_id, "", "", now)
         await identities.bind(tx, account.id, provider, subject, now)
         await principals.end_credentials(tx, account.id)
+        await members.revoke_sessions(tx, account.id, now)
         data = {"account": name, "provider": provider, "subject": subject}
         await s.events.publish(tx, Event("account.bound", 0, now, by, data))
         return await accounts.present(tx, name)
