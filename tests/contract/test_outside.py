@@ -13,9 +13,11 @@ import sqlalchemy as sa
 import oidc
 from contract.conftest import Registries
 from identity import CLIENT, SECRET, IdentityProvider
+from moorage.auth.attempts import Attempts
+from moorage.auth.credentials import Guard
 from moorage.auth.openid import LIFE, OpenId
 from moorage.clock import DAY, HOUR, MINUTE, SECOND
-from moorage.db import access, principals
+from moorage.db import access, identities, principals
 from moorage.db.access_schema import account
 from moorage.db.access_schema import provider as table
 from moorage.db.engine import Query
@@ -26,6 +28,7 @@ from moorage.errors import (
     NotFound,
     NotPermitted,
     RegistryError,
+    TooManyRequests,
     Unauthorized,
 )
 from moorage.model.access import Action, Actor, Role
@@ -45,6 +48,7 @@ from moorage.registry import (
 from moorage.registry.outside import Answer
 from moorage.registry.providers import NewProvider
 from moorage.registry.services import Services
+from moorage.registry.upkeep import SCHEDULE
 from moorage.web.request import Request
 from people import BY, again, everything_told, later, organisation, person, team, trail
 
@@ -577,6 +581,42 @@ def test_a_provider_out_of_force(registries: Registries, corp: IdentityProvider)
         assert told == [
             *("provider.added", "provider.disabled", "provider.enabled", "provider.removed")
         ]
+
+    registries.run(use)
+
+
+def test_who_never_comes_back_is_forgotten(registries: Registries, corp: IdentityProvider) -> None:
+    async def use(s: Services) -> None:
+        s = speaking(s)
+        await registered(s, corp)
+        for _ in range(3):
+            begun = await outside.begin(s, "corp", "/", BACK, HOME)
+        now = s.clock.now()
+        assert await s.db.write(lambda tx: identities.forget_attempts(tx, now, 10)) == 0
+        ends = now + LIFE
+        assert await s.db.write(lambda tx: identities.forget_attempts(tx, ends, 2)) == 2
+        assert await s.db.write(lambda tx: identities.forget_attempts(tx, ends, 2)) == 1
+        assert "sign-ins.forget" in SCHEDULE
+        answer = answer_of(corp.consent(begun.location), begun.secret)
+        with pytest.raises(Unauthorized):
+            await outside.complete(s, "corp", answer, HOME, "r")
+
+    registries.run(use)
+
+
+def test_too_many_beginnings(registries: Registries, corp: IdentityProvider) -> None:
+    """Nobody fills the registry with sign-ins that nobody will end."""
+
+    async def use(s: Services) -> None:
+        s = speaking(s)
+        guard = Guard(s.proxies, attempts=Attempts(lambda: 0.0, per_name=1))
+        s = msgspec.structs.replace(s, guard=guard)
+        await registered(s, corp)
+        for _ in range(30):
+            await outside.begin(s, "corp", "/", BACK, HOME)
+        with pytest.raises(TooManyRequests):
+            await outside.begin(s, "corp", "/", BACK, HOME)
+        await outside.begin(s, "corp", "/", BACK, "192.0.2.2")
 
     registries.run(use)
 
