@@ -74,6 +74,9 @@ class Issuer:
             def do_GET(self) -> None:
                 outer.answer(self)
 
+            def do_POST(self) -> None:
+                outer.answer_post(self)
+
             def log_message(self, *_: Any) -> None:
                 pass
 
@@ -111,6 +114,10 @@ class Issuer:
         request.send_header("Location", "/elsewhere")
         request.end_headers()
         request.wfile.write(body or b"")
+
+    def answer_post(self, request: BaseHTTPRequestHandler) -> None:
+        """Refuse a form: whoever only issues tokens takes none."""
+        request.send_error(405)
 
     def rotate(self, *, keep: bool = True) -> None:
         """Sign with another key from now on, and publish the one before as well, or no longer."""

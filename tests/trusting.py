@@ -146,11 +146,11 @@ class Provider:
             "scope": "openid",
         }
         place = f"{self.url}/oauth2/authorize?{urlencode(asked)}"
-        answer = _post(place, {"sub": self._subject}, {})
+        answer = post(place, {"sub": self._subject}, {})
         code = parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0]
         secret = base64.b64encode(f"{quote(audience, safe='')}:any".encode()).decode()
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": back}
-        answer = _post(f"{self.url}/oauth2/token", form, {"Authorization": f"Basic {secret}"})
+        answer = post(f"{self.url}/oauth2/token", form, {"Authorization": f"Basic {secret}"})
         token: str = json.loads(answer.read())["id_token"]
         return token
 
@@ -160,7 +160,8 @@ class _Staying(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _post(url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Any:
+def post(url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Any:
+    """Send a form, and return the answer, a redirect or a refusal among them."""
     request = urllib.request.Request(url, urlencode(form).encode(), dict(headers))
     try:
         return urllib.request.build_opener(_Staying).open(request, timeout=10)

@@ -16,6 +16,7 @@ from moorage.auth.fair_use import FairUse
 from moorage.auth.issuers import IssuerKeys
 from moorage.auth.keys import KeyRing
 from moorage.auth.local import LocalMode
+from moorage.auth.openid import OpenId
 from moorage.auth.operator import Operators
 from moorage.auth.passwords import SHORTEST
 from moorage.auth.secrets import PURPOSES, Secrets
@@ -40,6 +41,7 @@ from moorage.registry.services import Services
 from moorage.registry.sessions import SessionIds
 from moorage.telemetry import Telemetry
 from moorage.ui import app as ui
+from moorage.ui import sign_in
 from moorage.v2 import app as v2
 from moorage.v2 import token
 from moorage.web.clients import Proxies
@@ -240,8 +242,10 @@ async def build(
     unknown = await proxies.resolve()
     if unknown:
         telemetry.log.warning("proxies not found", names=unknown)
-    guard = Guard(proxies, attempts=Attempts(per_name=config.limits.failed_sign_ins))
-    assertions = Assertions(db, clock, IssuerKeys(clock, Fetcher(config.outbound.allow)))
+    attempts = Attempts(per_name=config.limits.failed_sign_ins)
+    guard = Guard(proxies, attempts=attempts, url=config.url)
+    fetcher = Fetcher(config.outbound.allow)
+    assertions = Assertions(db, clock, IssuerKeys(clock, fetcher))
     return Services(
         config=config,
         clock=clock,
@@ -256,6 +260,8 @@ async def build(
         bearers=bearers,
         jobs=Queue(clock),
         second_factors=Cipher(secrets.keys, "totp"),
+        openid=OpenId(clock, fetcher),
+        provider_secrets=Cipher(secrets.keys, "provider"),
         hashes=Hashes(),
         session_ids=SessionIds(secrets.upload),
         telemetry=telemetry,
@@ -279,25 +285,28 @@ def handler(s: Services) -> Handler:
 
     async def attempt(request: Request) -> Response:
         try:
-            return await choose(request)
+            return await _choose(s, request)
         except Unauthorized as refused:
             # What ended may be what is remembered of it: the password itself may be good still.
             ended = refused.error == "invalid_token" and s.auth.forget(request)
             if not ended or request.body_read:
                 raise
-        return await choose(request)
-
-    async def choose(request: Request) -> Response:
-        if request.path.startswith(("/v2", "/v1")):
-            return await v2.answer(s, request)
-        if request.path in token.ROUTES:
-            return await token.answer(s, request)
-        page = ui.file_of(request.path)
-        if page is not None:
-            return await ui.respond(request, page)
-        return await api.respond(s, request)
+        return await _choose(s, request)
 
     return answer
+
+
+async def _choose(s: Services, request: Request) -> Response:
+    if request.path.startswith(("/v2", "/v1")):
+        return await v2.answer(s, request)
+    if request.path in token.ROUTES:
+        return await token.answer(s, request)
+    if request.path.startswith(sign_in.PREFIX):
+        return await sign_in.respond(s, request)
+    page = ui.file_of(request.path)
+    if page is not None:
+        return await ui.respond(request, page)
+    return await api.respond(s, request)
 
 
 def front(s: Services) -> Front:

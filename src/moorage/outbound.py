@@ -63,6 +63,20 @@ class Reply(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class _Asking(msgspec.Struct, frozen=True):
+    """What is fetched, and how; GET without a form."""
+
+    url: str
+    ca_file: str
+    most: int
+    form: Mapping[str, str] | None = None
+    authorization: str = ""
+
+    def __repr__(self) -> str:
+        """Show no more than where."""
+        return f"_Asking({self.url!r})"
+
+
 class Client:
     """Requests to one server, with one set of credentials; redirects are never followed."""
 
@@ -182,23 +196,39 @@ class Fetcher:
             AddressRefused: the address is not let through; nothing was connected to.
             FetchFailed: there was no such answer in time.
         """
-        parts = self.read(url)
+        return await self._ask(_Asking(url, ca_file, most))
+
+    async def post(
+        self,
+        url: str,
+        form: Mapping[str, str],
+        authorization: str = "",
+        *,
+        most: int = _FETCH_BYTES,
+    ) -> bytes:
+        """Return the body of a 200 answer to POST of a form; else as `fetch`."""
+        return await self._ask(_Asking(url, "", most, form, authorization))
+
+    async def _ask(self, asking: _Asking) -> bytes:
+        parts = self.read(asking.url)
         try:
             async with asyncio.timeout(self._seconds):
                 found = await self.find(parts)
-                return await self._get(url, found, ca_file, most)
+                return await self._send(asking, found)
         except TimeoutError:
             raise FetchFailed("no answer came in time") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # The class says what went wrong; its text may quote what the other side sent.
             raise FetchFailed(f"no answer came ({type(error).__name__})") from None
 
-    async def _get(self, url: str, found: list[Address], ca_file: str, most: int) -> bytes:
-        context = ssl.create_default_context(cafile=ca_file or None)
+    async def _send(self, asking: _Asking, found: list[Address]) -> bytes:
+        context = ssl.create_default_context(cafile=asking.ca_file or None)
         connector = aiohttp.TCPConnector(
             ssl=context, resolver=_Pinned(found), use_dns_cache=False, force_close=True
         )
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if asking.authorization:
+            headers["Authorization"] = asking.authorization
         async with (
             aiohttp.ClientSession(
                 connector=connector,
@@ -208,7 +238,13 @@ class Fetcher:
                 max_line_size=16_384,
                 max_field_size=16_384,
             ) as session,
-            session.get(url, headers=headers, allow_redirects=False) as answer,
+            session.request(
+                "GET" if asking.form is None else "POST",
+                asking.url,
+                data=asking.form,
+                headers=headers,
+                allow_redirects=False,
+            ) as answer,
         ):
             if answer.status != 200:
                 raise FetchFailed(f"the answer was {answer.status}")
@@ -217,8 +253,8 @@ class Fetcher:
             body = bytearray()
             async for some in answer.content.iter_any():
                 body += some
-                if len(body) > most:
-                    raise FetchFailed(f"the answer has more than {most} bytes")
+                if len(body) > asking.most:
+                    raise FetchFailed(f"the answer has more than {asking.most} bytes")
             return bytes(body)
 
     def _check(self, scheme: str, host: str, found: Sequence[Address]) -> None:

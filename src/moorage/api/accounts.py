@@ -1,8 +1,10 @@
 """`/api/v1/accounts`: who there is; administrators see all, everybody its own."""
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from moorage.api.call import Ask, Call, Route, cut, done, told, told_one, told_page, when
 from moorage.api.caller import authenticate
@@ -12,7 +14,8 @@ from moorage.errors import Invalid, NotFound
 from moorage.model.access import Action, Actor, System
 from moorage.model.artifacts import TagChange
 from moorage.model.people import AccountRecord
-from moorage.registry import accounts, passwords, rights
+from moorage.oci.names import COMPONENT, MAX_COMPONENT
+from moorage.registry import accounts, passwords, providers, rights
 from moorage.registry.services import Services, change_by
 from moorage.web.response import Response
 
@@ -39,6 +42,13 @@ class NewPassword(Ask, frozen=True):
 
     old: Hidden
     new: Hidden
+
+
+class Identity(Ask, frozen=True):
+    """Whom a provider knows by that subject; both are empty for nobody outside."""
+
+    provider: Annotated[str, Meta(pattern=f"^(?:{COMPONENT})?$", max_length=MAX_COMPONENT)]
+    subject: Annotated[str, Meta(max_length=255, pattern="^[^\\x00-\\x1f\\x7f]*$")]
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -162,6 +172,17 @@ async def end_credentials(s: Services, call: Call) -> Response:
     return done()
 
 
+async def bind_account(s: Services, call: Call) -> Response:
+    """Have an account be somebody's of a provider; what it was signed in with ends."""
+    actor = await authenticate(s, call)
+    await rights.require_administrator(s, actor)
+    asked = await call.asked(Identity)
+    by = change_by(actor, call.request)
+    identity = (asked.provider, asked.subject)
+    bound = await providers.bind_account(s, actor, call.name("account"), identity, by)
+    return told(200, _shown(bound))
+
+
 _PATH = "/accounts"
 _ONE = "/accounts/{account}"
 ROUTES = (
@@ -234,5 +255,16 @@ ROUTES = (
         action=Action.PING,
         handler=end_credentials,
         status=204,
+    ),
+    Route(
+        method="PUT",
+        path="/accounts/{account}/identity",
+        name="bind-account",
+        summary="Have an account be somebody's of a provider, or nobody's",
+        action=Action.ADMINISTER,
+        handler=bind_account,
+        takes=Identity,
+        gives=Account,
+        clashes=True,
     ),
 )

@@ -4,8 +4,8 @@ from moorage.api.call import Call
 from moorage.model.access import Actor
 from moorage.registry import sign_in
 from moorage.registry.services import Services
-from moorage.web.origin import is_own_page, own_origin
-from moorage.web.request import Request
+from moorage.web.cookies import SESSION, cookie_of
+from moorage.web.origin import is_own_page
 
 
 async def authenticate(s: Services, call: Call) -> Actor:
@@ -35,19 +35,4 @@ def session_of(s: Services, call: Call) -> str:
     request = call.request
     if call.route.changes and not is_own_page(request, s.config.url):
         return ""
-    name = cookie_name(s, request)
-    parts = ";".join(request.headers.getall("Cookie", [])).split(";")
-    pairs = [part.strip().partition("=") for part in parts]
-    values = [value for key, _, value in pairs if key == name]
-    # Two of one name: another site on the same host may have set one of them.
-    return values[0] if len(values) == 1 else ""
-
-
-def cookie_name(s: Services, request: Request) -> str:
-    """Return the cookie's name; the browser itself keeps the longer one to encrypted addresses."""
-    return "__Host-moorage" if is_encrypted(s, request) else "moorage"
-
-
-def is_encrypted(s: Services, request: Request) -> bool:
-    """Tell whether the browser speaks to the registry by HTTPS."""
-    return own_origin(request, s.config.url).startswith("https://")
+    return cookie_of(request, s.config.url, SESSION)

@@ -33,6 +33,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     },
     "token": _ID,
     "issuer": _ID,
+    "provider": _NAME,
     "rule": _ID,
     "actor": _TEXT,
     "event": _TEXT,

@@ -5,13 +5,14 @@ from datetime import datetime
 import msgspec
 
 from moorage.api.call import Ask, Call, Route, done, told, when
-from moorage.api.caller import authenticate, cookie_name, is_encrypted, session_of
+from moorage.api.caller import authenticate, session_of
 from moorage.api.fields import Code, Hidden
 from moorage.auth.policy import require
 from moorage.errors import Conflicting
 from moorage.model.access import Action, System
 from moorage.registry import rights, sign_in
 from moorage.registry.services import Services
+from moorage.web.cookies import SESSION, new_cookie
 from moorage.web.request import Request
 from moorage.web.response import Response
 
@@ -58,9 +59,7 @@ async def end_session(s: Services, call: Call) -> Response:
 
 
 def _cookie(s: Services, request: Request, secret: str, seconds: int) -> str:
-    secure = "; Secure" if is_encrypted(s, request) else ""
-    name = cookie_name(s, request)
-    return f"{name}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
+    return new_cookie(request, s.config.url, SESSION, secret, seconds)
 
 
 ROUTES = (

@@ -23,8 +23,9 @@ from moorage.auth.passwords import Passwords
 from moorage.auth.scopes import decode_scopes
 from moorage.auth.secrets import PREFIX, hash_secret, is_secret
 from moorage.auth.uses import TokenUses
-from moorage.clock import DAY, MINUTE, Clock
+from moorage.clock import MINUTE, Clock
 from moorage.db import principals
+from moorage.db.access import CONFIRMED
 from moorage.db.engine import Database, Tx
 from moorage.db.principals import Account, Holder
 from moorage.errors import Unauthorized
@@ -36,8 +37,6 @@ from moorage.web.request import Request
 _NOBODY = "basic og=="
 _REMEMBERED = MINUTE
 _MAX_REMEMBERED = 10_000
-# An account whose provider has been silent for so long is nobody any more to its tokens.
-CONFIRMED = DAY
 _ANONYMOUS = Actor("anonymous", "anonymous", "none")
 _LOCAL = Actor("local", "local", "loopback")
 _LOOKS_SIGNED = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
@@ -97,12 +96,13 @@ class _Last(msgspec.Struct, frozen=True):
 
 
 class Guard(msgspec.Struct, frozen=True):
-    """What sign-ins share, by whichever door they come."""
+    """What sign-ins share, by whichever door they come; `url` is the registry's, if it is known."""
 
     proxies: Proxies
     passwords: Passwords = msgspec.field(default_factory=Passwords)
     attempts: Attempts = msgspec.field(default_factory=Attempts)
     uses: TokenUses = msgspec.field(default_factory=TokenUses)
+    url: str = ""
 
     async def address_of(self, request: Request) -> str:
         """Return where the request is from, for counting; empty if that can't be known."""
@@ -143,7 +143,7 @@ class Credentials:
         elif header is None:
             actor = _ANONYMOUS
         else:
-            actor = await self._recall(header, request, grace)
+            actor = self._asking(await self._recall(header, request, grace))
         request.actor, request.credential = actor.name, actor.credential
         if actor.subject.token_id:
             self._guard.uses.note(actor.subject.token_id, self._clock.now())
@@ -156,7 +156,7 @@ class Credentials:
             Unauthorized: they are wrong; in one text whatever is wrong with them.
             TooManyRequests: too many wrong ones have come from where the request is from.
         """
-        return (await self._sign_in(user, password, request)).actor
+        return self._asking((await self._sign_in(user, password, request)).actor)
 
     def forget(self, request: Request) -> bool:
         """Have who sent the request be looked up anew; tell whether it had been remembered."""
@@ -261,6 +261,13 @@ class Credentials:
             raise Unauthorized("the token is not good", error="invalid_token")
         return self._now_known(await self._bearers.identify(text, request, grace=grace))
 
+    def _asking(self, actor: Actor) -> Actor:
+        """Return who was found, maybe some time ago, as it asks now."""
+        if actor.kind != "account":
+            return actor
+        subject = msgspec.structs.replace(actor.subject, asked_at=self._clock.now())
+        return msgspec.structs.replace(actor, subject=subject)
+
     async def _account(self, user: str, password: str) -> Actor:
         async def read(tx: Tx) -> Account | None:
             return await principals.find_account(tx, user)
@@ -290,7 +297,7 @@ class Credentials:
         if holder.provider and holder.confirmed_at + CONFIRMED <= now:
             raise Unauthorized(
                 f"{holder.provider} has not confirmed the account for a day",
-                hint="Sign in there again",
+                hint=f"Sign in again at {self._guard.url}/sign-in/{holder.provider}",
             )
         return Actor(
             "robot" if holder.kind == "robot" else "account",

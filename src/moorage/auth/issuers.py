@@ -64,7 +64,7 @@ class IssuerKeys:
         """Begin with none; what is fetched is fetched by the fetcher."""
         self._clock = clock
         self._fetcher = fetcher
-        self._held: dict[int, _Held] = {}
+        self._held: dict[str, _Held] = {}
 
     async def find(self, issuer: Issuer, token: Parts) -> Key | None:
         """Return the issuer's key for the token, None if there is none of that id and kind.
@@ -87,11 +87,11 @@ class IssuerKeys:
 
     def _of(self, issuer: Issuer) -> _Held:
         mark = blake2b(f"{issuer.url}\0{issuer.ca_file}\0".encode() + issuer.jwks).digest()
-        held = self._held.get(issuer.id)
+        held = self._held.get(issuer.url)
         if held is None or held.mark != mark:
             if len(self._held) >= _MOST_ISSUERS:
                 self._held.clear()
-            held = self._held[issuer.id] = _Held(mark)
+            held = self._held[issuer.url] = _Held(mark)
         return held
 
     def _is_due(self, held: _Held, token: Parts) -> bool:

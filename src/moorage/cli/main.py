@@ -32,13 +32,14 @@ _CLIENTS = {
     "robot": ("moorage.cli.robot:robot", "Manage robots, the accounts of machines."),
     "trust": ("moorage.cli.trust:trust", "Let CI systems in by their own tokens."),
     "issuer": ("moorage.cli.issuer:issuer", "Say whose tokens namespaces may trust."),
+    "provider": ("moorage.cli.provider:provider", "Let people sign in from outside."),
     "rule": ("moorage.cli.rule:rule", "Say which tags may not be moved."),
     "k8s": ("moorage.cli.k8s:k8s", "Let Kubernetes clusters pull."),
 }
 _SECTIONS = {
     "Run a server": ("serve", "config", "doctor", "migrate", "move", "job", "audit"),
     "Use one": ("login", "logout", "whoami", "namespace", "repo", "rule"),
-    "Let people in": ("user", "invite", "team", "access"),
+    "Let people in": ("user", "invite", "team", "access", "provider"),
     "Let machines in": ("token", "robot", "trust", "issuer", "k8s"),
     "This program": ("version", "completion"),
 }

@@ -11,7 +11,8 @@ TEAMS = (
     Column("description", "description"),
     Column("made", "created_at", "time"),
 )
-MEMBERS = (Column("account", "name"),)
+MEMBERS = (Column("account", "name"), Column("from", "source"))
+GROUPS = (Column("provider", "provider"), Column("group", "group"))
 
 
 @click.group()
@@ -84,3 +85,49 @@ def team_remove(client: Client, name: str, accounts: tuple[str, ...]) -> None:
     for account in accounts:
         client.api.send("DELETE", "namespaces", of.namespace, "teams", of.name, "members", account)
         client.output.done(f"{account} is not in {name} any more.")
+
+
+@team.group("group")
+def team_group() -> None:
+    """Say which groups of providers a team is: who is in one signs in into the team.
+
+    \b
+    moorage team group add web/dev corp developers
+    moorage team group list web/dev
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+
+
+@team_group.command("list")
+@click.argument("name", metavar="NAMESPACE/TEAM")
+@client_command
+def team_group_list(client: Client, name: str) -> None:
+    """List the groups that are the team."""
+    of = team_of(name)
+    found = client.api.items("namespaces", of.namespace, "teams", of.name, "groups")
+    client.output.items(found, GROUPS, None)
+
+
+@team_group.command("add")
+@click.argument("name", metavar="NAMESPACE/TEAM")
+@click.argument("provider")
+@click.argument("group")
+@client_command
+def team_group_add(client: Client, name: str, provider: str, group: str) -> None:
+    """Have a provider's group be the team, for whoever signs in from now on."""
+    of, document = team_of(name), {"provider": provider, "group": group}
+    path = ("namespaces", of.namespace, "teams", of.name, "groups")
+    made = client.api.send("POST", *path, document=document)
+    client.output.done(f"{group} of {provider} is {name}.", made)
+
+
+@team_group.command("remove")
+@click.argument("name", metavar="NAMESPACE/TEAM")
+@click.argument("provider")
+@click.argument("group")
+@client_command
+def team_group_remove(client: Client, name: str, provider: str, group: str) -> None:
+    """Have the group be the team no longer; its people are out at once."""
+    of, document = team_of(name), {"provider": provider, "group": group}
+    path = ("namespaces", of.namespace, "teams", of.name, "groups", "remove")
+    client.api.send("POST", *path, document=document)
+    client.output.done(f"{group} of {provider} is not {name} any more.")

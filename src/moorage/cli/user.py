@@ -166,3 +166,16 @@ def _print_link(client: Client, made: Document, told: str) -> None:
     link = f"{client.api.url}{made.get('path', '')}"
     told = f"With this link {told}. It is good once, and ends {until}:"
     client.output.secret(link, told, {**made, "url": link})
+
+
+@user.command("bind")
+@click.argument("name")
+@click.argument("provider", required=False, default="")
+@click.argument("subject", required=False, default="")
+@client_command
+def user_bind(client: Client, name: str, provider: str, subject: str) -> None:
+    """Have an account be whom a provider knows as SUBJECT; with neither, nobody's outside."""
+    document = {"provider": provider, "subject": subject}
+    made = client.api.send("PUT", "accounts", name, "identity", document=document)
+    told = f"{subject} of {provider}" if provider else "nobody's outside"
+    client.output.done(f"{name} is {told}.", made)

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.access_schema import grant, principal, team_member, token
+from moorage.clock import DAY
+from moorage.db.access_schema import account, grant, principal, team_member, token
 from moorage.db.engine import Query, Row, Tx
 from moorage.db.repositories import LIVE, repository_of
 from moorage.db.schema import namespace, repository
@@ -33,6 +34,15 @@ _token_holds = sa.exists(
     .where(token.c.revoked_at == LIVE)
     .correlate(principal)
 )
+# Whose provider has been silent for so long is nobody any more, whatever it signs in with.
+CONFIRMED = DAY
+_is_unconfirmed = sa.exists(
+    sa.select(account.c.principal_id)
+    .where(account.c.principal_id == principal.c.id)
+    .where(account.c.provider != sa.literal_column("''"))
+    .where(account.c.confirmed_at <= sa.bindparam("unconfirmed"))
+    .correlate(principal)
+)
 _standing = (
     sa.select(_ONE + principal.c.administrator)
     .where(principal.c.id == sa.bindparam("principal_id"))
@@ -45,6 +55,7 @@ _standing = (
     .where(principal.c.enabled == _ONE)
     .where(principal.c.ended_at == LIVE)
     .where(sa.or_(sa.bindparam("token_id", type_=sa.BigInteger) == LIVE, _token_holds))
+    .where(~_is_unconfirmed)
     .scalar_subquery()
 )
 
@@ -169,12 +180,16 @@ def place_of(subject: Subject, name: RepositoryName) -> dict[str, Any]:
     """Return the parameters of `HERE` and `FACTS`; for nobody, those of `HERE` alone."""
     if not subject.principal_id:
         return {"name": name, "namespace": name.namespace}
+    return {"name": name, "namespace": name.namespace, **subject_of(subject)}
+
+
+def subject_of(subject: Subject) -> dict[str, Any]:
+    """Return the parameters of `FACTS` alone."""
     return {
-        "name": name,
-        "namespace": name.namespace,
         "principal_id": subject.principal_id,
         "token_id": subject.token_id,
         "generation": subject.generation,
+        "unconfirmed": subject.asked_at - CONFIRMED,
     }
 
 
@@ -219,14 +234,7 @@ async def find_namespace_target(tx: Tx, subject: Subject, name: str) -> FoundNam
 
     Rights in single repositories of it do not count.
     """
-    row = await tx.one(
-        FIND_NAMESPACE_TARGET,
-        name="",
-        namespace=name,
-        principal_id=subject.principal_id,
-        token_id=subject.token_id,
-        generation=subject.generation,
-    )
+    row = await tx.one(FIND_NAMESPACE_TARGET, name="", namespace=name, **subject_of(subject))
     assert row is not None  # noqa: S101 - the row that is always there
     found = None if row[1] is None else NamespaceRecord(row[1], *row[6:])
     return FoundNamespace(found, found_of(row).facts)
@@ -234,10 +242,5 @@ async def find_namespace_target(tx: Tx, subject: Subject, name: str) -> FoundNam
 
 async def find_standing(tx: Tx, subject: Subject) -> Facts:
     """Return the facts about the subject alone."""
-    row = await tx.one(
-        FIND_STANDING,
-        principal_id=subject.principal_id,
-        token_id=subject.token_id,
-        generation=subject.generation,
-    )
+    row = await tx.one(FIND_STANDING, **subject_of(subject))
     return Facts(standing=row[0] if row else 0)

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from moorage.db.access import FACTS, FACTS_OF_NOBODY, HERE, Found, found_of, place_of
+from moorage.db.access import FACTS, FACTS_OF_NOBODY, HERE, Found, found_of, place_of, subject_of
 from moorage.db.engine import Query, Raced, Tx, insert
 from moorage.db.repositories import LIVE
 from moorage.db.schema import (
@@ -247,13 +247,7 @@ async def list_holders(
 
     Only those of the namespace, if one is named.
     """
-    values = {
-        "digest": digest.key,
-        "limit": limit,
-        "principal_id": subject.principal_id,
-        "token_id": subject.token_id,
-        "generation": subject.generation,
-    }
+    values = {"digest": digest.key, "limit": limit, **subject_of(subject)}
     if namespace:
         rows = await tx.many(LIST_HOLDERS_IN, **values, namespace=namespace)
     else:

@@ -58,12 +58,14 @@ class Subject(msgspec.Struct, frozen=True):
     """Whose rights a statement looks at, and by what it signed in: ids, 0 for nobody and nothing.
 
     `generation` is the principal's own as the credential saw it, and a later one has ended it; 0
-    for tokens, which end one by one.
+    for tokens, which end one by one. `asked_at` is when an account asked: one that a provider has
+    been silent about for a day then has no rights; 0 does not look.
     """
 
     principal_id: int = 0
     token_id: int = 0
     generation: int = 0
+    asked_at: int = 0
 
 
 NOBODY = Subject()

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import msgspec
 
 from moorage.auth.bearers import CATALOG, Access
-from moorage.auth.credentials import CONFIRMED
 from moorage.auth.policy import decide
 from moorage.auth.scopes import Asked, decode_scopes, encode_scopes
 from moorage.auth.secrets import hash_secret, new_refresh
 from moorage.clock import DAY, HOUR, new_id
 from moorage.db import access, refresh
+from moorage.db.access import CONFIRMED
 from moorage.db.engine import Tx
 from moorage.db.refresh import Refresh, RefreshHolder
 from moorage.errors import NameInvalid, Unauthorized

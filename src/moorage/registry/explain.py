@@ -157,7 +157,7 @@ async def _asked(tx: Tx, s: Services, who: str, token_id: int) -> Actor:
         "account" if found.kind == "account" else "robot",
         found.name,
         "asked about",
-        subject=Subject(found.id, token_id, 0),
+        subject=Subject(found.id, token_id, 0, s.clock.now()),
         scopes=scopes,
     )
 

@@ -162,7 +162,7 @@ async def remove_issuer(s: Services, actor: Actor, issuer_id: int, by: TagChange
 
 
 async def _checked(s: Services, wanted: NewIssuer, blank: Issuer) -> Issuer:
-    host = _host_of(wanted.url)
+    host = host_of(wanted.url)
     if wanted.ca_file and not wanted.ca_file.startswith("/"):
         raise Invalid("the file of certificates is named by its whole path")
     _check_keys(wanted.jwks)
@@ -187,7 +187,12 @@ async def _checked(s: Services, wanted: NewIssuer, blank: Issuer) -> Issuer:
     return issuer
 
 
-def _host_of(url: str) -> str:
+def host_of(url: str) -> str:
+    """Return the host of an issuer's address.
+
+    Raises:
+        Invalid: it can't be one.
+    """
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port

@@ -11,6 +11,7 @@ from moorage.auth.cipher import Cipher
 from moorage.auth.credentials import Authenticator, Guard
 from moorage.auth.fair_use import FairUse
 from moorage.auth.keys import KeyRing
+from moorage.auth.openid import OpenId
 from moorage.blobs.store import BlobStore
 from moorage.clock import Clock
 from moorage.config import Config
@@ -52,6 +53,8 @@ class Services(msgspec.Struct, frozen=True):
     bearers: Bearers
     jobs: Queue
     second_factors: Cipher
+    openid: OpenId
+    provider_secrets: Cipher
     hashes: Hashes
     session_ids: SessionIds
     telemetry: Telemetry

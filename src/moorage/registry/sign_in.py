@@ -101,7 +101,7 @@ async def identify(s: Services, secret: str) -> Actor:
         "account",
         found.name,
         f"session:{found.token_id}",
-        subject=Subject(found.principal_id, found.token_id, 0),
+        subject=Subject(found.principal_id, found.token_id, 0, s.clock.now()),
         expires_at=found.expires_at,
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from moorage.db import members
+from moorage.db import locks, members, providers
 from moorage.db.engine import Tx
 from moorage.errors import Conflicting, NotFound
 from moorage.events.outbox import Event
@@ -13,6 +13,7 @@ from moorage.registry import belonging, owners, rights
 from moorage.registry.services import Services
 
 _KIND = "team"
+MOST_GROUPS = 100
 
 
 async def list_teams(
@@ -102,6 +103,86 @@ async def remove_member(
         return "team.left"
 
     await _change(s, actor, (namespace, name), account, by, change)
+
+
+async def list_groups(
+    s: Services, actor: Actor, namespace: str, name: str
+) -> list[tuple[str, str]]:
+    """Return which groups are the team, and of which providers: provider and group.
+
+    Raises:
+        NotFound: there is no such team.
+    """
+
+    async def read(tx: Tx) -> list[tuple[str, str]]:
+        await rights.allow_namespace(tx, actor, Action.SEE_ACCESS, namespace)
+        team = await belonging.present(tx, _KIND, namespace, name)
+        return sorted(await providers.list_team_groups(tx, team.id, MOST_GROUPS))
+
+    return await s.db.read(read, pages=True)
+
+
+async def add_group(
+    s: Services, actor: Actor, place: tuple[str, str], group: tuple[str, str], by: TagChange
+) -> None:
+    """Have a provider's group be the team, for whoever signs in from now on.
+
+    Raises:
+        NotFound: there is no such team or provider.
+        Conflicting: the team is too many groups already.
+    """
+    namespace, name = place
+    await rights.require_namespace(s, actor, Action.MANAGE_ACCESS, namespace)
+
+    async def write(tx: Tx) -> None:
+        await rights.hold_namespace(tx, actor, Action.MANAGE_ACCESS, namespace)
+        team = await belonging.present(tx, _KIND, namespace, name)
+        if await providers.hold_provider(tx, group[0]) is None:
+            raise NotFound(f"there is no provider {group[0]}")
+        if len(await providers.list_team_groups(tx, team.id, MOST_GROUPS)) >= MOST_GROUPS:
+            raise Conflicting(f"a team is at most {MOST_GROUPS} groups")
+        if await providers.add_group(tx, *group, team.id):
+            await _publish_group(s, tx, "team.group-added", team, group, by)
+
+    await s.db.write(write)
+
+
+async def remove_group(
+    s: Services, actor: Actor, place: tuple[str, str], group: tuple[str, str], by: TagChange
+) -> None:
+    """Have a group be the team no longer: by its next request, nobody has a right from that.
+
+    Who is in the team by another group of the same provider comes back with the next sign-in.
+
+    Raises:
+        NotFound: there is no such team, or the group is not it.
+        Conflicting: a namespace would be without an owner.
+    """
+    namespace, name = place
+    await rights.require_namespace(s, actor, Action.MANAGE_ACCESS, namespace)
+
+    async def write(tx: Tx) -> None:
+        await rights.hold_namespace(tx, actor, Action.MANAGE_ACCESS, namespace)
+        team = await belonging.present(tx, _KIND, namespace, name)
+        owned = await owners.places_of(tx, team.id, role=Role.OWNER)
+        # Whoever writes by what the team was granted ends first.
+        for _, each in sorted(await owners.places_of(tx, team.id), key=lambda one: one[1]):
+            await locks.take_namespace(tx, each)
+        # And nobody signs in by the group at the same time.
+        await providers.take_provider(tx, group[0])
+        if not await providers.end_group(tx, *group, team.id):
+            raise NotFound(f"the group {group[1]} of {group[0]} is not the team {team.name}")
+        await owners.keep_an_owner(tx, actor, owned)
+        await _publish_group(s, tx, "team.group-removed", team, group, by)
+
+    await s.db.write(write)
+
+
+async def _publish_group(
+    s: Services, tx: Tx, kind: str, team: Principal, group: tuple[str, str], by: TagChange
+) -> None:
+    data = {"team": team.name, "provider": group[0], "group": group[1]}
+    await s.events.publish(tx, Event(kind, 0, s.clock.now(), by, data, team.namespace_id))
 
 
 async def _change(

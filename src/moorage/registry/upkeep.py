@@ -9,6 +9,7 @@ from moorage.db import (
     blobs,
     events,
     idempotent,
+    identities,
     issuers,
     jobs,
     links,
@@ -42,6 +43,7 @@ SCHEDULE = {
     "answers.forget": HOUR,
     "assertions.forget": HOUR,
     "credentials.forget": HOUR,
+    "sign-ins.forget": 10 * MINUTE,
 }
 
 
@@ -59,6 +61,7 @@ def work(s: Services) -> dict[str, Work]:
         "answers.forget": partial(_repeat, partial(_forget_answers, s)),
         "assertions.forget": partial(_repeat, partial(_forget_assertions, s)),
         "credentials.forget": partial(_repeat, partial(_forget_credentials, s)),
+        "sign-ins.forget": partial(_repeat, partial(_forget_sign_ins, s)),
         **readers.work(),
     }
 
@@ -122,6 +125,13 @@ async def _forget_credentials(s: Services, running: Running) -> bool:
         return max(ended, await links.forget_links(tx, before, _SLICE)) == _SLICE
 
     return await running.write(forget)
+
+
+async def _forget_sign_ins(s: Services, running: Running) -> bool:
+    async def remove(tx: Tx) -> int:
+        return await identities.forget_attempts(tx, s.clock.now(), _SLICE)
+
+    return await running.write(remove) == _SLICE
 
 
 async def _expire_some(s: Services, running: Running) -> bool:

@@ -21,7 +21,7 @@ _TYPES = {
 }
 _FILES = {"link.html", "link.js", "moorage.css"}
 # Nothing but our own files; no page of another site may show this one in a frame.
-_POLICY = (
+POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
@@ -48,7 +48,7 @@ async def respond(request: Request, name: str) -> Response:
         "Content-Type": _TYPES[name.rpartition(".")[2]],
         "Cache-Control": "no-cache",
         "ETag": f'"{tag}"',
-        "Content-Security-Policy": _POLICY,
+        "Content-Security-Policy": POLICY,
         "Referrer-Policy": "no-referrer",
         "X-Frame-Options": "DENY",
     }
