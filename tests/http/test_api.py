@@ -169,6 +169,30 @@ def test_cursors_are_literal(administrator: Registry, text: str) -> None:
     administrator.get(f"{PREFIX}/repositories?after={text.replace(' ', '%20')}").expect(200)
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "audit?namespace=",
+        "audit?repository=",
+        "audit?actor=",
+        "audit?event=",
+        "tokens?who=",
+        "access/can?action=pull&repository=a/b&who=",
+        "access/can?action=pull&repository=a/b&token=",
+        "access/report?namespace=web&repository=",
+    ],
+)
+def test_a_name_that_is_empty_is_not_taken_for_none(administrator: Registry, target: str) -> None:
+    """A script whose variable was empty is not answered with everything there is."""
+    problem(administrator.get(f"{PREFIX}/{target}"), 422, "INVALID")
+
+
+def test_the_first_page_is_behind_nothing(administrator: Registry) -> None:
+    """An empty cursor begins, as the first page of a loop in a script does."""
+    first = administrator.get(f"{PREFIX}/accounts?limit=1&after=").expect(200)
+    assert first.body == administrator.get(f"{PREFIX}/accounts?limit=1").body
+
+
 def test_pages_of_repositories(administrator: Registry) -> None:
     """Pages follow each other by their links, and leave nothing out."""
     namespace = unique()

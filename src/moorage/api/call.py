@@ -18,6 +18,7 @@ from moorage.web.response import Response, json_answer, next_link
 MAX_BODY = 1 << 20
 MAX_PAGE = 1_000
 DEFAULT_PAGE = 100
+_CURSOR = "after"
 _MAX_CURSOR = 300
 _MAX_DIGITS = 18
 _JSON = "application/json"
@@ -154,13 +155,18 @@ class Call:
     def parameter(self, name: str) -> str:
         """Return a query parameter, empty if it is not there.
 
+        One that is there and empty names nothing: to take it for none would ask about more than
+        was meant. Only the first page begins behind nothing.
+
         Raises:
-            Invalid: it is given twice, or has what no name has.
+            Invalid: it is given twice, or empty, or has what no name has.
         """
         values = self.request.parameters(name)
         if len(values) > 1:
             raise Invalid(f"{name} is given more than once")
         text = values[0] if values else ""
+        if values and not text and name != _CURSOR:
+            raise Invalid(f"{name} is empty")
         if len(text) > _MAX_CURSOR or any(each <= _LAST_CONTROL for each in text):
             raise Invalid(f"{name} is not what it can be")
         return text
@@ -172,12 +178,10 @@ class Call:
             Invalid: the limit is not a whole number from 1 to 1,000.
         """
         text = self.parameter("limit")
-        if not text and not self.request.parameters("limit"):
-            return Page(self.parameter("after"), DEFAULT_PAGE)
-        limit = whole_number(text, "limit")
+        limit = whole_number(text, "limit") if text else DEFAULT_PAGE
         if not 1 <= limit <= MAX_PAGE:
             raise Invalid(f"limit must be a whole number from 1 to {MAX_PAGE}")
-        return Page(self.parameter("after"), limit)
+        return Page(self.parameter(_CURSOR), limit)
 
     async def raw(self) -> bytes:
         """Return the body, which is read once.

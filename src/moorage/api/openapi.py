@@ -14,7 +14,7 @@ from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME
 _REFERENCE = "#/components/schemas/{name}"
 _NAME = {"type": "string", "pattern": f"^{COMPONENT}$", "maxLength": MAX_COMPONENT}
 _ID = {"type": "integer", "minimum": 1, "maximum": 10**15}
-_TEXT = {"type": "string", "maxLength": 300}
+_TEXT = {"type": "string", "minLength": 1, "maxLength": 300}
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "namespace": _NAME,
     "account": _NAME,
@@ -44,7 +44,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     },
     "action": {"type": "string", "enum": sorted(each.value for each in Action)},
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
-    "after": _TEXT,
+    "after": {"type": "string", "maxLength": 300},
 }
 _SAID = {
     "who": "Whose; the caller's own if it is not there.",
