@@ -34,13 +34,22 @@ NAMESPACE = "acme"
 COMMON = "common"
 PLACES = {each: f"{NAMESPACE}/{each}" for each in ("private", "internal", "public")}
 ROLES = (Role.READER, Role.WRITER, Role.MAINTAINER, Role.OWNER, Role.AUDITOR)
-ACCOUNTS = ("stranger", *(role.value for role in ROLES), "administrator", "disabled", "former")
+ACCOUNTS = (
+    "stranger",
+    *(role.value for role in ROLES),
+    "administrator",
+    "disabled",
+    "former",
+    "guest",  # who owns the private repository alone
+)
+# Whom the others ask about, and who asks nothing.
+BYSTANDER = "bystander"
 ADD_GRANT = Query(
     "cast_add_grant",
     sa.insert(grant).values(
         principal_id=sa.bindparam("principal_id"),
         namespace_id=sa.bindparam("namespace_id"),
-        repository_id=0,
+        repository_id=sa.bindparam("repository_id"),
         role=sa.bindparam("role"),
         rank=sa.bindparam("rank"),
         audits=sa.bindparam("audits"),
@@ -77,6 +86,10 @@ SHOW = Query(
     sa.update(repository)
     .where(repository.c.id == sa.bindparam("number"))
     .values(visibility=sa.bindparam("shown")),
+)
+REVIVE = Query(
+    "cast_revive",
+    sa.update(token).where(token.c.id == sa.bindparam("token_id")).values(revoked_at=0),
 )
 DISABLE = Query(
     "cast_disable",
@@ -142,6 +155,15 @@ class Cast:
 
         asyncio.run(run())
 
+    def revive(self) -> None:
+        """Put the tokens in force again that somebody ended by the way, but for those that did."""
+        self.change(self._revive)
+
+    async def _revive(self, tx: Tx) -> None:
+        for name, (number, _) in self._secrets.items():
+            if name != "revoked":
+                await tx.run(REVIVE, token_id=number)
+
     async def _fill(self, tx: Tx) -> None:
         namespaces = {}
         for name, shown in ((PLACES[each], each) for each in PLACES):
@@ -155,7 +177,7 @@ class Cast:
             tx, RepositoryName(f"{COMMON}/first"), "private", 1
         )
         hashed = hash_password(PASSWORD)
-        for name in ACCOUNTS:
+        for name in (*ACCOUNTS, BYSTANDER):
             number = await principals.add_account(
                 tx, name, password=hashed, administrator=name == "administrator", now=1
             )
@@ -165,11 +187,13 @@ class Cast:
             role = Role.OWNER if name in ("disabled", "former") else name
             if role in list(Role):
                 await self._grant(tx, number, namespaces[NAMESPACE], Role(role))
+            if name == "guest":
+                await self._grant(tx, number, namespaces[NAMESPACE], Role.OWNER, PLACES["private"])
         row = await tx.one(
             principals.ADD_PRINCIPAL,
             kind="robot",
             namespace_id=namespaces[NAMESPACE],
-            name="ci",
+            name=f"{NAMESPACE}+ci",
             description="",
             administrator=0,
             now=1,
@@ -187,18 +211,24 @@ class Cast:
         elsewhere = (Scope(f"{COMMON}/**", frozenset({"*"})),)
         await self._token(tx, "token for elsewhere", owner, elsewhere)
 
-    async def _grant(self, tx: Tx, number: int, namespace_id: int, role: Role) -> None:
+    async def _grant(
+        self, tx: Tx, number: int, namespace_id: int, role: Role, only: str = ""
+    ) -> None:
+        one = await repositories.find_repository(tx, RepositoryName(only)) if only else None
         await tx.run(
             ADD_GRANT,
             principal_id=number,
             namespace_id=namespace_id,
+            repository_id=one.id if one else 0,
             role=role.value,
             rank=role.rank,
             audits=int(role.audits),
         )
         for place in PLACES.values():
             found = await repositories.find_repository(tx, RepositoryName(place))
-            if found is not None and found.namespace_id == namespace_id:
+            if found is None or only not in ("", place):
+                continue
+            if found.namespace_id == namespace_id:
                 values = {"principal_id": number, "name": place, "number": found.id}
                 await tx.run(repositories.PUT_READER, **values)
 

@@ -33,6 +33,7 @@ RIGHTS: dict[str, tuple[str, str, str, str]] = {
     "scoped": ("p", "p", "p", "p"),
     "token for elsewhere": ("", "", "", ""),
     "former": ("", "p", "p", ""),
+    "guest": ("pwd", "p", "p", ""),
     "expired": ("", "", "", ""),
     "revoked": ("", "", "", ""),
     "disabled": ("", "", "", ""),

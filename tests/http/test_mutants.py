@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-import moorage
 from cast import Cast
 from matrix import PROBES, holes
+from mutants import Mutant, spoiled, unchecked
 
 pytestmark = pytest.mark.metadata
-
-SOURCE = Path(moorage.__file__).parent
-
-
-class Mutant(NamedTuple):
-    """A hole: the file, and the text that another one takes the place of."""
-
-    title: str
-    file: str
-    old: str
-    new: str
-
-
-def unchecked(title: str, file: str, line: str) -> Mutant:
-    """Return the hole of a handler that forgets to ask what the caller may."""
-    return Mutant(title, file, f"    {line}\n", "")
-
 
 PULLS = "require(actor, Action.PULL, RepositoryTarget(name), found.facts)"
 PUSHES = "require(actor, Action.PUSH, target, (await rights.find(s, actor, name)).facts)"
@@ -103,8 +84,8 @@ MUTANTS = [
     Mutant(
         "scopes are ignored",
         "auth/policy.py",
-        "if reason and _covers(actor.scopes, action, name):",
-        "if reason:",
+        "is_for = _covers(actor.scopes, action, target)",
+        "is_for = True",
     ),
     Mutant(
         "a scope is for every namespace",
@@ -146,6 +127,12 @@ MUTANTS = [
         "        .where(grant.c.namespace_id == sa.func.coalesce(namespace_id, _NOWHERE))\n",
         "",
     ),
+    Mutant(
+        "a grant is for every repository",
+        "db/access.py",
+        "grant.c.repository_id == LIVE, grant.c.repository_id == repository_id",
+        "grant.c.repository_id >= LIVE, grant.c.repository_id == repository_id",
+    ),
     Mutant("readers push", "auth/policy.py", "Action.PUSH: 2,", "Action.PUSH: 1,"),
     Mutant("writers delete", "auth/policy.py", "Action.DELETE: 3,", "Action.DELETE: 2,"),
     Mutant("owners alone delete", "auth/policy.py", "Action.DELETE: 3,", "Action.DELETE: 4,"),
@@ -182,22 +169,10 @@ MUTANTS = [
 ]
 
 
-def spoiled(mutant: Mutant, directory: Path) -> Path:
-    """Return the directory of a copy of the program with the hole in it."""
-    shutil.copytree(SOURCE, directory / "moorage", ignore=shutil.ignore_patterns("__pycache__"))
-    file = directory / "moorage" / mutant.file
-    text = file.read_text()
-    assert text.count(mutant.old) == 1, (
-        f"{mutant.title}: the text is there {text.count(mutant.old)}x"
-    )
-    file.write_text(text.replace(mutant.old, mutant.new))
-    return directory
-
-
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.title)
 def test_every_hole_can_still_be_made(mutant: Mutant) -> None:
     """The texts are those of the program: a hole that can't be made proves nothing."""
-    assert (SOURCE / mutant.file).read_text().count(mutant.old) == 1
+    assert mutant.can_be_made()
 
 
 @pytest.mark.deep

@@ -1,0 +1,426 @@
+"""Every operation of the management API and every other address, asked by everybody everywhere.
+
+The data are in `cases/api_matrix.toml`: how an operation is asked, and what each answers to whom,
+a row for each place that it can be asked about. What a change uses up is made anew before the next
+one asks, so that a hole is seen by the one who gets through it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import oidc
+from api import PREFIX, Api
+from cases.load import table
+from cast import COMMON, NAMESPACE, PASSWORD, PLACES, Cast
+from matrix import RIGHTS, VISIBILITIES
+from moorage.api.app import _ROUTES as OPEN
+from moorage.api.routes import ROUTES
+from moorage.ui.app import _FILES, PAGES
+from moorage.v2.token import ROUTES as TOKENS
+from registry import Answer, Registry, unique
+
+BEARER = "bearer"  # a token of the owner's that was asked for one repository and to pull alone
+WHO = (*RIGHTS, BEARER)
+# Whose refusals must not tell what is there: all but those who may see who may what.
+WATCHED = set(WHO) - {"owner", "auditor", "administrator", "robot", "scoped", "guest"}
+# To whom nothing in the namespace is shown that is not internal or public.
+OUTSIDERS = ("anonymous", "stranger", "stranger's token", "token for elsewhere", "former")
+ENDED = ("expired", "revoked", "disabled")
+OWNERS = {  # whose account it is that asks
+    "stranger's token": "stranger",
+    **dict.fromkeys(("scoped", "token for elsewhere", "expired", "revoked", BEARER), "owner"),
+    "robot": f"{NAMESPACE}+ci",
+    "anonymous": "stranger",
+}
+ACTIONS = ("pull", "push", "delete")
+NOTHING = 10**9  # no row has that id
+ABSENT = {
+    "namespace": "nowhere",
+    "account": "nobody",
+    "who": "nobody",
+    "token": NOTHING,
+    "rule": NOTHING,
+    "issuer": NOTHING,
+    "team": "none",
+    "robot": "none",
+    "trust": "none",
+    "principal": "nobody",
+}
+# They hash passwords for each that asks.
+SLOW = {"redeem-link", "begin-session", "change-password"}
+ABSENCES = {"missing", "gone", "elsewhere", "wrong"}
+VARIES = {"x-request-id", "date", "content-length"}
+ASKS: dict[str, dict[str, Any]] = table("api_matrix", "asks")
+ANSWERS: dict[str, dict[str, str]] = table("api_matrix", "answers")
+SHOWN: dict[str, str] = table("api_matrix", "namespaces")
+
+
+def operations() -> dict[str, tuple[str, str]]:
+    """Return method and address of everything that the program answers outside `/v2`."""
+    found = {route.name: (route.method, PREFIX + route.path) for route in ROUTES}
+    found |= {f"GET {path}": ("GET", path) for path in OPEN}
+    found |= {f"{m} {path}": (m, path) for path, (_, methods) in TOKENS.items() for m in methods}
+    pages = [*PAGES, *(f"/static/{name}" for name in _FILES)]
+    return found | {f"GET {path}": ("GET", path) for path in pages}
+
+
+@dataclass(frozen=True)
+class Row:
+    """An operation asked about one place, and the status that each is to be answered."""
+
+    name: str
+    place: str
+    expected: dict[str, int]
+
+    @property
+    def ask(self) -> dict[str, Any]:
+        """How it is asked."""
+        general = ASKS.get(self.name, {})
+        return {**general, **general.get("at", {}).get(self.place, {})}
+
+    def makes(self, who: str) -> bool:
+        """Whether something is made for it, to be there when somebody asks."""
+        words = set(self.place.split())
+        is_ended = "own" in words and who in (*ENDED, "anonymous")
+        return bool(self.ask.get("makes")) and not (words & ABSENCES or is_ended)
+
+
+def rows(name: str) -> list[Row]:
+    """Return the rows of an operation."""
+    found = []
+    for place, text in ANSWERS[name].items():
+        statuses = [int(each) for each in text.split()]
+        found.append(Row(name, place, dict(zip(WHO, statuses, strict=True))))
+    return found
+
+
+class Stage:
+    """The cast with what the API is asked about: teams, robots, rules, trusts, an issuer."""
+
+    def __init__(self, cast: Cast) -> None:
+        self.cast = cast
+        url = cast.server.url
+        self.administrator = Api(url, ("administrator", PASSWORD))
+        self.bystander = Api(url, ("bystander", PASSWORD))
+        self.key = oidc.new_key("ES256", "key")
+        self.issuer = f"https://{unique('i')}.example"
+        self.jwks = json.dumps({"keys": [self.key.as_dict(private=False)]})
+        issuer = {"url": self.issuer, "jwks": self.jwks}
+        self.administrator.post("/issuers", issuer).expect(201)
+        for place in (NAMESPACE, COMMON):
+            path = f"/namespaces/{place}"
+            self.administrator.post(f"{path}/teams", {"name": "dev"}).expect(201)
+            self.administrator.post(f"{path}/robots", {"name": "second"}).expect(201)
+            self.administrator.post(f"{path}/rules", {"pattern": f"of-{place}"}).expect(201)
+            trust = {**self.trusting(), "name": "builds", "robot": "second"}
+            self.administrator.post(f"{path}/trusts", trust).expect(201)
+        self.common = self.bystander.post("/tokens", {"name": "bystander's"}).expect(201).json()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Get a bearer token, as clients do."""
+        scope = f"repository:{PLACES['private']}:pull"
+        asked = self.cast.asked_by["owner"].get(f"/token?{urlencode({'scope': scope})}")
+        registry = Registry(self.cast.server.url)
+        registry.authorization = f"Bearer {asked.expect(200).json()['token']}"
+        self.cast.asked_by[BEARER] = registry
+
+    def mend(self, row: Row) -> None:
+        """Have everybody signed in again whose tokens a change has ended by the way."""
+        if row.ask.get("ends"):
+            self.cast.revive()
+            self.refresh()
+
+    def trusting(self) -> dict[str, Any]:
+        """Return what a trust is made of, without a name."""
+        rules = [{"claim": "sub", "patterns": ["job"]}]
+        return {"issuer": self.issuer, "audience": "registry", "rules": rules}
+
+    def identity(self) -> str:
+        """Return an identity token of the issuer."""
+        made = oidc.Issuer()
+        made.key, made.url = self.key, self.issuer
+        made._server.server_close()
+        return made.sign({"sub": "job", "aud": "registry", "jti": unique()}, kid="key")
+
+    def make(self, kind: str, values: dict[str, Any]) -> dict[str, Any]:
+        """Make what a change uses up, and return what names it."""
+        makers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "account": self._account,
+            "grantee": lambda values: {"principal": self._account(values)["account"]},
+            "grant": self._grant,
+            "identity": lambda _: {"identity": self.identity()},
+            "issuer": self._issuer,
+            "link": self._link,
+            "member": self._member,
+            "robot": lambda values: {"robot": self._named(values, "robots")},
+            "rule": self._rule,
+            "team": lambda values: {"team": self._named(values, "teams")},
+            "token": self._token,
+            "trust": self._trust,
+        }
+        return makers[kind](values)
+
+    def _named(self, values: dict[str, Any], kind: str) -> str:
+        name = unique("n")
+        path = f"/namespaces/{values['namespace']}/{kind}"
+        self.administrator.post(path, {"name": name}).expect(201)
+        return name
+
+    def _account(self, values: dict[str, Any]) -> dict[str, Any]:
+        name = unique("a")
+        self.administrator.post("/accounts", {"name": name}).expect(201)
+        return {"account": name}
+
+    def _grant(self, values: dict[str, Any]) -> dict[str, Any]:
+        name = self._account(values)["account"]
+        on = values.get("repository")
+        place = f"/repositories/{on}/-" if on else f"/namespaces/{values['namespace']}"
+        self.administrator.put(f"{place}/grants/account/{name}", {"role": "reader"}).expect(200)
+        return {"principal": name}
+
+    def _issuer(self, values: dict[str, Any]) -> dict[str, Any]:
+        asked = {"url": f"https://{unique('i')}.example", "jwks": self.jwks}
+        return {"issuer": self.administrator.post("/issuers", asked).expect(201).json()["id"]}
+
+    def _link(self, values: dict[str, Any]) -> dict[str, Any]:
+        name = unique("l")
+        made = self.administrator.post("/links", {"kind": "invitation", "name": name}).expect(201)
+        return {"secret": made.json()["secret"], "invited": name}
+
+    def _member(self, values: dict[str, Any]) -> dict[str, Any]:
+        team = self._named(values, "teams")
+        path = f"/namespaces/{values['namespace']}/teams/{team}/members/bystander"
+        self.administrator.put(path).expect(204)
+        return {"team": team, "account": "bystander"}
+
+    def _rule(self, values: dict[str, Any]) -> dict[str, Any]:
+        on = values.get("repository")
+        place = f"/repositories/{on}/-" if on else f"/namespaces/{values['namespace']}"
+        asked = {"pattern": unique("v")}
+        made = self.administrator.post(f"{place}/rules", asked).expect(201)
+        return {"rule": made.json()["id"]}
+
+    def _trust(self, values: dict[str, Any]) -> dict[str, Any]:
+        asked = {**self.trusting(), "name": unique("t"), "robot": "second"}
+        path = f"/namespaces/{values['namespace']}/trusts"
+        self.administrator.post(path, asked).expect(201)
+        return {"trust": asked["name"]}
+
+    def _token(self, values: dict[str, Any]) -> dict[str, Any]:
+        whose = values["who"]
+        asked = {"name": f"of {whose}"}
+        if "+" in whose:
+            namespace, _, robot = whose.partition("+")
+            path = f"/namespaces/{namespace}/robots/{robot}/tokens"
+            made = self.administrator.post(path, asked)
+        else:
+            made = Api(self.cast.server.url, (whose, PASSWORD)).post("/tokens", asked)
+        return {"token": made.expect(201).json()["token"]["id"]}
+
+
+def values_of(place: str, who: str) -> dict[str, Any]:
+    """Return what the templates stand for at a place, when somebody asks about it."""
+    me = OWNERS.get(who, who)
+    found: dict[str, Any] = {"me": me, "kind": "account", "account": "bystander"}
+    found |= {"principal": "bystander", "team": "dev", "robot": "second", "trust": "builds"}
+    found |= {"token": NOTHING, "rule": NOTHING, "issuer": NOTHING, "secret": "none"}
+    for word in re.split("[ ,]+", place):
+        if word in PLACES:
+            found["repository"] = PLACES[word]
+        elif word == "there":
+            found["namespace"] = NAMESPACE
+        elif word == "missing":
+            found |= {**ABSENT, "repository": f"{NAMESPACE}/{unique()}"}
+        elif word == "gone":  # of a namespace or repository that is there
+            found |= {**ABSENT, "namespace": NAMESPACE, "repository": PLACES["private"]}
+        elif word == "robot's":  # of whom the word before says whether there is one
+            found["who"] = f"{NAMESPACE}+none" if "missing" in place else f"{NAMESPACE}+second"
+        elif word == "elsewhere":
+            found["repository"] = f"nowhere/{unique()}"
+        elif word == "own":
+            found |= {"account": me, "who": me}
+        elif word == "another":
+            found["who"] = "bystander"
+    return found
+
+
+def filled(asked: Any, values: dict[str, Any]) -> Any:
+    """Return a body with its templates filled in."""
+    if isinstance(asked, dict):
+        return {name: filled(each, values) for name, each in asked.items()}
+    if isinstance(asked, list):
+        return [filled(each, values) for each in asked]
+    return asked.format_map(values) if isinstance(asked, str) else asked
+
+
+def send(stage: Stage, row: Row, who: str, values: dict[str, Any]) -> Answer:
+    """Send the request of a row as somebody."""
+    method, path = operations()[row.name]
+    ask = row.ask
+    written = {name: quote(str(each), safe="/") for name, each in values.items()}
+    target = path.format_map(written)
+    if "query" in ask:
+        target += "?" + ask["query"].format_map(written)
+    new = {**values, "jwks": stage.jwks, "url": stage.issuer}
+    headers: dict[str, str | None] = {}
+    raw = None
+    if "body" in ask:
+        raw = json.dumps(filled(ask["body"], new)).encode()
+        headers["Content-Type"] = "application/json"
+    if "form" in ask:
+        user, password = credentials(stage.cast.asked_by[who])
+        raw = urlencode(
+            filled(ask["form"], {**values, "user": user, "password": password})
+        ).encode()
+        headers |= {"Content-Type": "application/x-www-form-urlencoded", "Authorization": None}
+    return stage.cast.asked_by[who].request(method, target, headers, raw)
+
+
+def credentials(registry: Registry) -> tuple[str, str]:
+    """Return the name and password that somebody signs in with, or what is no such pair."""
+    scheme, _, text = (registry.authorization or "Bearer none").partition(" ")
+    if scheme == "Bearer":
+        return "bearer", text
+    name, _, password = base64.b64decode(text).decode().partition(":")
+    return name, password
+
+
+def holes(stage: Stage, name: str) -> Iterator[str]:
+    """Yield what an operation answers otherwise than the data say, or tells whom it must not."""
+    seen: dict[tuple[str, str], tuple[int, str]] = {}
+    for row in rows(name):
+        made: dict[str, Any] | None = None
+        for who in WHO:
+            values = {**values_of(row.place, who), "new": unique("n")}
+            if row.makes(who):
+                if made is None or "own" in row.place.split():
+                    made = stage.make(row.ask["makes"], values)
+                values |= made
+            answer = send(stage, row, who, values)
+            if is_hiding(name, answer):
+                seen[row.place, who] = (answer.status, plain(answer, row, values))
+            wrong = wrong_in(stage, row, who, answer)
+            if wrong:
+                yield f"{name} of {row.place}, {who}: {wrong}"
+            if answer.status < 300:
+                made = None
+                stage.mend(row)
+    yield from told_apart(name, seen)
+
+
+def is_hiding(name: str, answer: Answer) -> bool:
+    """Return whether an answer is one that must not tell whether there is anything."""
+    return answer.status >= 300 or (name == "explain-access" and not answer.json()["allowed"])
+
+
+def plain(answer: Answer, row: Row, values: dict[str, Any]) -> str:
+    """Return a refusal without what differs between any two, and without what was asked about."""
+    written = f"{operations()[row.name][1]} {row.ask}"
+    asked = [str(value) for name, value in values.items() if f"{{{name}}}" in written]
+    text = answer.body.decode()
+    if text.startswith("{"):
+        document = json.loads(text)
+        document.pop("request_id", None)
+        text = json.dumps(document)
+    for each in sorted(asked, key=len, reverse=True):
+        text = re.sub(rf"\b{re.escape(each)}\b", "…", text)
+    heads = [(key.lower(), each) for key, each in answer.headers if key.lower() not in VARIES]
+    return f"{text} {heads}"
+
+
+def told_apart(name: str, seen: dict[tuple[str, str], tuple[int, str]]) -> Iterator[str]:
+    """Yield which refusals of what is there differ from those of what is not, in one status."""
+    for (place, who), (status, text) in seen.items():
+        absent = re.sub(r"^(private|internal|public|another|there|robot's)", r"missing \1", place)
+        absent = absent.replace("there", "namespace") if (absent, who) not in seen else absent
+        if (absent, who) not in seen:
+            absent = re.sub(r"^missing [\w']+", "missing", absent)
+        other = seen.get((absent, who))
+        if who in WATCHED and other is not None and other[0] == status and other[1] != text:
+            yield f"{name}, {who}: {place} is told apart from {absent}: {text} {other[1]}"
+
+
+def wrong_in(stage: Stage, row: Row, who: str, answer: Answer) -> str:
+    """Return what is not as it must be in an answer; empty if nothing."""
+    if answer.status != row.expected[who]:
+        return f"{answer.status}, not {row.expected[who]}: {answer.body[:200]!r}"
+    if answer.status == 401:
+        # Clients of the token service show a person what it says only without a challenge.
+        is_told = operations()[row.name][1] == "/token"
+        return "" if bool(answer.get("WWW-Authenticate")) != is_told else "its challenge"
+    return wrong_content(stage, row, who, answer) if answer.status < 300 else ""
+
+
+def wrong_content(stage: Stage, row: Row, who: str, answer: Answer) -> str:
+    """Return what an answer has that it must not have, or lacks; empty if nothing."""
+    checks: dict[str, Callable[[Stage, Row, str, Any], str]] = {
+        "list-repositories": _repositories,
+        "list-namespaces": _namespaces,
+        "list-tokens": _tokens,
+        "explain-access": _explanation,
+        "list-entries": _entries,
+        "GET /token": _granted,
+        "POST /token": _granted,
+        "whoami": _name,
+    }
+    if row.name in checks:
+        return checks[row.name](stage, row, who, answer.json())
+    if row.name.startswith("list-") and row.place != "all":
+        told = json.dumps(answer.json())
+        return "shows what is elsewhere" if COMMON in told or "stranger" in told else ""
+    return ""
+
+
+def _repositories(stage: Stage, row: Row, who: str, told: Any) -> str:
+    shown = {each["name"] for each in told["items"]} & set(PLACES.values())
+    may = dict(zip(VISIBILITIES, RIGHTS[who], strict=True))
+    wanted = {name for place, name in PLACES.items() if "p" in may[place]}
+    return "" if shown == wanted else f"shows {sorted(shown)}"
+
+
+def _namespaces(stage: Stage, row: Row, who: str, told: Any) -> str:
+    shown = {each["name"] for each in told["items"]} & {NAMESPACE, COMMON}
+    return "" if shown == set(SHOWN[who].split()) else f"shows {sorted(shown)}"
+
+
+def _tokens(stage: Stage, row: Row, who: str, told: Any) -> str:
+    is_shown = stage.common["token"]["id"] in [each["id"] for each in told["items"]]
+    return "" if is_shown == ("another" in row.place) else "shows tokens of another account"
+
+
+def _explanation(stage: Stage, row: Row, who: str, told: Any) -> str:
+    place, _, of = row.place.partition(", ")
+    if not of or who == BEARER:
+        return ""
+    may = "p" in RIGHTS[who][VISIBILITIES.index(place)] if place in VISIBILITIES else None
+    if may is not None and told["allowed"] != may:
+        return f"says that it is allowed: {told['allowed']}"
+    return "" if may or not told["visibility"] else "tells the visibility"
+
+
+def _entries(stage: Stage, row: Row, who: str, told: Any) -> str:
+    field = {"there": "namespace_id", "all": ""}.get(row.place, "repository_id")
+    places = {each[field] for each in told["items"]} if field else set()
+    return "" if len(places) <= 1 else f"shows entries of {places}"
+
+
+def _granted(stage: Stage, row: Row, who: str, told: Any) -> str:
+    place = row.place.split()[-1]
+    may = RIGHTS[who][VISIBILITIES.index(place)]
+    wanted = {word for letter, word in zip("pwd", ACTIONS, strict=True) if letter in may}
+    shown = {action for scope in told["scope"].split() for action in scope.split(":")[2].split(",")}
+    return "" if shown == wanted else f"is good for {sorted(shown)}"
+
+
+def _name(stage: Stage, row: Row, who: str, told: Any) -> str:
+    wanted = OWNERS.get(who, who)
+    is_right = (told["name"], told["administrator"]) == (wanted, who == "administrator")
+    return "" if is_right else f"is {told}"
