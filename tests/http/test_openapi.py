@@ -102,6 +102,44 @@ def fire(api: Api, route: Route, examples: int, there: dict[str, Any] | None = N
     each()
 
 
+def owner(admin: Api, there: dict[str, Any]) -> Api:
+    """Return the API as somebody who owns the namespace asks it."""
+    name, api = admin.account()
+    path = f"/namespaces/{there['namespace']}/grants/account/{name}"
+    admin.put(path, {"role": "owner"}).expect(200)
+    return api
+
+
+def confined(admin: Api, there: dict[str, Any]) -> Api:
+    """Return the API as that owner asks it by a token for one repository."""
+    scopes = [{"pattern": there["repository"], "actions": ["pull", "push"]}]
+    asked = {"name": "confined", "scopes": scopes}
+    made = owner(admin, there).post("/tokens", asked).expect(201).json()
+    return Api(admin.url, made["secret"])
+
+
+def robot(admin: Api, there: dict[str, Any]) -> Api:
+    """Return the API as the robot asks it, by a bearer token."""
+    path = f"/namespaces/{there['namespace']}/robots/ci/tokens"
+    secret = admin.post(path, {"name": "x", "days": 1}).expect(201).json()["secret"]
+    asked = f"/token?scope=repository:{there['repository']}:pull"
+    bearer = Registry(admin.url, ("robot", secret)).get(asked).expect(200).json()["token"]
+    return Api(admin.url, bearer)
+
+
+def stranger(admin: Api, there: dict[str, Any]) -> Api:
+    """Return the API as somebody asks it who may nothing there."""
+    return admin.account()[1]
+
+
+def nobody(admin: Api, there: dict[str, Any]) -> Api:
+    """Return the API without credentials."""
+    return Api(admin.url)
+
+
+CALLERS = {each.__name__: each for each in (owner, confined, robot, stranger, nobody)}
+
+
 @pytest.fixture(scope="module")
 def admin(administered: Registry) -> Api:
     """Return the API as an administrator that nobody misses asks it."""
@@ -130,6 +168,37 @@ def test_at_length(admin: Api, route: Route) -> None:
     """Many requests to each route."""
     fire(admin, route, 200)
     fire(admin, route, 200, known(admin))
+
+
+@NAMES
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("who", CALLERS)
+def test_as_others_at_length(admin: Api, route: Route, who: str) -> None:
+    """The same by those who may less, or nothing, or whose credentials are no good."""
+    there = known(admin)
+    caller = CALLERS[who](admin, there)
+    fire(caller, route, 20)
+    fire(caller, route, 20, there)
+
+
+@SCHEMA.parametrize()
+@settings(phases=[Phase.explicit], deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+def test_boundaries(case: Any, admin: Api) -> None:
+    """What a document's limits and types have on either side, each once, of each operation."""
+    case.call_and_validate(base_url=admin.url, headers=admin.headers, checks=CHECKS)
+
+
+def test_the_document_has_every_route() -> None:
+    """Nothing of the API is left out of what is fired at."""
+    found = {
+        (method.upper(), path)
+        for path, methods in json.loads(document(ROUTES, PREFIX))["paths"].items()
+        for method in methods
+    }
+    assert found == {(route.method, PREFIX + route.path) for route in ROUTES}
 
 
 @NAMES
