@@ -704,6 +704,25 @@ def test_two_at_once_are_one(registries: Registries, corp: IdentityProvider) -> 
     registries.run(use, 2)
 
 
+def test_a_group_goes_while_its_people_come(registries: Registries, corp: IdentityProvider) -> None:
+    """Whichever is first: once the group has gone, nobody is in the team by it."""
+
+    async def use(first: Services, second: Services) -> None:
+        first, second = speaking(first), speaking(second)
+        await registered(first, corp)
+        owner = await shop(first)
+        await come(first, corp)
+        place, group = ("web", "dev"), ("corp", "dev")
+        for _ in range(8):
+            await teams.add_group(first, owner, place, group, BY)
+            (actor, _), *_ = await asyncio.gather(
+                come(first, corp), teams.remove_group(second, owner, place, group, BY)
+            )
+            assert not await may_push(first, actor)
+
+    registries.run(use, 2)
+
+
 async def _stands(s: Services, actor: Actor) -> bool:
     """Tell whether what the actor signed in with is good at this moment."""
     return (await s.db.read(lambda tx: access.find_standing(tx, actor.subject))).standing > 0
