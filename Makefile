@@ -10,7 +10,7 @@ S3 := .venv-s3
 GATEWAY := .cache/bin/versitygw
 OIDC := .venv-oidc
 
-.PHONY: serve fleet check lint unit test shapes deep faults bench bench-fleet conformance tools format clean
+.PHONY: serve fleet check test shapes deep faults bench bench-fleet conformance tools format clean
 
 serve: $(SERVE)
 	$(BIN)/moorage serve --listen 127.0.0.1:5000 --data ./data
@@ -50,20 +50,15 @@ $(GATEWAY):
 
 # Format, lint, types, shape, unit tests, every statement EXPLAINed: under a minute.
 check: $(TEST)
-	@$(MAKE) --no-print-directory --output-sync=target -j 2 unit lint
-
-lint: $(TEST)
 	$(BIN)/ruff format --check src tests bench deploy
 	$(BIN)/ruff check src tests bench deploy
 	$(BIN)/mypy src
-
-unit: $(TEST)
 	$(BIN)/pytest -q tests/shape tests/unit
 
 # Everything, with real clients; as root it installs the Debian packages they come in.
 test: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
-	sh tests/beside.sh $(BIN)/pytest "tests/clients; tests/shape tests/unit" "tests/http; tests/contract"
-	$(BIN)/pytest -q tests/faults
+	sh tests/beside.sh $(BIN)/pytest "tests/clients" "tests/http; tests/contract"
+	$(BIN)/pytest -q tests/faults tests/shape tests/unit
 
 # What takes minutes, the protocol on every pair of stores, real clients on the fleet's; after `make test`.
 shapes: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
