@@ -4,7 +4,8 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from moorage.errors import Invalid, NotFound, RegistryError, Unsupported
+from moorage.auth.challenge import PLAIN
+from moorage.errors import Invalid, NotFound, RegistryError, Unauthorized, Unsupported
 from moorage.oci.names import is_component
 from moorage.registry import outside
 from moorage.registry.outside import Answer
@@ -40,6 +41,8 @@ async def respond(s: Services, request: Request) -> Response:
             return await _come_back(s, request, name)
         return await _go(s, request, name)
     except RegistryError as refused:
+        if isinstance(refused, Unauthorized):
+            refused.headers = {**refused.headers, "WWW-Authenticate": PLAIN}
         s.refusals.count(request, refused)
         return _page(request, refused, name)
 
