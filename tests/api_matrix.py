@@ -12,16 +12,18 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote, urlencode
 
 import oidc
 from api import PREFIX, Api
 from cases.load import table
 from cast import COMMON, NAMESPACE, PASSWORD, PLACES, Cast
+from identity import CLIENT, SECRET, IdentityProvider
 from matrix import RIGHTS, VISIBILITIES
 from moorage.api.app import _ROUTES as OPEN
 from moorage.api.routes import ROUTES
+from moorage.ui import sign_in
 from moorage.ui.app import _FILES, PAGES
 from moorage.v2.token import ROUTES as TOKENS
 from registry import Answer, Registry, unique
@@ -41,6 +43,7 @@ OWNERS = {  # whose account it is that asks
 }
 ACTIONS = ("pull", "push", "delete")
 NOTHING = 10**9  # no row has that id
+PROVIDER, CLOSED = "corp", "closed"  # one that people sign in by, and one out of force
 ABSENT = {
     "namespace": "nowhere",
     "account": "nobody",
@@ -52,10 +55,11 @@ ABSENT = {
     "robot": "none",
     "trust": "none",
     "principal": "nobody",
+    "provider": "none",
 }
 # They hash passwords for each that asks.
 SLOW = {"redeem-link", "begin-session", "change-password"}
-ABSENCES = {"missing", "gone", "elsewhere", "wrong"}
+ABSENCES = {"missing", "gone", "elsewhere", "wrong", "closed", "unknown"}
 VARIES = {"x-request-id", "date", "content-length"}
 ASKS: dict[str, dict[str, Any]] = table("api_matrix", "asks")
 ANSWERS: dict[str, dict[str, str]] = table("api_matrix", "answers")
@@ -68,6 +72,7 @@ def operations() -> dict[str, tuple[str, str]]:
     found |= {f"GET {path}": ("GET", path) for path in OPEN}
     found |= {f"{m} {path}": (m, path) for path, (_, methods) in TOKENS.items() for m in methods}
     pages = [*PAGES, *(f"/static/{name}" for name in _FILES)]
+    pages += [f"{sign_in.PREFIX}{{provider}}{rest}" for rest in sign_in.PAGES]
     return found | {f"GET {path}": ("GET", path) for path in pages}
 
 
@@ -102,7 +107,7 @@ def rows(name: str) -> list[Row]:
 
 
 class Stage:
-    """The cast with what the API is asked about: teams, robots, rules, trusts, an issuer."""
+    """The cast with what the API is asked about: teams, robots, rules, trusts, providers."""
 
     def __init__(self, cast: Cast) -> None:
         self.cast = cast
@@ -114,6 +119,13 @@ class Stage:
         self.jwks = json.dumps({"keys": [self.key.as_dict(private=False)]})
         issuer = {"url": self.issuer, "jwks": self.jwks}
         self.administrator.post("/issuers", issuer).expect(201)
+        self.outside = IdentityProvider()
+
+    def __enter__(self) -> Self:
+        self.outside.__enter__()
+        for name in (PROVIDER, CLOSED):
+            self._register(name)
+        self.administrator.patch(f"/providers/{CLOSED}", {"enabled": False}).expect(200)
         for place in (NAMESPACE, COMMON):
             path = f"/namespaces/{place}"
             self.administrator.post(f"{path}/teams", {"name": "dev"}).expect(201)
@@ -121,8 +133,14 @@ class Stage:
             self.administrator.post(f"{path}/rules", {"pattern": f"of-{place}"}).expect(201)
             trust = {**self.trusting(), "name": "builds", "robot": "second"}
             self.administrator.post(f"{path}/trusts", trust).expect(201)
+            group = {"provider": PROVIDER, "group": f"of-{place}"}
+            self.administrator.post(f"{path}/teams/dev/groups", group).expect(201)
         self.common = self.bystander.post("/tokens", {"name": "bystander's"}).expect(201).json()
         self.refresh()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.outside.__exit__()
 
     def refresh(self) -> None:
         """Get a bearer token, as clients do."""
@@ -156,12 +174,15 @@ class Stage:
             "account": self._account,
             "grantee": lambda values: {"principal": self._account(values)["account"]},
             "grant": self._grant,
+            "group": self._group,
             "identity": lambda _: {"identity": self.identity()},
             "issuer": self._issuer,
             "link": self._link,
             "member": self._member,
+            "provider": lambda _: {"provider": self._register(unique("p"))},
             "robot": lambda values: {"robot": self._named(values, "robots")},
             "rule": self._rule,
+            "sign-in": self._sign_in,
             "team": lambda values: {"team": self._named(values, "teams")},
             "token": self._token,
             "trust": self._trust,
@@ -186,6 +207,12 @@ class Stage:
         self.administrator.put(f"{place}/grants/account/{name}", {"role": "reader"}).expect(200)
         return {"principal": name}
 
+    def _group(self, values: dict[str, Any]) -> dict[str, Any]:
+        group = {"provider": PROVIDER, "group": unique("g")}
+        path = f"/namespaces/{values['namespace']}/teams/dev/groups"
+        self.administrator.post(path, group).expect(201)
+        return group
+
     def _issuer(self, values: dict[str, Any]) -> dict[str, Any]:
         asked = {"url": f"https://{unique('i')}.example", "jwks": self.jwks}
         return {"issuer": self.administrator.post("/issuers", asked).expect(201).json()["id"]}
@@ -201,12 +228,24 @@ class Stage:
         self.administrator.put(path).expect(204)
         return {"team": team, "account": "bystander"}
 
+    def _register(self, name: str) -> str:
+        asked = {"name": name, "url": self.outside.url, "client_id": CLIENT}
+        self.administrator.post("/providers", {**asked, "client_secret": SECRET}).expect(201)
+        return name
+
     def _rule(self, values: dict[str, Any]) -> dict[str, Any]:
         on = values.get("repository")
         place = f"/repositories/{on}/-" if on else f"/namespaces/{values['namespace']}"
         asked = {"pattern": unique("v")}
         made = self.administrator.post(f"{place}/rules", asked).expect(201)
         return {"rule": made.json()["id"]}
+
+    def _sign_in(self, values: dict[str, Any]) -> dict[str, Any]:
+        name = unique("o")
+        self.outside.person = {"sub": name, "preferred_username": name}
+        begun = Registry(self.cast.server.url).get(f"/sign-in/{PROVIDER}").expect(302)
+        cookie = begun["Set-Cookie"].partition(";")[0]
+        return {"cookie": cookie, **self.outside.consent(begun["Location"])}
 
     def _trust(self, values: dict[str, Any]) -> dict[str, Any]:
         asked = {**self.trusting(), "name": unique("t"), "robot": "second"}
@@ -232,11 +271,19 @@ def values_of(place: str, who: str) -> dict[str, Any]:
     found: dict[str, Any] = {"me": me, "kind": "account", "account": "bystander"}
     found |= {"principal": "bystander", "team": "dev", "robot": "second", "trust": "builds"}
     found |= {"token": NOTHING, "rule": NOTHING, "issuer": NOTHING, "secret": "none"}
+    found |= {"provider": PROVIDER, "group": "none", "subject": ""}
+    found |= dict.fromkeys(("code", "state", "iss", "cookie"), "none")
+    words = {
+        "there": {"namespace": NAMESPACE},
+        "own": {"account": me, "who": me},
+        "another": {"who": "bystander"},
+        "closed": {"provider": CLOSED},
+        "unknown": {"provider": ABSENT["provider"]},
+    }
     for word in re.split("[ ,]+", place):
+        found |= words.get(word, {})
         if word in PLACES:
             found["repository"] = PLACES[word]
-        elif word == "there":
-            found["namespace"] = NAMESPACE
         elif word == "missing":
             found |= {**ABSENT, "repository": f"{NAMESPACE}/{unique()}"}
         elif word == "gone":  # of a namespace or repository that is there
@@ -245,10 +292,6 @@ def values_of(place: str, who: str) -> dict[str, Any]:
             found["who"] = f"{NAMESPACE}+none" if "missing" in place else f"{NAMESPACE}+second"
         elif word == "elsewhere":
             found["repository"] = f"nowhere/{unique()}"
-        elif word == "own":
-            found |= {"account": me, "who": me}
-        elif word == "another":
-            found["who"] = "bystander"
     return found
 
 
@@ -270,7 +313,8 @@ def send(stage: Stage, row: Row, who: str, values: dict[str, Any]) -> Answer:
     if "query" in ask:
         target += "?" + ask["query"].format_map(written)
     new = {**values, "jwks": stage.jwks, "url": stage.issuer}
-    headers: dict[str, str | None] = {}
+    new |= {"outside": stage.outside.url, "client": CLIENT, "client_secret": SECRET}
+    headers: dict[str, str | None] = filled(ask.get("headers", {}), values)
     raw = None
     if "body" in ask:
         raw = json.dumps(filled(ask["body"], new)).encode()
@@ -310,7 +354,7 @@ def holes(stage: Stage, name: str) -> Iterator[str]:
             wrong = wrong_in(stage, row, who, answer)
             if wrong:
                 yield f"{name} of {row.place}, {who}: {wrong}"
-            if answer.status < 300:
+            if answer.status < 400:
                 made = None
                 stage.mend(row)
     yield from told_apart(name, seen)
@@ -325,6 +369,7 @@ def plain(answer: Answer, row: Row, values: dict[str, Any]) -> str:
     """Return a refusal without what differs between any two, and without what was asked about."""
     written = f"{operations()[row.name][1]} {row.ask}"
     asked = [str(value) for name, value in values.items() if f"{{{name}}}" in written]
+    asked.append(answer["X-Request-Id"])
     text = answer.body.decode()
     if text.startswith("{"):
         document = json.loads(text)
@@ -339,7 +384,9 @@ def plain(answer: Answer, row: Row, values: dict[str, Any]) -> str:
 def told_apart(name: str, seen: dict[tuple[str, str], tuple[int, str]]) -> Iterator[str]:
     """Yield which refusals of what is there differ from those of what is not, in one status."""
     for (place, who), (status, text) in seen.items():
-        absent = re.sub(r"^(private|internal|public|another|there|robot's)", r"missing \1", place)
+        absent = re.sub(
+            r"^(private|internal|public|another|there|closed|robot's)", r"missing \1", place
+        )
         absent = absent.replace("there", "namespace") if (absent, who) not in seen else absent
         if (absent, who) not in seen:
             absent = re.sub(r"^missing [\w']+", "missing", absent)
@@ -356,6 +403,8 @@ def wrong_in(stage: Stage, row: Row, who: str, answer: Answer) -> str:
         # Clients of the token service show a person what it says only without a challenge.
         is_told = operations()[row.name][1] == "/token"
         return "" if bool(answer.get("WWW-Authenticate")) != is_told else "its challenge"
+    if json.dumps(SECRET)[1:-1] in answer.body.decode():
+        return "shows a provider's secret"
     return wrong_content(stage, row, who, answer) if answer.status < 300 else ""
 
 

@@ -13,11 +13,15 @@ from registry import requirement
 pytestmark = pytest.mark.metadata
 
 
+# Places of which one is hidden from many, and what is not there.
+PAIRS = [(hidden, "missing") for hidden in ("private", "there", "another", "closed")]
+
+
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
     """Return the registry with everybody in it, and what they ask about."""
-    with Cast() as running:
-        yield Stage(running)
+    with Cast() as running, Stage(running) as made:
+        yield made
 
 
 def test_every_operation_has_its_answers() -> None:
@@ -29,7 +33,7 @@ def test_every_operation_has_its_answers() -> None:
 def test_the_data_disclose_nothing(name: str) -> None:
     """To whom a place is hidden, the data say the same of it as of one that is not there."""
     found = {row.place: row.expected for row in rows(name)}
-    for hidden, absent in (("private", "missing"), ("there", "missing"), ("another", "missing")):
+    for hidden, absent in PAIRS:
         for who in (*OUTSIDERS, *ENDED) if hidden in found and absent in found else ():
             assert found[hidden][who] == found[absent][who], (hidden, who)
 

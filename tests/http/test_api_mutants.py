@@ -22,6 +22,10 @@ SEES = "rights.require_namespace(s, actor, Action.SEE_ACCESS, call.namespace)\n 
 CONFIGURES = (
     "    require(actor, Action.CONFIGURE, target, (await rights.find(s, actor, name)).facts)\n"
 )
+GROUPS_SEEN = "rights.require_namespace(s, actor, Action.SEE_ACCESS, call.namespace)\n    found"
+GROUPS_READ = """await rights.allow_namespace(tx, actor, Action.SEE_ACCESS, namespace)
+        team = await belonging.present(tx, _KIND, namespace, name)
+        return sorted"""
 MUTANTS = [
     unchecked(
         "repositories are shown unasked",
@@ -82,6 +86,56 @@ MUTANTS = [
                 "    async def read(tx: Tx) -> list[Issuer]",
             ),
         ),
+    ),
+    Mutant(
+        "everybody lists providers",
+        "api/providers.py",
+        ADMINISTRATOR + "    page",
+        "    page",
+        (
+            (
+                "registry/providers.py",
+                ADMINISTRATOR + "\n    async def read(tx: Tx) -> list[Provider]",
+                "    async def read(tx: Tx) -> list[Provider]",
+            ),
+        ),
+    ),
+    Mutant(
+        "everybody says whose an account is outside",
+        "api/accounts.py",
+        ADMINISTRATOR + "    asked = await call.asked(Identity)",
+        "    asked = await call.asked(Identity)",
+        (
+            (
+                "registry/providers.py",
+                ADMINISTRATOR + "    provider, subject = identity",
+                "    provider, subject = identity",
+            ),
+            (
+                "registry/providers.py",
+                "        await rights.hold_administration(tx, actor, [known.id])\n",
+                "",
+            ),
+        ),
+    ),
+    Mutant(
+        "readers see which groups teams are",
+        "api/groups.py",
+        GROUPS_SEEN,
+        GROUPS_SEEN.replace("SEE_ACCESS", "PULL"),
+        (("registry/teams.py", GROUPS_READ, GROUPS_READ.replace("SEE_ACCESS", "PULL")),),
+    ),
+    Mutant(
+        "people sign in by a provider that is out of force",
+        "registry/outside.py",
+        "if found is None or not found.enabled:",
+        "if found is None:",
+    ),
+    Mutant(
+        "a sign-in is good in every browser",
+        "registry/outside.py",
+        'f"sign-in\\0{state}\\0{secret}"',
+        'f"sign-in\\0{state}"',
     ),
     Mutant(
         "who has an account signs out everybody",
@@ -265,8 +319,7 @@ def test_every_hole_can_still_be_made(mutant: Mutant) -> None:
 def test_the_matrix_finds_the_hole(mutant: Mutant, tmp_path: Path) -> None:
     """Some answer of the program with the hole is not the one expected."""
     place = spoiled(mutant, tmp_path)
-    with Cast({"PYTHONPATH": str(place)}) as cast:
-        stage = Stage(cast)
+    with Cast({"PYTHONPATH": str(place)}) as cast, Stage(cast) as stage:
         found = (
             hole for name in sorted(ANSWERS, key=SLOW.__contains__) for hole in holes(stage, name)
         )

@@ -286,7 +286,9 @@ def test_providers_are_managed(admin: Api, browser: Browser, corp: IdentityProvi
 )
 def test_odd_addresses(browser: Browser, corp: IdentityProvider, target: str, status: int) -> None:
     assert corp.url
-    page(browser.get(target), status)
+    answer = browser.get(target)
+    page(answer, status)
+    assert answer.get("WWW-Authenticate") == ('Bearer realm="Moorage"' if status == 401 else None)
     for method in ("POST", "PUT", "DELETE", "HEAD"):
         assert browser.registry.request(method, target).status == 405
 

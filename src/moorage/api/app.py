@@ -6,7 +6,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from moorage.api import idempotent, metrics, openapi, routes
 from moorage.api.call import Call, Route
-from moorage.auth.challenge import challenge
+from moorage.auth.challenge import PLAIN, challenge
 from moorage.auth.policy import require
 from moorage.errors import (
     Denied,
@@ -112,8 +112,7 @@ async def respond_api(s: Services, request: Request) -> Response:
     except NotPermitted as refused:
         raise _refusal(refused, route) from refused
     except Unauthorized as refused:
-        # Not Basic: browsers would ask for a password in a window of their own.
-        refused.headers = {**refused.headers, "WWW-Authenticate": 'Bearer realm="Moorage"'}
+        refused.headers = {**refused.headers, "WWW-Authenticate": PLAIN}
         raise
 
 

@@ -13,6 +13,9 @@ from moorage.web.request import Request
 
 # containerd and docker show a person the error of the challenge, where they show nothing else.
 _MOST = 120
+# Where people ask rather than clients. Not Basic: browsers would ask for a password in a window of
+# their own.
+PLAIN = 'Bearer realm="Moorage"'
 _UNSPEAKABLE = re.compile(r"[^ !#-\[\]-~]", re.ASCII)
 
 

@@ -4,7 +4,8 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from moorage.errors import Invalid, NotFound, RegistryError, Unsupported
+from moorage.auth.challenge import PLAIN
+from moorage.errors import Invalid, NotFound, RegistryError, Unauthorized, Unsupported
 from moorage.oci.names import is_component
 from moorage.registry import outside
 from moorage.registry.outside import Answer
@@ -17,7 +18,7 @@ from moorage.web.request import Request
 from moorage.web.response import Response
 
 PREFIX = "/sign-in/"
-_CALLBACK = "callback"
+_CALLBACK = "/callback"
 _LONGEST = 4_096
 # The address of these pages has what nobody else is to see.
 _HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
@@ -32,14 +33,15 @@ async def respond(s: Services, request: Request) -> Response:
     request.action = "sign-in"
     if request.method != "GET":
         raise Unsupported(headers={"Allow": "GET"})
-    name, _, step = request.path.removeprefix(PREFIX).partition("/")
+    name, slash, step = request.path.removeprefix(PREFIX).partition("/")
+    page = PAGES.get(slash + step)
     try:
-        if not is_component(name) or request.path not in (f"{PREFIX}{name}", _back(name)):
+        if not is_component(name) or page is None:
             raise NotFound
-        if step:
-            return await _come_back(s, request, name)
-        return await _go(s, request, name)
+        return await page(s, request, name)
     except RegistryError as refused:
+        if isinstance(refused, Unauthorized):
+            refused.headers = {**refused.headers, "WWW-Authenticate": PLAIN}
         s.refusals.count(request, refused)
         return _page(request, refused, name)
 
@@ -70,7 +72,7 @@ async def _come_back(s: Services, request: Request, name: str) -> Response:
 
 
 def _back(name: str) -> str:
-    return f"{PREFIX}{name}/{_CALLBACK}"
+    return f"{PREFIX}{name}{_CALLBACK}"
 
 
 def _parameter(request: Request, name: str) -> str:
@@ -99,3 +101,7 @@ def _page(request: Request, refused: RegistryError, name: str) -> Response:
         "X-Frame-Options": "DENY",
     }
     return Response(refused.status, headers, text.encode())
+
+
+# The pages of each provider, by what stands behind its name.
+PAGES = {"": _go, _CALLBACK: _come_back}
