@@ -130,8 +130,8 @@ MUTANTS = [
     Mutant(
         "a grant is for every repository",
         "db/access.py",
-        "grant.c.repository_id == LIVE, grant.c.repository_id == repository_id",
-        "grant.c.repository_id >= LIVE, grant.c.repository_id == repository_id",
+        ".where(grant.c.repository_id == place)",
+        ".where(grant.c.repository_id >= LIVE)",
     ),
     Mutant("readers push", "auth/policy.py", "Action.PUSH: 2,", "Action.PUSH: 1,"),
     Mutant("writers delete", "auth/policy.py", "Action.DELETE: 3,", "Action.DELETE: 2,"),
