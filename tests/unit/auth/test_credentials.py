@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
@@ -173,15 +174,37 @@ class Remembering:
         return cast("Request", asked)
 
 
-def remembering(body: Callable[[Remembering], Awaitable[None]], directory: Path) -> None:
-    """Run the body with a registry whose administrator is `admin`."""
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a registry whose administrator is `admin`, to be copied."""
+    directory = tmp_path_factory.mktemp("template")
     migrate_sqlite(directory)
+
+    async def make() -> None:
+        db = SqliteDatabase(directory)
+        await db.open()
+        try:
+            await put_administrator(db, SystemClock(), "admin", PASSWORD)
+        finally:
+            await db.close()
+
+    asyncio.run(make())
+    return directory
+
+
+@pytest.fixture
+def directory(template: Path, tmp_path: Path) -> Path:
+    """Return a copy of it."""
+    return Path(shutil.copytree(template, tmp_path / "copy"))
+
+
+def remembering(body: Callable[[Remembering], Awaitable[None]], directory: Path) -> None:
+    """Run the body with the registry of the directory."""
 
     async def run() -> None:
         registry = Remembering(directory)
         await registry.db.open()
         try:
-            await put_administrator(registry.db, registry.clock, "admin", PASSWORD)
             await body(registry)
         finally:
             await registry.db.close()
@@ -189,7 +212,7 @@ def remembering(body: Callable[[Remembering], Awaitable[None]], directory: Path)
     asyncio.run(run())
 
 
-def test_a_connection_is_looked_at_once(tmp_path: Path) -> None:
+def test_a_connection_is_looked_at_once(directory: Path) -> None:
     """What a bearer's connection sends again is not verified again, for a minute."""
 
     async def body(registry: Remembering) -> None:
@@ -203,14 +226,14 @@ def test_a_connection_is_looked_at_once(tmp_path: Path) -> None:
         await registry.ask("Bearer good", by)
         assert len(registry.signed.asked) == 3
 
-    remembering(body, tmp_path)
+    remembering(body, directory)
 
 
 @pytest.mark.parametrize(
     "other",
     ["Bearer gooe", "Bearer goo", "Bearer good2", "bearer  gooD", "Bearer \udce9", "Bearer é"],
 )
-def test_a_connection_is_not_who_it_was(tmp_path: Path, other: str) -> None:
+def test_a_connection_is_not_who_it_was(directory: Path, other: str) -> None:
     """A proxy sends many people's requests by one connection: each is looked at by itself."""
 
     async def body(registry: Remembering) -> None:
@@ -225,20 +248,20 @@ def test_a_connection_is_not_who_it_was(tmp_path: Path, other: str) -> None:
             await registry.ask(basic("admin", PASSWORD + "x"), by)
         assert (await registry.ask("Bearer good", by)).name == "she"
 
-    remembering(body, tmp_path)
+    remembering(body, directory)
 
 
-def test_a_bearer_is_for_the_host_that_the_connection_asked(tmp_path: Path) -> None:
+def test_a_bearer_is_for_the_host_that_the_connection_asked(directory: Path) -> None:
     async def body(registry: Remembering) -> None:
         by = Connection()
         await registry.ask("Bearer good", by)
         with pytest.raises(Unauthorized):
             await registry.ask("Bearer good", by, host="elsewhere")
 
-    remembering(body, tmp_path)
+    remembering(body, directory)
 
 
-def test_a_bearer_ends_on_its_connection_too(tmp_path: Path) -> None:
+def test_a_bearer_ends_on_its_connection_too(directory: Path) -> None:
     """Not a minute after it was looked at, but when its own time is over."""
 
     async def body(registry: Remembering) -> None:
@@ -254,10 +277,10 @@ def test_a_bearer_ends_on_its_connection_too(tmp_path: Path) -> None:
         with pytest.raises(Unauthorized):
             await registry.ask("Bearer good", by)
 
-    remembering(body, tmp_path)
+    remembering(body, directory)
 
 
-def test_a_minute_is_that_of_the_password(tmp_path: Path) -> None:
+def test_a_minute_is_that_of_the_password(directory: Path) -> None:
     """A connection does not make it longer: it is over for all of them at the same time."""
 
     async def body(registry: Remembering) -> None:
@@ -275,10 +298,10 @@ def test_a_minute_is_that_of_the_password(tmp_path: Path) -> None:
         for by in (first, second):
             assert (await registry.ask(header, by)).subject.generation == 2
 
-    remembering(body, tmp_path)
+    remembering(body, directory)
 
 
-def test_what_is_forgotten_is_forgotten_on_every_connection(tmp_path: Path) -> None:
+def test_what_is_forgotten_is_forgotten_on_every_connection(directory: Path) -> None:
     async def body(registry: Remembering) -> None:
         header, first, second = basic("admin", PASSWORD), Connection(), Connection()
         for by in (first, second):
@@ -293,4 +316,4 @@ def test_what_is_forgotten_is_forgotten_on_every_connection(tmp_path: Path) -> N
             assert (await registry.ask(header, by)).subject.generation == 2
         assert not registry.credentials.forget(registry.asked(basic("a", "b"), Connection()))
 
-    remembering(body, tmp_path)
+    remembering(body, directory)
