@@ -52,7 +52,15 @@ class AddressRefused(Exception):
 
 
 class FetchFailed(Exception):
-    """There was no usable answer; the reason tells no more of the other side than its status."""
+    """There was no usable answer; the reason tells no more of the other side than its status.
+
+    `status` is that of an answer that was refused for it, 0 if there was none.
+    """
+
+    def __init__(self, reason: str, status: int = 0) -> None:
+        """Say why."""
+        super().__init__(reason)
+        self.status = status
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -247,7 +255,7 @@ class Fetcher:
             ) as answer,
         ):
             if answer.status != 200:
-                raise FetchFailed(f"the answer was {answer.status}")
+                raise FetchFailed(f"the answer was {answer.status}", answer.status)
             if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise FetchFailed("the answer was encoded, which was not asked for")
             body = bytearray()

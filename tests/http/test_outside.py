@@ -293,13 +293,16 @@ def test_odd_addresses(browser: Browser, corp: IdentityProvider, target: str, st
         assert browser.registry.request(method, target).status == 405
 
 
-def test_a_provider_that_is_down(admin: Api, browser: Browser) -> None:
+def test_a_provider_that_is_down(admin: Api, running: Server) -> None:
+    """Every process says so: one that has spoken to the provider before, and one that has not."""
     name = unique("idp")
+    browsers = [Browser(running.url) for _ in range(8)]
     with IdentityProvider() as provider:
         register(admin, name, provider.url)
         provider.person = {"sub": "1", "preferred_username": unique("u")}
-        query = provider.consent(browser.begin(name))
-    page(browser.back(query, name), 401)
+        queries = [provider.consent(each.begin(name)) for each in browsers]
+    for each, query in zip(browsers, queries, strict=True):
+        page(each.back(query, name), 503)
 
 
 @pytest.mark.where(PROVIDER)

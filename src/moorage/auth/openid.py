@@ -159,11 +159,13 @@ class OpenId:
                 form["client_secret"] = secret
         try:
             told = parse_object(await self._fetcher.post(endpoints.token, form, authorization))
-        except FetchFailed as problem:
-            # A wrong secret, a code that is spent, and a provider that is down look alike here.
-            raise _refused(f"the provider did not take the code: {problem}") from None
-        except (AddressRefused, Malformed) as problem:
-            raise Unavailable(f"{provider.name} can't be asked: {problem}") from None
+        except (AddressRefused, FetchFailed, Malformed) as problem:
+            # A wrong secret and a code that is spent look alike here.
+            if isinstance(problem, FetchFailed) and 400 <= problem.status < 500:
+                raise _refused(f"the provider did not take the code: {problem}") from None
+            raise Unavailable(
+                f"{provider.name} can't be asked: {problem}", headers={"Retry-After": "10"}
+            ) from None
         text = told.get("id_token")
         if not isinstance(text, str):
             raise _refused("the provider gave no identity token; its scopes must have openid")
