@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import resource
 import secrets
@@ -42,7 +43,9 @@ asyncio.run(main())
 
 def wheels() -> Path:
     """Return every wheel of the lock for Debian 12, fetched the first time with the host's pip."""
-    kept = KEPT / "wheels"
+    # Of this very lock: with an older one's the build would find nothing to install.
+    lock = hashlib.sha256((ROOT / "requirements/fleet.txt").read_bytes()).hexdigest()
+    kept = KEPT / f"wheels-{lock[:16]}"
     if not kept.exists():
         KEPT.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=KEPT) as directory:
