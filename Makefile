@@ -67,8 +67,8 @@ test: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 shapes: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 	$(BIN)/pytest -q tests --long
 	sh tests/beside.sh $(BIN)/pytest \
-		"tests/clients --shape postgres+s3 --redirect; tests/http --shape sqlite+s3" \
-		"tests/http --shape postgres+s3; tests/http --shape postgres+directory"
+		"tests/clients --shape postgres+s3 --redirect; tests/http --shape postgres+directory" \
+		"tests/http --shape postgres+s3; tests/http --shape sqlite+s3"
 
 # Holes put into the program that the tests must find, and a long fire at every address of the API.
 deep: $(TEST) tools
