@@ -56,7 +56,7 @@ check: $(TEST)
 	$(BIN)/pytest -q tests/shape tests/unit
 
 # What is lost is found however busy the machine is.
-LOUD := tests/faults/test_kill.py tests/faults/test_powerloss.py tests/faults/test_syscalls.py
+LOUD := $(addprefix tests/faults/test_,kill.py powerloss.py syscalls.py releases.py)
 
 # Everything, with real clients; as root it installs the Debian packages they come in.
 test: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
