@@ -283,13 +283,13 @@ MUTANTS = [
         "robots and teams of all namespaces are listed",
         "db/members.py",
         '    .where(principal.c.namespace_id == sa.bindparam("namespace_id"))\n',
-        '    .where(sa.bindparam("namespace_id", type_=sa.Integer) != 0)\n',
+        '    .where(sa.bindparam("namespace_id") > sa.literal_column("0"))\n',
     ),
     Mutant(
         "trusts of all namespaces are listed",
         "db/trusts.py",
         '    _trusts.where(trust.c.namespace_id == sa.bindparam("namespace_id"))\n',
-        '    _trusts.where(sa.bindparam("namespace_id", type_=sa.Integer) != 0)\n',
+        '    _trusts.where(sa.bindparam("namespace_id") > sa.literal_column("0"))\n',
     ),
     Mutant(
         "tokens are given for what one may not",
