@@ -210,14 +210,10 @@ class Credentials:
         if assertions is None and not password.startswith(PREFIX):
             with attempts.attempt(address, user):
                 return await self._account(user, password)
-        attempts.begin_token(address)
-        try:
+        with attempts.token(address):
             if assertions is not None:
                 return await assertions.identify(password, grace=0, user=user)
             return await self._holder(password)
-        except Unauthorized:
-            attempts.fail_token(address)
-            raise
 
     async def _know(self, user: str, password: str, address: str) -> _Known:
         return self._now_known(await self._find(user, password, address))

@@ -95,13 +95,9 @@ async def complete(
         Unavailable: the provider does not answer.
     """
     provider = await _provider(s, name)
-    s.guard.attempts.begin_token(address)
-    try:
+    with s.guard.attempts.token(address):
         attempt = await _spend(s, provider, answer)
         person = await _prove(s, provider, attempt, answer)
-    except Unauthorized:
-        s.guard.attempts.fail_token(address)
-        raise
     by = TagChange(person.name or name, f"provider:{name}", request_id, "sign-in", address=address)
 
     async def write(tx: Tx) -> SignedIn:
