@@ -9,8 +9,10 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import math
 import re
 import secrets
+import time
 import weakref
 from typing import Protocol
 
@@ -36,6 +38,7 @@ from moorage.web.request import Request
 # What containers/image sends for nobody at all: an empty name and an empty password.
 _NOBODY = "basic og=="
 _REMEMBERED = MINUTE
+_LOOKED = 1.0
 _MAX_REMEMBERED = 10_000
 _ANONYMOUS = Actor("anonymous", "anonymous", "none")
 _LOCAL = Actor("local", "local", "loopback")
@@ -134,11 +137,12 @@ class Credentials:
         self._asked: dict[bytes, asyncio.Task[_Known]] = {}
         self._last: weakref.WeakKeyDictionary[object, _Last] = weakref.WeakKeyDictionary()
         self._has_accounts = False
+        self._looked_at = -math.inf
 
     async def authenticate(self, request: Request, *, grace: int = 0) -> Actor:
         """Return who asks."""
         header = request.headers.get("Authorization")
-        if not (self._has_accounts or await self._is_open()):
+        if not (self._has_accounts or await self._look_for_accounts(request)):
             actor = self._local_actor(request)
         elif header is None:
             actor = _ANONYMOUS
@@ -230,10 +234,16 @@ class Credentials:
             self._known.clear()
         self._known[mark] = done.result()
 
-    async def _is_open(self) -> bool:
-        """Tell whether accounts decide; once there has been one, they always do."""
-        if not self._has_accounts:
+    async def _look_for_accounts(self, request: Request) -> bool:
+        """Tell whether anybody has had an account; once somebody has, accounts always decide.
+
+        For a request that proves nothing, what was so a second ago will do: whether local mode
+        still holds is decided by what its own statement finds (`Facts.standing`).
+        """
+        proves = "Authorization" in request.headers or "Cookie" in request.headers
+        if proves or self._looked_at + _LOOKED <= time.monotonic():
             self._has_accounts = await self._db.read(principals.has_accounts)
+            self._looked_at = time.monotonic()
         return self._has_accounts
 
     def _local_actor(self, request: Request) -> Actor:

@@ -2,6 +2,7 @@
 
 from moorage.errors import Denied, NotPermitted, SignInNeeded, Unauthorized
 from moorage.model.access import (
+    BEFORE_ACCOUNTS,
     Action,
     Actor,
     Decision,
@@ -77,7 +78,8 @@ def require(actor: Actor, action: Action, target: Target, facts: Facts) -> None:
     decision = decide(actor, action, target, facts)
     if decision.allowed:
         return
-    if actor.refusal:
+    is_before_accounts = facts.standing == BEFORE_ACCOUNTS
+    if actor.refusal and is_before_accounts:
         raise Denied(
             f"this registry is in local mode, and the request is not local: {actor.refusal}",
             hint=(
@@ -86,10 +88,10 @@ def require(actor: Actor, action: Action, target: Target, facts: Facts) -> None:
                 "docker login"
             ),
         )
-    if actor.kind == "local":
+    if actor.kind == "local" and is_before_accounts:
         raise _of_local_mode()
     scope = _scope(action, target)
-    if actor.kind == "anonymous":
+    if not actor.is_signed_in:
         raise SignInNeeded(scope=scope)
     if decision.ended:
         raise Unauthorized("the credential is no longer good", scope=scope, error="invalid_token")
@@ -110,7 +112,7 @@ def require_whole(actor: Actor, facts: Facts) -> None:
         Unauthorized: nobody is signed in, or with what has ended.
         NotPermitted: it is no account, or its credential is confined to something.
     """
-    if actor.kind == "local":
+    if actor.kind == "local" and facts.standing == BEFORE_ACCOUNTS:
         raise _of_local_mode()
     if not actor.is_signed_in:
         raise SignInNeeded
@@ -131,7 +133,8 @@ def rank_of(actor: Actor, facts: Facts) -> int:
     An administrator is an owner everywhere, local mode a maintainer, who may delete.
     """
     if not actor.is_signed_in:
-        return _RANKS[Action.DELETE] if actor.kind == "local" else 0
+        is_local = actor.kind == "local" and facts.standing == BEFORE_ACCOUNTS
+        return _RANKS[Action.DELETE] if is_local else 0
     return _RANKS[Action.MANAGE_ACCESS] if facts.standing > 1 else facts.rank
 
 
@@ -150,12 +153,15 @@ def _of_local_mode() -> Denied:
 def _of_nobody(actor: Actor, action: Action, facts: Facts) -> Decision:
     if actor.kind == "operator":
         return Decision(allowed=True, reason="operator of this server", disclose=True)
-    if actor.kind == "local":
-        allowed = action in _LOCAL_ACTIONS
-        return Decision(allowed=allowed, reason="local mode", disclose=True)
-    if action is Action.PULL and facts.visibility == "public" and not actor.refusal:
+    if facts.standing == BEFORE_ACCOUNTS:
+        if actor.kind == "local":
+            allowed = action in _LOCAL_ACTIONS
+            return Decision(allowed=allowed, reason="local mode", disclose=True)
+        if actor.refusal:
+            return Decision(allowed=False, reason=actor.refusal)
+    if action is Action.PULL and facts.visibility == "public":
         return Decision(allowed=True, reason="public repository", disclose=True)
-    return Decision(allowed=False, reason=actor.refusal or "not signed in")
+    return Decision(allowed=False, reason="not signed in")
 
 
 def _reason(action: Action, target: Target, facts: Facts) -> str:

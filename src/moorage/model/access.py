@@ -152,11 +152,15 @@ class UploadOf(msgspec.Struct, frozen=True):
 Target = System | Namespace | RepositoryTarget | TagOf | UploadOf
 
 
+BEFORE_ACCOUNTS = -1
+
+
 class Facts(msgspec.Struct, frozen=True):
     """What the statement that resolved the target found out about it and about the subject.
 
     `standing` is 0 for a subject or credential that has ended, 1 for one in force, 2 for an
-    administrator. `rank` and `audits` are what the subject's grants come to at the target.
+    administrator; `BEFORE_ACCOUNTS` for nobody as long as nobody has ever had an account. `rank`
+    and `audits` are what the subject's grants come to at the target.
     """
 
     exists: bool = False

@@ -15,8 +15,8 @@ from moorage.errors import (
     Unauthorized,
     Unsupported,
 )
-from moorage.model.access import Actor
-from moorage.registry import bearers
+from moorage.model.access import BEFORE_ACCOUNTS, Actor
+from moorage.registry import bearers, rights
 from moorage.registry.services import Services
 from moorage.web.request import Request
 from moorage.web.response import Response, json_answer
@@ -96,7 +96,7 @@ async def _caller(s: Services, request: Request) -> Actor:
         actor = await s.auth.authenticate(request)
     except Unauthorized as refused:
         raise _explained(refused) from None
-    if actor.kind == "local" or actor.refusal:
+    if (await rights.find_standing(s, actor)).standing == BEFORE_ACCOUNTS:
         raise RouteUnknown("there are no tokens as long as there are no accounts")
     if actor.bound is not None:
         raise Unauthorized("a bearer token gets no other one", hint="Sign in with a password")

@@ -2,9 +2,10 @@
 
 import pytest
 
-from moorage.auth.policy import decide, require
-from moorage.errors import Denied, NotPermitted, Unauthorized
+from moorage.auth.policy import decide, rank_of, require
+from moorage.errors import Denied, NotPermitted, SignInNeeded, Unauthorized
 from moorage.model.access import (
+    BEFORE_ACCOUNTS,
     Action,
     Actor,
     Facts,
@@ -66,11 +67,29 @@ def facts(
 @pytest.mark.parametrize("target", TARGETS)
 def test_without_an_account(action: Action, target: Target, visibility: str) -> None:
     """Local mode has no accounts and issuers to manage; nobody only pulls what is public."""
-    found = facts(visibility)
+    found = facts(visibility, standing=BEFORE_ACCOUNTS)
     public = action is Action.PULL and visibility == "public"
     local = {Action.PING, Action.PULL, Action.PUSH, Action.DELETE, Action.CATALOG, Action.METRICS}
     for actor, allowed in ((LOCAL, action in local), (NOBODY, public), (REMOTE, False)):
         assert decide(actor, action, target, found).allowed is allowed
+
+
+@pytest.mark.parametrize("visibility", VISIBILITIES)
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("target", TARGETS)
+def test_local_mode_ends_with_the_first_account(
+    action: Action, target: Target, visibility: str
+) -> None:
+    """Whoever was taken for local, or for remote, is nobody in particular from then on."""
+    found = facts(visibility, standing=0)
+    asked = [decide(actor, action, target, found) for actor in (LOCAL, REMOTE, NOBODY)]
+    assert asked[0] == asked[1] == asked[2]
+    assert asked[0].allowed is (action is Action.PULL and visibility == "public")
+    for actor in (LOCAL, REMOTE):
+        assert rank_of(actor, found) == 0
+        if not asked[0].allowed:
+            with pytest.raises(SignInNeeded):
+                require(actor, action, target, found)
 
 
 @pytest.mark.parametrize("visibility", VISIBILITIES)
@@ -164,7 +183,7 @@ def test_a_repository_called_as_a_namespace_is_not_the_namespace() -> None:
 def test_refusals_say_what_to_do() -> None:
     """Who is not local is told why; all others the same of what exists and what does not."""
     with pytest.raises(Denied, match="it came from another machine") as denied:
-        require(REMOTE, Action.PULL, REPOSITORY, Facts())
+        require(REMOTE, Action.PULL, REPOSITORY, Facts(standing=BEFORE_ACCOUNTS))
     assert "MOORAGE_ADMIN_USER" in (denied.value.hint or "")
     for actor, standing in ((NOBODY, 0), (SOMEBODY, 1)):
         told = set()
