@@ -2,12 +2,15 @@
 
 import re
 import stat
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from api import Api
 from conftest import PASSWORD
 from process import Server
+from registry import Registry, basic, unique
 
 pytestmark = pytest.mark.metadata
 
@@ -50,3 +53,39 @@ def test_none_once_there_is_an_administrator(tmp_path: Path) -> None:
         text = server.stderr_tail(200).rpartition("Moorage ")[2]
         assert "setup-link" not in text
         assert "Local mode" not in text
+
+
+@pytest.mark.parametrize("visibility", ["private", "public"])
+def test_local_mode_ends_with_the_first_account(tmp_path: Path, visibility: str) -> None:
+    """At once, and in every worker, also in those that have just served somebody local."""
+    proxied = {"X-Forwarded-For": "192.0.2.1"}
+    own = {"Authorization": basic("ann", PASSWORD)}
+    with ExitStack() as stack:
+        server = stack.enter_context(
+            Server(tmp_path / "data", env={"MOORAGE_VISIBILITY": visibility})
+        )
+        registry = Registry(server.url)
+        mine = registry.repository(f"library/{unique()}")
+        mine.push_image("latest")
+        manifest, upload = mine.path("manifests/latest"), mine.path("blobs/uploads/")
+        # Each worker has some of them.
+        wires = [stack.enter_context(registry.wire()) for _ in range(8)]
+        for wire in wires:
+            registry.request("GET", manifest, wire=wire).expect(200)
+            registry.request("GET", manifest, proxied, wire=wire).expect(403, "DENIED")
+            registry.request("GET", "/token", wire=wire).expect(404)
+        secret = (place_of(server) or tmp_path).read_text().strip().partition("#")[2]
+        asked = {"secret": secret, "name": "ann", "password": PASSWORD}
+        Api(server.url).post("/setup", asked).expect(201)
+        for wire in wires:
+            for headers in ({}, proxied):
+                for method, target, status in (
+                    ("GET", manifest, 200 if visibility == "public" else 401),
+                    ("GET", "/v2/", 401),
+                    ("GET", "/v2/_catalog", 401),
+                    ("POST", upload, 401),
+                    ("DELETE", manifest, 401),
+                    ("GET", f"/token?scope=repository:{mine.name}:push", 200),
+                ):
+                    registry.request(method, target, headers, wire=wire).expect(status)
+            registry.request("GET", manifest, own, wire=wire).expect(200)
