@@ -18,7 +18,7 @@ from bench.wire import request
 
 TARGETS: dict[str, Target] = {"rate": least(0.85)}
 BESIDE_WRONG: dict[str, Target] = {"rate": least(0.8)}
-CLOSED = "bench/closed"
+CLOSED = "closed/small"
 WRONG_A_SECOND = 50
 # So many that no address and no name is ever refused before its password has been hashed.
 UNLIMITED = {"MOORAGE_LIMITS__FAILED_SIGN_INS": "1000000"}

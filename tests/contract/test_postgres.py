@@ -294,7 +294,7 @@ def test_a_pull_by_tag_is_one_round_trip(shared: OpenDatabase, postgres: Postgre
 
             async def read(tx: Tx) -> object:
                 return await pull.manifests.find_for_pull(
-                    tx, NOBODY, name, tag, raw=True, reads_all=True
+                    tx, NOBODY, name, tag, raw=True, is_local=True
                 )
 
             async def cost(what: object) -> int:

@@ -41,14 +41,23 @@ ALLOWED_ON_POSTGRES = {
 }
 
 
+def queries_in(value: object) -> Iterator[Query]:
+    """Yield the value if it is a `Query`, and those in tuples however deep."""
+    if isinstance(value, Query):
+        yield value
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from queries_in(each)
+
+
 def all_queries() -> dict[str, Query]:
     """Return every `Query` that a module of `moorage.db` holds, by its title."""
     found: dict[str, Query] = {}
     for module in pkgutil.iter_modules(moorage.db.__path__, "moorage.db."):
         if not module.ispkg:
             for value in vars(importlib.import_module(module.name)).values():
-                if isinstance(value, Query):
-                    assert found.setdefault(value.title, value) is value, value.title
+                for query in queries_in(value):
+                    assert found.setdefault(query.title, query) is query, query.title
     return found
 
 

@@ -31,7 +31,7 @@ from moorage.db.access import CONFIRMED
 from moorage.db.engine import Database, Tx
 from moorage.db.principals import Account, Holder
 from moorage.errors import Unauthorized
-from moorage.model.access import Actor, Subject
+from moorage.model.access import EARLY, Actor, Subject
 from moorage.web.clients import Proxies
 from moorage.web.request import Request
 
@@ -41,7 +41,7 @@ _REMEMBERED = MINUTE
 _LOOKED = 1.0
 _MAX_REMEMBERED = 10_000
 _ANONYMOUS = Actor("anonymous", "anonymous", "none")
-_LOCAL = Actor("local", "local", "loopback")
+_LOCAL = Actor("local", "local", "loopback", subject=EARLY)
 _LOOKS_SIGNED = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 
 
@@ -249,7 +249,7 @@ class Credentials:
     def _local_actor(self, request: Request) -> Actor:
         refusal = self._local.refusal(request)
         if refusal:
-            return Actor("anonymous", "anonymous", "none", refusal)
+            return Actor("anonymous", "anonymous", "none", refusal, EARLY)
         return _LOCAL
 
     async def _identify(self, header: str, request: Request, grace: int) -> _Known:

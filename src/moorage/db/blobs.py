@@ -5,7 +5,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from moorage.db.access import FACTS, FACTS_OF_NOBODY, HERE, Found, found_of, place_of, subject_of
+from moorage.db.access import (
+    FACTS,
+    FACTS_OF_ANYBODY,
+    FACTS_OF_NOBODY,
+    HERE,
+    Found,
+    family_of,
+    found_of,
+    place_of,
+    subject_of,
+)
 from moorage.db.engine import Query, Raced, Tx, insert
 from moorage.db.repositories import LIVE
 from moorage.db.schema import (
@@ -72,6 +82,8 @@ def _for_pull(title: str, facts: Sequence[sa.ColumnElement[Any]]) -> Query:
 
 FIND_FOR_PULL = _for_pull("find_blob_for_pull", FACTS)
 NOBODY_PULLS = _for_pull("nobody_pulls_blob", FACTS_OF_NOBODY)
+ANYBODY_PULLS = _for_pull("anybody_pulls_blob", FACTS_OF_ANYBODY)
+_FOR_PULL = (NOBODY_PULLS, FIND_FOR_PULL, ANYBODY_PULLS)
 _holders = (
     sa.select(*FACTS)
     .select_from(blob_digest)
@@ -233,8 +245,7 @@ async def find_for_pull(
     tx: Tx, subject: Subject, name: RepositoryName, digest: Digest
 ) -> tuple[Found, Blob | None, int]:
     """Return the repository, its blob of that digest, and until when the blob is leased."""
-    query = FIND_FOR_PULL if subject.principal_id else NOBODY_PULLS
-    row = await tx.one(query, **place_of(subject, name), digest=digest.key)
+    row = await tx.one(_FOR_PULL[family_of(subject)], **place_of(subject, name), digest=digest.key)
     assert row is not None  # noqa: S101 - it begins at a row that is always there
     found = Blob(row[6], row[7], row[8]) if row[6] is not None else None
     return found_of(row), found, row[9] or 0

@@ -7,12 +7,14 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.access import (
-    FACTS,
+    FACTS_OF_ANYBODY,
     FACTS_OF_NOBODY,
+    FACTS_TO_READ,
     FOUND,
     FOUND_HERE,
     HERE,
     Found,
+    family_of,
     found_of,
     may_read,
     place_of,
@@ -43,12 +45,11 @@ class Child(msgspec.Struct, frozen=True):
     id: int
 
 
-def _for_pull(title: str, by: sa.Table, *, raw: bool, nobody: bool = False) -> Query:
+def _for_pull(
+    title: str, by: sa.Table, facts: Sequence[sa.ColumnElement[Any]], *, raw: bool
+) -> Query:
     key = by.c.name if by is tag else by.c.digest
-    facts: Sequence[sa.ColumnElement[Any]] = FACTS_OF_NOBODY if nobody else FACTS
-    here: sa.FromClause = HERE
-    if raw and not nobody:
-        facts, here = FOUND, FOUND_HERE
+    here: sa.FromClause = FOUND_HERE if facts is FOUND else HERE
     columns: list[sa.ColumnElement[Any]] = [
         manifest.c.id,
         manifest.c.identity,
@@ -74,17 +75,25 @@ def _for_pull(title: str, by: sa.Table, *, raw: bool, nobody: bool = False) -> Q
     )
 
 
-PULL_BY_TAG = _for_pull("pull_manifest_by_tag", tag, raw=True)
-PULL_BY_DIGEST = _for_pull("pull_manifest_by_digest", manifest_digest, raw=True)
-HEAD_BY_TAG = _for_pull("head_manifest_by_tag", tag, raw=False)
-HEAD_BY_DIGEST = _for_pull("head_manifest_by_digest", manifest_digest, raw=False)
-NOBODY_PULLS_TAG = _for_pull("nobody_pulls_manifest_by_tag", tag, raw=True, nobody=True)
-NOBODY_PULLS = _for_pull("nobody_pulls_manifest", manifest_digest, raw=True, nobody=True)
-NOBODY_HEADS_TAG = _for_pull("nobody_heads_manifest_by_tag", tag, raw=False, nobody=True)
-NOBODY_HEADS = _for_pull("nobody_heads_manifest", manifest_digest, raw=False, nobody=True)
-# By whether somebody asks, and whether for the bytes too.
-_BY_TAG = ((NOBODY_HEADS_TAG, NOBODY_PULLS_TAG), (HEAD_BY_TAG, PULL_BY_TAG))
-_BY_DIGEST = ((NOBODY_HEADS, NOBODY_PULLS), (HEAD_BY_DIGEST, PULL_BY_DIGEST))
+def _family(
+    who: str, heads: Sequence[sa.ColumnElement[Any]], pulls: Sequence[sa.ColumnElement[Any]]
+) -> tuple[tuple[Query, Query], tuple[Query, Query]]:
+    by_tag, by_digest = (
+        (
+            _for_pull(f"{who}_heads_manifest_by_{word}", by, heads, raw=False),
+            _for_pull(f"{who}_pulls_manifest_by_{word}", by, pulls, raw=True),
+        )
+        for word, by in (("tag", tag), ("digest", manifest_digest))
+    )
+    return by_tag, by_digest
+
+
+# By who asks (`family_of`), whether by digest, and whether for the bytes too.
+FOR_PULL = (
+    _family("nobody", FACTS_OF_NOBODY, FACTS_OF_NOBODY),
+    _family("somebody", FACTS_TO_READ, FOUND),
+    _family("anybody", FACTS_OF_ANYBODY, FACTS_OF_ANYBODY),
+)
 
 _by_digest = (
     sa.select(manifest.c.id, manifest.c.size, manifest.c.identity)
@@ -223,19 +232,19 @@ async def find_for_pull(
     reference: Reference,
     *,
     raw: bool,
-    reads_all: bool,
+    is_local: bool,
 ) -> tuple[Found, StoredManifest | None]:
     """Return the repository and its manifest by tag or digest; `raw` asks for its bytes too.
 
-    These are read only for a subject that may have them; `reads_all` says that it may have all.
+    These are read only for a subject that may have them; `is_local` says that it may have all as
+    long as nobody has an account.
     """
     place = place_of(subject, name)
-    by_digest = isinstance(reference, Digest)
+    family, by_digest = family_of(subject), isinstance(reference, Digest)
     place["reference"] = reference.key if isinstance(reference, Digest) else reference
-    if raw:
-        place["reads_all"] = int(reads_all)
-    query = (_BY_DIGEST if by_digest else _BY_TAG)[bool(subject.principal_id)][raw]
-    row = await tx.one(query, **place)
+    if raw and subject.is_early:
+        place["is_local"] = int(is_local)
+    row = await tx.one(FOR_PULL[family][by_digest][raw], **place)
     assert row is not None  # noqa: S101 - it begins at a row that is always there
     return found_of(row), _stored(row[6:]) if row[6] is not None else None
 

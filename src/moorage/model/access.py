@@ -59,16 +59,19 @@ class Subject(msgspec.Struct, frozen=True):
 
     `generation` is the principal's own as the credential saw it, and a later one has ended it; 0
     for tokens, which end one by one. `asked_at` is when an account asked: one that a provider has
-    been silent about for a day then has no rights; 0 does not look.
+    been silent about for a day then has no rights; 0 does not look. `is_early` is nobody's as long
+    as it isn't known whether anybody has had an account: what it asks for finds out.
     """
 
     principal_id: int = 0
     token_id: int = 0
     generation: int = 0
     asked_at: int = 0
+    is_early: bool = False
 
 
 NOBODY = Subject()
+EARLY = Subject(is_early=True)
 
 
 class Scope(msgspec.Struct, frozen=True):

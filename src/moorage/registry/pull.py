@@ -25,7 +25,7 @@ async def find_manifest(
 
     async def read(tx: Tx) -> tuple[Found, StoredManifest | None]:
         return await manifests.find_for_pull(
-            tx, actor.subject, name, reference, raw=raw, reads_all=actor.kind == "local"
+            tx, actor.subject, name, reference, raw=raw, is_local=actor.kind == "local"
         )
 
     return await s.db.read(read)

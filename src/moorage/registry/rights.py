@@ -38,7 +38,7 @@ async def find_standing(s: Services, actor: Actor) -> Facts:
     """Return the facts for what concerns the whole registry."""
     if actor.kind == "operator":
         return Facts(standing=2)
-    if actor.kind == "anonymous" and not actor.refusal:
+    if not (actor.is_signed_in or actor.subject.is_early):
         return Facts()
 
     async def read(tx: Tx) -> Facts:
