@@ -170,14 +170,18 @@ def _reason(action: Action, target: Target, facts: Facts) -> str:
         return "signed in"
     if facts.standing > 1:
         return "administrator"
-    if isinstance(target, System) or not facts.has_namespace:
+    if isinstance(target, System):
         return ""
+    # A namespace that is not there is looked at as closely as one that is: time would tell.
+    reason = ""
     if action is Action.PULL and facts.visibility != "private" and facts.exists:
-        return f"{facts.visibility} repository"
-    if action in _AUDITED:
-        return "auditor or owner" if facts.audits else ""
-    needed = _RANKS.get(action)
-    return _ROLES[facts.rank] if needed is not None and facts.rank >= needed else ""
+        reason = f"{facts.visibility} repository"
+    elif action in _AUDITED:
+        reason = "auditor or owner" if facts.audits else ""
+    else:
+        needed = _RANKS.get(action)
+        reason = _ROLES[facts.rank] if needed is not None and facts.rank >= needed else ""
+    return reason if facts.has_namespace else ""
 
 
 def _covers(scopes: tuple[Scope, ...] | None, action: Action, target: Target) -> bool:

@@ -135,15 +135,17 @@ FIND_NAMESPACE_TARGET = Query(
     "find_namespace_target",
     sa.select(*FACTS, namespace.c.name, namespace.c.kind, namespace.c.visibility).select_from(HERE),
 )
-_facts = (
-    sa.select(*(each.label(f"fact_{place}") for place, each in enumerate(FACTS_TO_READ)))
-    .select_from(HERE)
-    .limit(_ONE)  # so that no database merges it into the statement, and asks for rights twice
-    .subquery()
-)
-# What reading takes as one row, for a statement that uses them itself: its columns, and that row.
-FOUND: tuple[sa.ColumnElement[Any], ...] = tuple(_facts.c)
-FOUND_HERE: sa.FromClause = _facts
+
+
+def _as_row(facts: Sequence[sa.ColumnElement[Any]]) -> sa.Subquery:
+    columns = (each.label(f"fact_{place}") for place, each in enumerate(facts))
+    # The limit is so that no database merges it into the statement, and asks for rights twice.
+    return sa.select(*columns).select_from(HERE).limit(_ONE).subquery()
+
+
+# Facts as a row of their own, for a statement that uses them itself.
+FOUND = _as_row(FACTS)
+FOUND_TO_READ = _as_row(FACTS_TO_READ)
 FIND_STANDING = Query("find_standing", sa.select(_STANDING))
 FIND_TARGET, FIND_TARGET_OF_NOBODY, FIND_TARGET_OF_ANYBODY = (
     Query(title, sa.select(*facts, namespace.c.rules_version).select_from(HERE))
@@ -156,12 +158,16 @@ FIND_TARGET, FIND_TARGET_OF_NOBODY, FIND_TARGET_OF_ANYBODY = (
 _FIND_TARGET = (FIND_TARGET_OF_NOBODY, FIND_TARGET, FIND_TARGET_OF_ANYBODY)
 
 
-def may_read(facts: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[bool]:
-    """Return whether facts let the subject pull, as far as bytes that cost time are concerned.
+def readable_id(facts: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[int]:
+    """Return the repository's id if the facts let the subject pull, as far as look-ups go.
 
-    `auth/policy.py` decides; this only keeps what it will refuse from being read, since the time
-    that takes would tell that it is there.
+    `auth/policy.py` decides; this only keeps what it will refuse from being looked for, since the
+    time that takes would tell that it is there.
     """
+    return sa.case((_may_read(facts), facts[0]))
+
+
+def _may_read(facts: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[bool]:
     _, _, _, visibility, standing, rights = facts
     is_public = visibility == sa.literal_column("'public'")
     if facts is FACTS_OF_NOBODY:

@@ -9,11 +9,13 @@ from moorage.db.access import (
     FACTS,
     FACTS_OF_ANYBODY,
     FACTS_OF_NOBODY,
+    FOUND,
     HERE,
     Found,
     family_of,
     found_of,
     place_of,
+    readable_id,
     subject_of,
 )
 from moorage.db.engine import Query, Raced, Tx, insert
@@ -58,16 +60,16 @@ TAKE_LINKED = Query(
 
 
 # One statement for a pull: the repository with its facts, and the blob if it is there.
-def _for_pull(title: str, facts: Sequence[sa.ColumnElement[Any]]) -> Query:
+def _for_pull(title: str, facts: Sequence[sa.ColumnElement[Any]], here: sa.FromClause) -> Query:
     columns = (blob.c.id, blob.c.size, blob.c.location, repository_blob.c.lease_until)
     return Query(
         title,
         sa.select(*facts, *columns).select_from(
-            HERE.outerjoin(blob_digest, blob_digest.c.digest == sa.bindparam("digest"))
+            here.outerjoin(blob_digest, blob_digest.c.digest == sa.bindparam("digest"))
             .outerjoin(
                 repository_blob,
                 sa.and_(
-                    repository_blob.c.repository_id == repository.c.id,
+                    repository_blob.c.repository_id == readable_id(facts),
                     repository_blob.c.blob_id == blob_digest.c.blob_id,
                     repository_blob.c.trash_until == LIVE,
                 ),
@@ -80,10 +82,10 @@ def _for_pull(title: str, facts: Sequence[sa.ColumnElement[Any]]) -> Query:
     )
 
 
-FIND_FOR_PULL = _for_pull("find_blob_for_pull", FACTS)
-NOBODY_PULLS = _for_pull("nobody_pulls_blob", FACTS_OF_NOBODY)
-ANYBODY_PULLS = _for_pull("anybody_pulls_blob", FACTS_OF_ANYBODY)
-_FOR_PULL = (NOBODY_PULLS, FIND_FOR_PULL, ANYBODY_PULLS)
+SOMEBODY_PULLS = _for_pull("somebody_pulls_blob", tuple(FOUND.c), FOUND)
+NOBODY_PULLS = _for_pull("nobody_pulls_blob", FACTS_OF_NOBODY, HERE)
+ANYBODY_PULLS = _for_pull("anybody_pulls_blob", FACTS_OF_ANYBODY, HERE)
+_FOR_PULL = (NOBODY_PULLS, SOMEBODY_PULLS, ANYBODY_PULLS)
 _holders = (
     sa.select(*FACTS)
     .select_from(blob_digest)
@@ -242,10 +244,16 @@ async def take_blob(tx: Tx, digest: Digest) -> bool:
 
 
 async def find_for_pull(
-    tx: Tx, subject: Subject, name: RepositoryName, digest: Digest
+    tx: Tx, subject: Subject, name: RepositoryName, digest: Digest, *, is_local: bool
 ) -> tuple[Found, Blob | None, int]:
-    """Return the repository, its blob of that digest, and until when the blob is leased."""
-    row = await tx.one(_FOR_PULL[family_of(subject)], **place_of(subject, name), digest=digest.key)
+    """Return the repository, its blob of that digest, and until when the blob is leased.
+
+    The blob is looked for only for a subject that may have it, as a manifest is.
+    """
+    place = place_of(subject, name)
+    if subject.is_early:
+        place["is_local"] = int(is_local)
+    row = await tx.one(_FOR_PULL[family_of(subject)], **place, digest=digest.key)
     assert row is not None  # noqa: S101 - it begins at a row that is always there
     found = Blob(row[6], row[7], row[8]) if row[6] is not None else None
     return found_of(row), found, row[9] or 0

@@ -9,15 +9,13 @@ import sqlalchemy as sa
 from moorage.db.access import (
     FACTS_OF_ANYBODY,
     FACTS_OF_NOBODY,
-    FACTS_TO_READ,
-    FOUND,
-    FOUND_HERE,
+    FOUND_TO_READ,
     HERE,
     Found,
     family_of,
     found_of,
-    may_read,
     place_of,
+    readable_id,
 )
 from moorage.db.engine import EMPTY, Query, Raced, Row, Tx, insert
 from moorage.db.repositories import LIVE
@@ -46,17 +44,21 @@ class Child(msgspec.Struct, frozen=True):
 
 
 def _for_pull(
-    title: str, by: sa.Table, facts: Sequence[sa.ColumnElement[Any]], *, raw: bool
+    title: str,
+    by: sa.Table,
+    facts: Sequence[sa.ColumnElement[Any]],
+    here: sa.FromClause,
+    *,
+    raw: bool,
 ) -> Query:
     key = by.c.name if by is tag else by.c.digest
-    here: sa.FromClause = FOUND_HERE if facts is FOUND else HERE
     columns: list[sa.ColumnElement[Any]] = [
         manifest.c.id,
         manifest.c.identity,
         by.c.digest,
         manifest.c.media_type,
         manifest.c.size,
-        sa.case((may_read(facts), manifest.c.raw), else_=EMPTY) if raw else EMPTY,
+        manifest.c.raw if raw else EMPTY,
     ]
     return Query(
         title,
@@ -64,7 +66,7 @@ def _for_pull(
             here.outerjoin(
                 by,
                 sa.and_(
-                    by.c.repository_id == facts[0],
+                    by.c.repository_id == readable_id(facts),
                     key == sa.bindparam("reference"),
                 ),
             ).outerjoin(
@@ -76,12 +78,12 @@ def _for_pull(
 
 
 def _family(
-    who: str, heads: Sequence[sa.ColumnElement[Any]], pulls: Sequence[sa.ColumnElement[Any]]
+    who: str, facts: Sequence[sa.ColumnElement[Any]], here: sa.FromClause
 ) -> tuple[tuple[Query, Query], tuple[Query, Query]]:
     by_tag, by_digest = (
         (
-            _for_pull(f"{who}_heads_manifest_by_{word}", by, heads, raw=False),
-            _for_pull(f"{who}_pulls_manifest_by_{word}", by, pulls, raw=True),
+            _for_pull(f"{who}_heads_manifest_by_{word}", by, facts, here, raw=False),
+            _for_pull(f"{who}_pulls_manifest_by_{word}", by, facts, here, raw=True),
         )
         for word, by in (("tag", tag), ("digest", manifest_digest))
     )
@@ -90,9 +92,9 @@ def _family(
 
 # By who asks (`family_of`), whether by digest, and whether for the bytes too.
 FOR_PULL = (
-    _family("nobody", FACTS_OF_NOBODY, FACTS_OF_NOBODY),
-    _family("somebody", FACTS_TO_READ, FOUND),
-    _family("anybody", FACTS_OF_ANYBODY, FACTS_OF_ANYBODY),
+    _family("nobody", FACTS_OF_NOBODY, HERE),
+    _family("somebody", tuple(FOUND_TO_READ.c), FOUND_TO_READ),
+    _family("anybody", FACTS_OF_ANYBODY, HERE),
 )
 
 _by_digest = (
@@ -236,13 +238,13 @@ async def find_for_pull(
 ) -> tuple[Found, StoredManifest | None]:
     """Return the repository and its manifest by tag or digest; `raw` asks for its bytes too.
 
-    These are read only for a subject that may have them; `is_local` says that it may have all as
+    It is looked for only for a subject that may have it; `is_local` says that it may have all as
     long as nobody has an account.
     """
     place = place_of(subject, name)
     family, by_digest = family_of(subject), isinstance(reference, Digest)
     place["reference"] = reference.key if isinstance(reference, Digest) else reference
-    if raw and subject.is_early:
+    if subject.is_early:
         place["is_local"] = int(is_local)
     row = await tx.one(FOR_PULL[family][by_digest][raw], **place)
     assert row is not None  # noqa: S101 - it begins at a row that is always there

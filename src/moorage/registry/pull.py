@@ -37,7 +37,9 @@ async def find_blob(
     """Return the repository with the facts, the blob, and until when it is leased; as above."""
 
     async def read(tx: Tx) -> tuple[Found, Blob | None, int]:
-        return await blobs.find_for_pull(tx, actor.subject, name, digest)
+        return await blobs.find_for_pull(
+            tx, actor.subject, name, digest, is_local=actor.kind == "local"
+        )
 
     return await s.db.read(read)
 
