@@ -25,7 +25,7 @@ from moorage.auth.passwords import Passwords
 from moorage.auth.scopes import decode_scopes
 from moorage.auth.secrets import PREFIX, hash_secret, is_secret
 from moorage.auth.uses import TokenUses
-from moorage.clock import MINUTE, Clock
+from moorage.clock import MINUTE, SECOND, Clock
 from moorage.db import principals
 from moorage.db.access import CONFIRMED
 from moorage.db.engine import Database, Tx
@@ -91,11 +91,18 @@ class _Known(msgspec.Struct, frozen=True):
 
 
 class _Last(msgspec.Struct, frozen=True):
-    """What a connection sent last, as a keyed hash; `host` is the name it asked the registry by."""
+    """What a connection sent last, as a keyed hash; `host` is the name it asked the registry by.
+
+    `asking` is who it is as of `asked_at`, which is good for a second; after `until` it is looked
+    up anew.
+    """
 
     mark: bytes
     host: str | None
-    known: _Known
+    actor: Actor
+    until: int
+    asking: Actor
+    asked_at: int
 
 
 class Guard(msgspec.Struct, frozen=True):
@@ -147,7 +154,9 @@ class Credentials:
         elif header is None:
             actor = _ANONYMOUS
         else:
-            actor = self._asking(await self._recall(header, request, grace))
+            raw = header.encode(errors="surrogateescape")
+            mark = hashlib.sha256(self._key + raw).digest()
+            actor = self._last_of(request, mark) or await self._find_out(request, mark, grace)
         request.actor, request.credential = actor.name, actor.credential
         if actor.subject.token_id:
             self._guard.uses.note(actor.subject.token_id, self._clock.now())
@@ -171,21 +180,32 @@ class Credentials:
         last = self._last.pop(request.protocol, None)
         return self._known.pop(self._mark(*given), None) is not None or last is not None
 
-    async def _recall(self, header: str, request: Request, grace: int) -> Actor:
-        raw = header.encode(errors="surrogateescape")
-        mark = hashlib.sha256(self._key + raw).digest()
-        host = request.headers.get("Host")  # a bearer is good at the one that it was got from
+    def _last_of(self, request: Request, mark: bytes) -> Actor | None:
+        """Return who the connection's last request was from, if this one has sent the same."""
         last = self._last.get(request.protocol)
+        now = self._clock.now()
         if (
-            last is not None
-            and hmac.compare_digest(last.mark, mark)
-            and last.host == host
-            and last.known.until > self._clock.now()
+            last is None
+            or not hmac.compare_digest(last.mark, mark)
+            or last.until <= now
+            # A bearer is good at the host that it was got from.
+            or last.host != request.headers.get("Host")
         ):
-            return last.known.actor
+            return None
+        if not 0 <= now - last.asked_at < SECOND:
+            asking = self._asking(last.actor)
+            last = msgspec.structs.replace(last, asking=asking, asked_at=now)
+            self._last[request.protocol] = last
+        return last.asking
+
+    async def _find_out(self, request: Request, mark: bytes, grace: int) -> Actor:
+        header, host = request.headers["Authorization"], request.headers.get("Host")
         known = await self._identify(header, request, grace)
-        self._last[request.protocol] = _Last(mark, host, known)
-        return known.actor
+        asking = self._asking(known.actor)
+        self._last[request.protocol] = _Last(
+            mark, host, known.actor, known.until, asking, self._clock.now()
+        )
+        return asking
 
     async def _sign_in(self, user: str, password: str, request: Request) -> _Known:
         now = self._clock.now()

@@ -44,17 +44,15 @@ def decide(actor: Actor, action: Action, target: Target, facts: Facts) -> Decisi
         return _of_nobody(actor, action, facts)
     if not facts.standing:
         return Decision(allowed=False, reason="the credential has ended", ended=True)
-    name = _name_of(target)
-    where = name or "this registry"
     reason = _reason(action, target, facts)
     is_for = _covers(actor.scopes, action, target)
     is_asked = _covers(actor.bound, action, target)
-    if reason and is_for:
-        if is_asked:
-            return Decision(allowed=True, reason=reason, disclose=True)
-        if _can_be_asked(action, target):
-            told = f"the token was not asked for {action.value} on {where}"
-            return Decision(allowed=False, reason=told, wider=True)
+    if reason and is_for and is_asked:
+        return Decision(allowed=True, reason=reason, disclose=True)
+    where = _name_of(target) or "this registry"
+    if reason and is_for and _can_be_asked(action, target):
+        told = f"the token was not asked for {action.value} on {where}"
+        return Decision(allowed=False, reason=told, wider=True)
     title = _title(actor)
     told = f"{title} has no {action.value} right on {where}"
     # In one text whatever its owner may: whoever has the token alone does not learn that.
