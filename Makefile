@@ -48,11 +48,18 @@ $(GATEWAY):
 	command -v go >/dev/null || exit 0; \
 	GOBIN=$(CURDIR)/.cache/bin go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
+# What measures time is run while nothing else is.
+TIMED := $(addprefix tests/unit/,auth/test_passwords.py cli/test_help.py cli/test_lock.py \
+	client/test_credential_helper.py model/test_patterns.py model/test_trusts.py \
+	oci/test_manifest.py web/test_conditions.py)
+
 # Format, lint, types, shape, unit tests, every statement EXPLAINed: under a minute.
 check: $(TEST)
 	$(BIN)/ruff format --check src tests bench deploy
 	$(BIN)/ruff check src tests bench deploy
-	sh tests/beside.sh "$(BIN)/pytest -q tests/unit" "$(BIN)/mypy src; $(BIN)/pytest -q tests/shape"
+	$(BIN)/pytest -q $(TIMED)
+	sh tests/beside.sh "$(BIN)/pytest -q tests/unit $(TIMED:%=--ignore=%)" \
+		"$(BIN)/mypy src; $(BIN)/pytest -q tests/shape"
 
 # What is lost is found however busy the machine is.
 LOUD := $(addprefix tests/faults/test_,kill.py powerloss.py syscalls.py releases.py)
