@@ -48,27 +48,35 @@ $(GATEWAY):
 	command -v go >/dev/null || exit 0; \
 	GOBIN=$(CURDIR)/.cache/bin go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
+# What measures time is run while nothing else is.
+TIMED := $(addprefix tests/unit/,auth/test_passwords.py cli/test_help.py cli/test_lock.py \
+	client/test_credential_helper.py model/test_patterns.py model/test_trusts.py \
+	oci/test_manifest.py web/test_conditions.py)
+
 # Format, lint, types, shape, unit tests, every statement EXPLAINed: under a minute.
 check: $(TEST)
 	$(BIN)/ruff format --check src tests bench deploy
 	$(BIN)/ruff check src tests bench deploy
-	$(BIN)/mypy src
-	$(BIN)/pytest -q tests/shape tests/unit
+	$(BIN)/pytest -q $(TIMED)
+	sh tests/beside.sh "$(BIN)/pytest -q tests/unit $(TIMED:%=--ignore=%)" \
+		"$(BIN)/mypy src; $(BIN)/pytest -q tests/shape"
 
 # What is lost is found however busy the machine is.
 LOUD := $(addprefix tests/faults/test_,kill.py powerloss.py syscalls.py releases.py)
 
 # Everything, with real clients; as root it installs the Debian packages they come in.
 test: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
-	sh tests/beside.sh $(BIN)/pytest "tests/clients; tests/contract" "tests/http; $(LOUD)"
+	sh tests/beside.sh "$(BIN)/pytest -q tests/clients; $(BIN)/pytest -q tests/contract" \
+		"$(BIN)/pytest -q tests/http; $(BIN)/pytest -q $(LOUD)"
 	$(BIN)/pytest -q tests/faults tests/shape tests/unit $(LOUD:%=--ignore=%)
 
 # What takes minutes, the protocol on every pair of stores, real clients on the fleet's; after `make test`.
 shapes: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 	$(BIN)/pytest -q tests --long
-	sh tests/beside.sh $(BIN)/pytest \
-		"tests/clients --shape postgres+s3 --redirect; tests/http --shape postgres+directory" \
-		"tests/http --shape postgres+s3; tests/http --shape sqlite+s3"
+	sh tests/beside.sh "$(BIN)/pytest -q tests/clients --shape postgres+s3 --redirect; \
+		$(BIN)/pytest -q tests/http --shape postgres+directory" \
+		"$(BIN)/pytest -q tests/http --shape postgres+s3; \
+		$(BIN)/pytest -q tests/http --shape sqlite+s3"
 
 # Holes put into the program that the tests must find, and a long fire at every address of the API.
 deep: $(TEST) tools

@@ -1,8 +1,7 @@
 #!/bin/sh
-# Runs two series of tests at once, since most of what both do is to wait; fails if a run of one does.
-#   beside.sh PYTEST "ARGUMENTS; ARGUMENTS" "ARGUMENTS; ARGUMENTS"
+# Runs two series of commands at once, what the second writes after the first; fails if one of any does.
+#   beside.sh "COMMAND; COMMAND" "COMMAND; COMMAND"
 set -u
-pytest=$1
 kept=$(mktemp)
 trap 'rm -f "$kept"' EXIT
 
@@ -10,20 +9,20 @@ trap 'rm -f "$kept"' EXIT
 series() {
 	rest=$1 code=0
 	while [ -n "$rest" ]; do
-		# shellcheck disable=SC2086 - each is a list of arguments
-		"$pytest" -q ${rest%%;*} || code=1
+		# shellcheck disable=SC2086 - each is a program and its arguments
+		${rest%%;*} || code=1
 		case $rest in *\;*) rest=${rest#*;} ;; *) rest= ;; esac
 	done
 	return $code
 }
 
-series "$3" >"$kept" 2>&1 </dev/null &
+series "$2" >"$kept" 2>&1 </dev/null &
 other=$!
 trap 'kill "$other" 2>/dev/null; exit 130' INT TERM
-series "$2"
+series "$1"
 first=$?
 wait "$other"
 second=$?
-echo "Beside it ran: $3"
+echo "Beside it ran: $2"
 cat "$kept"
 [ "$first" -eq 0 ] && [ "$second" -eq 0 ]

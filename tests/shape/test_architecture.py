@@ -58,10 +58,16 @@ def parsed(text: str) -> ast.Module:
     return ast.parse(text)
 
 
+@cache
+def walked(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """Return everything in a tree, found once."""
+    return tuple(ast.walk(tree))
+
+
 def imported(package: str, file: str, tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Yield the line and the dotted name of everything that a file imports."""
     inside = [package, *file.removesuffix(".py").split("/")[:-1]]
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -92,7 +98,7 @@ def upward_imports(package: Path) -> Iterator[str]:
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Yield every function and method."""
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -168,7 +174,7 @@ def test_functions_are_short() -> None:
 def test_protocols_are_narrow() -> None:
     wide = []
     for file, _, tree in sources(PACKAGE):
-        for node in ast.walk(tree):
+        for node in walked(tree):
             if not isinstance(node, ast.ClassDef):
                 continue
             bases = {ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases}
@@ -193,7 +199,7 @@ def test_nothing_suppresses_everything() -> None:
     found = [
         f"{file}:{node.lineno}"
         for file, _, tree in sources(PACKAGE)
-        for node in ast.walk(tree)
+        for node in walked(tree)
         if isinstance(node, ast.Call)
         and ast.unparse(node.func).endswith("suppress")
         and {ast.unparse(each) for each in node.args} & {"Exception", "BaseException"}

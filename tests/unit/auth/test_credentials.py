@@ -3,13 +3,16 @@
 import asyncio
 import base64
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import cast
 
 import pytest
+from argon2 import PasswordHasher
 from multidict import CIMultiDict
 
+from moorage.auth import passwords
 from moorage.auth.bearers import Bearers
 from moorage.auth.credentials import Credentials, Guard
 from moorage.auth.local import LocalMode
@@ -26,6 +29,17 @@ from moorage.web.clients import Proxies
 from moorage.web.request import Request
 
 PASSWORD = "correct: horse ünd battery"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cheap_hashes() -> Iterator[None]:
+    """Hash with little work: here it matters which password is right, not what guessing costs."""
+    with pytest.MonkeyPatch.context() as patch:
+        cheap = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(passwords, "PasswordHasher", cheap)
+        passwords._nobodys.cache_clear()
+        yield
+    passwords._nobodys.cache_clear()
 
 
 class Connection:

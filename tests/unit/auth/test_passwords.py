@@ -13,6 +13,12 @@ from moorage.errors import TooManyRequests
 STORED = hash_password("correct horse battery")
 
 
+def test_guessing_is_expensive() -> None:
+    """The second recommendation of RFC 9106, and no less for those who have no password."""
+    for stored in (STORED, passwords._nobodys()):
+        assert stored.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+
+
 def test_right_and_wrong() -> None:
     """Only the very password is right, for each stored hash by itself."""
 

@@ -22,8 +22,8 @@ CLIENTS = [
 
 def test_help_is_quick() -> None:
     """Processor time, since others may be using the machine."""
-    took = []
-    for _ in range(5):
+    took: list[float] = []
+    while len(took) < 5 and (not took or took[-1] > QUICK_SECONDS):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
             [sys.executable, "-m", "moorage", "--help"],

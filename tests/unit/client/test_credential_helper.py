@@ -101,9 +101,9 @@ def test_the_program(home: Mapping[str, str]) -> None:
 
 
 def test_it_is_quick(home: Mapping[str, str]) -> None:
-    """It runs before every pull. The best of many, since others may be using the machine."""
-    took = []
-    for _ in range(25):
+    """It runs before every pull. One of many has to be, since others may be using the machine."""
+    took: list[float] = []
+    while len(took) < 25 and (not took or took[-1] > QUICK_SECONDS):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         run(home, "get", SHOP.name)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
