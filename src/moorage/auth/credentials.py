@@ -155,7 +155,7 @@ class Credentials:
             actor = _ANONYMOUS
         else:
             raw = header.encode(errors="surrogateescape")
-            mark = hashlib.sha256(self._key + raw).digest()
+            mark = hashlib.blake2b(raw, key=self._key).digest()
             actor = self._last_of(request, mark) or await self._find_out(request, mark, grace)
         request.actor, request.credential = actor.name, actor.credential
         if actor.subject.token_id:
