@@ -19,7 +19,7 @@ import psycopg
 from moorage.db.columns import metadata
 from moorage.db.postgres import PostgresTx
 from moorage.db.tags import Condition
-from moorage.model.access import Actor
+from moorage.model.access import EARLY, Actor
 from moorage.model.artifacts import TagChange
 from moorage.oci.digest import Digest, digest_of
 from moorage.oci.manifest import parse_manifest
@@ -29,7 +29,7 @@ from moorage.registry import delete, mounts, push, uploads
 from moorage.registry.services import Services
 from moorage.registry.uploads import Body
 
-ALICE = Actor("local", "alice", "loopback")
+ALICE = Actor("local", "alice", "loopback", subject=EARLY)
 BY = TagChange("alice", "loopback", "request")
 LATE = "the late one"
 _PATIENCE = 5.0

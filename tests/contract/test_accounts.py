@@ -18,7 +18,7 @@ from moorage.errors import (
     TooManyRequests,
     Unauthorized,
 )
-from moorage.model.access import Actor, Role
+from moorage.model.access import EARLY, Actor, Role
 from moorage.registry import accounts, grants, passwords, sign_in, tokens
 from moorage.registry.accounts import put_administrator
 from moorage.registry.services import Services
@@ -90,7 +90,7 @@ def test_only_administrators(registries: Registries) -> None:
     async def use(s: Services) -> None:
         root = await person(s, "root", administrator=True)
         alice = await person(s, "alice")
-        local = Actor("local", "local", "loopback")
+        local = Actor("local", "local", "loopback", subject=EARLY)
         # Named or not: nobody learns by it who there is.
         for actor in (alice, ANONYMOUS, local):
             told = set()

@@ -14,7 +14,7 @@ import pytest
 from contract.conftest import Registries
 from moorage.blobs.filesystem import FilesystemBlobs
 from moorage.errors import RegistryError
-from moorage.model.access import Actor
+from moorage.model.access import EARLY, Actor
 from moorage.oci.digest import digest_of
 from moorage.oci.names import RepositoryName
 from moorage.registry import uploads
@@ -23,7 +23,7 @@ from moorage.registry.uploads import Body
 from moorage.web.ranges import Span
 
 NAME = RepositoryName.parse("web/shop")
-ALICE = Actor("local", "alice", "loopback")
+ALICE = Actor("local", "alice", "loopback", subject=EARLY)
 FIRST, SECOND = b"first" * 30_000, b"other" * 20_000
 
 

@@ -13,7 +13,7 @@ from moorage import worker
 from moorage.db import access, readable
 from moorage.db.engine import Query
 from moorage.errors import Conflicting, Denied, NotFound, Unauthorized
-from moorage.model.access import Action, Actor, RepositoryTarget, Role, Subject
+from moorage.model.access import EARLY, Action, Actor, RepositoryTarget, Role, Subject
 from moorage.oci.names import RepositoryName
 from moorage.registry import (
     accounts,
@@ -150,7 +150,7 @@ def test_who_may_give_roles(registries: Registries) -> None:
                     await grants.put_grant(s, other, WEB, who, Role.OWNER, BY)
                 with pytest.raises(Refused):
                     await grants.put_grant(s, other, Where.of(SHOP), who, Role.OWNER, BY)
-        for actor in (alice, ANONYMOUS, Actor("local", "local", "loopback")):
+        for actor in (alice, ANONYMOUS, Actor("local", "local", "loopback", subject=EARLY)):
             told = set()
             for place in (WEB, Where("none")):
                 with pytest.raises(Refused) as refused:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from contract.conftest import Registries
-from moorage.model.access import Actor
+from moorage.model.access import EARLY, Actor
 from moorage.oci.digest import digest_of
 from moorage.oci.names import RepositoryName
 from moorage.registry import pull, uploads
@@ -19,7 +19,7 @@ from moorage.registry.services import Services
 from moorage.registry.uploads import Body
 
 NAME = RepositoryName.parse("web/shop")
-ALICE = Actor("local", "alice", "loopback")
+ALICE = Actor("local", "alice", "loopback", subject=EARLY)
 RAW = bytes(range(256)) * 8_000
 HALF = len(RAW) // 2
 
@@ -28,7 +28,7 @@ APPENDING = """
 import asyncio, sys
 from moorage.app import build, prepare
 from moorage.config import load
-from moorage.model.access import Actor
+from moorage.model.access import EARLY, Actor
 from moorage.oci.names import RepositoryName
 from moorage.registry import uploads
 
@@ -39,7 +39,7 @@ async def body():
     flags = {"data": sys.argv[1], "database": sys.argv[3], "limits.free_bytes": 1}
     config = load(None, {}, flags).config
     s = await build(config, prepare(config), "other")
-    actor = Actor("local", "alice", "loopback")
+    actor = Actor("local", "alice", "loopback", subject=EARLY)
     name = RepositoryName.parse("web/shop")
     upload = await uploads.open_upload(s, actor, name, "sha256")
     await uploads.append(s, actor, name, upload.id, uploads.Body(chunks()))

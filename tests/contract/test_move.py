@@ -10,7 +10,7 @@ from contract.conftest import Registries, settings_in
 from moorage.db import copying, settings
 from moorage.db.sqlite import freeze
 from moorage.errors import Refused, Unavailable
-from moorage.model.access import Actor
+from moorage.model.access import EARLY, Actor
 from moorage.oci.digest import Digest, digest_of
 from moorage.oci.names import RepositoryName
 from moorage.registry import listing, pull, uploads
@@ -18,7 +18,7 @@ from moorage.registry.move import COPYING, DONE, STATE, End, Move, Step
 from moorage.registry.services import Services
 from s3 import S3Server
 
-LOCAL = Actor("local", "local", "loopback")
+LOCAL = Actor("local", "local", "loopback", subject=EARLY)
 APP = RepositoryName("team/app")
 
 

@@ -7,7 +7,7 @@ import pytest
 from contract.conftest import Registries
 from moorage.db import readable
 from moorage.errors import Conflicting, Denied, Invalid, Unauthorized
-from moorage.model.access import NOBODY, Actor, Role, Scope, Subject
+from moorage.model.access import EARLY, NOBODY, Actor, Role, Scope, Subject
 from moorage.oci.names import RepositoryName
 from moorage.registry import accounts, grants, namespaces, robots, teams
 from moorage.registry.services import Services
@@ -43,7 +43,7 @@ def test_made_by_administrators(registries: Registries) -> None:
         with pytest.raises(Invalid):
             await namespaces.create_organisation(s, root, "other", BY, visibility="secret")
         await namespaces.create_organisation(s, root, "library", BY)
-        for actor in (alice, ANONYMOUS, Actor("local", "local", "loopback")):
+        for actor in (alice, ANONYMOUS, Actor("local", "local", "loopback", subject=EARLY)):
             with pytest.raises(Refused):
                 await namespaces.create_organisation(s, actor, "mine", BY)
         assert "namespace.created" in await trail(s)

@@ -19,7 +19,7 @@ from moorage.db.engine import Database, Query, Tx
 from moorage.errors import Denied, NotPermitted, Unauthorized
 from moorage.events.outbox import Event
 from moorage.jobs.queue import LEASE, Queue, Running
-from moorage.model.access import Actor, Role, Subject
+from moorage.model.access import EARLY, Actor, Role, Subject
 from moorage.model.artifacts import TagChange
 from moorage.model.audit import Entry, Filter, Refusal
 from moorage.oci.names import RepositoryName
@@ -178,7 +178,7 @@ async def fill(s: Services) -> dict[str, Actor]:
     """Make two namespaces with an entry each, one of the registry, and accounts of every kind."""
     actors = {
         "nobody": Actor("anonymous", "anonymous", "none"),
-        "local": Actor("local", "local", "loopback"),
+        "local": Actor("local", "local", "loopback", subject=EARLY),
     }
     people = itertools.product(("acme", "acme/shop"), Role)
 

@@ -13,7 +13,7 @@ from contract.conftest import Registries
 from moorage import worker
 from moorage.clock import DAY, HOUR
 from moorage.errors import BlobUploadUnknown, DigestInvalid, RangeInvalid
-from moorage.model.access import Actor, Subject
+from moorage.model.access import EARLY, Actor, Subject
 from moorage.oci.digest import Digest, digest_of
 from moorage.oci.names import RepositoryName
 from moorage.registry import pull, uploads
@@ -22,7 +22,7 @@ from moorage.registry.uploads import Body
 from moorage.web.ranges import Span
 
 NAME = RepositoryName.parse("web/shop")
-ALICE = Actor("local", "alice", "loopback")
+ALICE = Actor("local", "alice", "loopback", subject=EARLY)
 BOB = Actor("account", "bob", "password", subject=Subject(2, 0, 1))
 RAW = bytes(range(256)) * 2_000
 

@@ -14,7 +14,7 @@ from moorage import worker
 from moorage.blobs.s3 import S3Blobs
 from moorage.clock import HOUR
 from moorage.errors import BlobUploadUnknown, DigestInvalid, RangeInvalid, Unavailable
-from moorage.model.access import Actor
+from moorage.model.access import EARLY, Actor
 from moorage.oci.digest import digest_of
 from moorage.oci.names import RepositoryName
 from moorage.registry import pull, uploads
@@ -25,7 +25,7 @@ from proxy import Fault, FaultyProxy
 from s3 import S3Server
 
 NAME = RepositoryName.parse("web/shop")
-ALICE = Actor("local", "alice", "loopback")
+ALICE = Actor("local", "alice", "loopback", subject=EARLY)
 PART = 5 << 20
 SMALL = os.urandom(100_000)
 LARGE = os.urandom(2 * PART + 100_000)

@@ -170,8 +170,8 @@ MUTANTS = [
     Mutant(
         "a bearer tells what its owner may",
         "auth/policy.py",
-        "        if _can_be_asked(action, target):\n",
-        "        if not is_asked:\n",
+        "    if reason and is_for and _can_be_asked(action, target):\n",
+        "    if reason and is_for:\n",
     ),
     Mutant(
         "auditors manage",

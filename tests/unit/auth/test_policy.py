@@ -6,6 +6,7 @@ from moorage.auth.policy import decide, rank_of, require
 from moorage.errors import Denied, NotPermitted, SignInNeeded, Unauthorized
 from moorage.model.access import (
     BEFORE_ACCOUNTS,
+    EARLY,
     Action,
     Actor,
     Facts,
@@ -20,7 +21,7 @@ from moorage.model.access import (
 )
 from moorage.oci.names import RepositoryName, Tag
 
-LOCAL = Actor("local", "local", "loopback")
+LOCAL = Actor("local", "local", "loopback", subject=EARLY)
 NOBODY = Actor("anonymous", "anonymous", "none")
 REMOTE = Actor("anonymous", "anonymous", "none", "it came from another machine")
 SOMEBODY = Actor("account", "ann", "password", subject=Subject(7, 0, 1))
