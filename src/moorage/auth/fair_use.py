@@ -68,7 +68,8 @@ class FairUse:
         self._limit = limits.anonymous_pulls
         self._window = limits.anonymous_pulls_seconds
         self._now = monotonic
-        self._mix = secrets.randbits(64) | 1
+        # Odd, so that no two keys become one.
+        self._mixes = (secrets.randbits(64) | 1, secrets.randbits(64) | 1)
         self._table = mmap.mmap(-1, _PLACES * _PLACE.size if self.is_on else mmap.PAGESIZE)
 
     def look(self, address: str) -> Share:
@@ -100,12 +101,22 @@ class FairUse:
         left = max(0, self._limit - had)
         return Share(self._limit, self._window, left, max(1, math.ceil(milliseconds / 1_000)))
 
+    def _home(self, key: int) -> int:
+        """Return the place where the key is at home, which nobody outside can tell.
+
+        One multiplication leaves neighbours in step with each other, and some factors then put
+        most of a network into few places: the upper half goes into the lower in between.
+        """
+        first, second = self._mixes
+        mixed = key * first & _MASK
+        return ((mixed ^ mixed >> 32) * second & _MASK) >> _SHIFT
+
     def _find(self, key: int, now: int) -> tuple[int, int, int]:
         """Return where the key is or may be put, how much it had, and until when that counts.
 
         It may be put where another one is of which least is lost: the one that is new soonest.
         """
-        start = ((key * self._mix & _MASK) >> _SHIFT) * _PLACE.size
+        start = self._home(key) * _PLACE.size
         fields = _PLACE.unpack_from(self._table, start)
         keys, ends = fields[::_FIELDS], fields[2::_FIELDS]
         if key not in keys:
