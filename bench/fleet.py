@@ -92,21 +92,27 @@ def pulls(bench: Bench) -> list[Row]:
 
 
 def passwords(bench: Bench) -> list[Row]:
-    """Manifest GETs with the administrator's password, and in local mode without one."""
+    """Manifest GETs of a public repository with the administrator's password, and without one."""
     path, name = f"/v2/{SMALL}/manifests/v0", "manifest GET by tag"
     secret = bench.scratch / "password"
     secret.touch(0o600)
     secret.write_text("a password for the bench\n")
     admin = {"MOORAGE_ADMIN_USER": "admin", "MOORAGE_ADMIN_PASSWORD_FILE": str(secret)}
     word = base64.b64encode(b"admin:a password for the bench").decode()
-    lua = f'wrk.headers["Authorization"] = "Basic {word}"\n'
     with Stores(bench.directory()) as stores:
-        settings = stores.settings()
-        pair = Pair(*(Replica.make(bench, settings | more, 2) for more in (admin, {})))
-        with running([pair.ours, pair.peer]):
-            connection = pair.peer.connection()
+        settings = stores.settings() | {"MOORAGE_VISIBILITY": "public"}
+        # Pushed in local mode, which ends with the first account.
+        first = Replica.make(bench, settings, 1)
+        with running([first]):
+            connection = first.connection()
             uploads.push_image(connection, SMALL, "v0", bodies.image("small", padding=1400))
             connection.close()
+        pair = Pair(*(Replica.make(bench, settings | admin, 2) for _ in range(2)))
+        lua = (
+            f"if wrk.port == '{pair.ours.endpoint.port}' then\n"
+            f'wrk.headers["Authorization"] = "Basic {word}"\nend\n'
+        )
+        with running([pair.ours, pair.peer]):
             # Each worker checks the password itself, and remembers it for a minute.
             message = request(pair.ours.endpoint, "GET", path, {"Authorization": f"Basic {word}"})
             for _ in range(8):
@@ -114,7 +120,7 @@ def passwords(bench: Bench) -> list[Row]:
                 connection.exchange(message).expect(200)
                 connection.close()
             result = wrk_get(bench, pair, path, MANIFEST, lua)
-    sides = ("with a password", "local mode")
+    sides = ("with a password", "anonymous")
     return [replace(row, sides=sides) for row in result.rows(name, REQUESTS)[:2]]
 
 
