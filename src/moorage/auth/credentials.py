@@ -38,7 +38,8 @@ from moorage.web.request import Request
 # What containers/image sends for nobody at all: an empty name and an empty password.
 _NOBODY = "basic og=="
 _REMEMBERED = MINUTE
-_LOOKED = 1.0
+# How long local mode is taken to hold still, for those whose own statement finds out.
+_LOOKED_SECONDS = 1.0
 _MAX_REMEMBERED = 10_000
 _ANONYMOUS = Actor("anonymous", "anonymous", "none")
 _LOCAL = Actor("local", "local", "loopback", subject=EARLY)
@@ -261,7 +262,7 @@ class Credentials:
         still holds is decided by what its own statement finds (`Facts.standing`).
         """
         proves = "Authorization" in request.headers or "Cookie" in request.headers
-        if proves or self._looked_at + _LOOKED <= time.monotonic():
+        if proves or self._looked_at + _LOOKED_SECONDS <= time.monotonic():
             self._has_accounts = await self._db.read(principals.has_accounts)
             self._looked_at = time.monotonic()
         return self._has_accounts

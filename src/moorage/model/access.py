@@ -155,6 +155,7 @@ class UploadOf(msgspec.Struct, frozen=True):
 Target = System | Namespace | RepositoryTarget | TagOf | UploadOf
 
 
+# The standing of nobody, as long as there is nobody who could have another one.
 BEFORE_ACCOUNTS = -1
 
 

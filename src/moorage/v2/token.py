@@ -96,7 +96,8 @@ async def _caller(s: Services, request: Request) -> Actor:
         actor = await s.auth.authenticate(request)
     except Unauthorized as refused:
         raise _explained(refused) from None
-    if (await rights.find_standing(s, actor)).standing == BEFORE_ACCOUNTS:
+    is_early = actor.subject.is_early  # all others have been found among accounts
+    if is_early and (await rights.find_standing(s, actor)).standing == BEFORE_ACCOUNTS:
         raise RouteUnknown("there are no tokens as long as there are no accounts")
     if actor.bound is not None:
         raise Unauthorized("a bearer token gets no other one", hint="Sign in with a password")
