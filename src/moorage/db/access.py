@@ -147,15 +147,15 @@ def _as_row(facts: Sequence[sa.ColumnElement[Any]]) -> sa.Subquery:
 FOUND = _as_row(FACTS)
 FOUND_TO_READ = _as_row(FACTS_TO_READ)
 FIND_STANDING = Query("find_standing", sa.select(_STANDING))
-FIND_TARGET, FIND_TARGET_OF_NOBODY, FIND_TARGET_OF_ANYBODY = (
+# By who asks (`family_of`).
+FIND_TARGET = tuple(
     Query(title, sa.select(*facts, namespace.c.rules_version).select_from(HERE))
     for title, facts in (
-        ("find_target", FACTS),
         ("find_target_of_nobody", FACTS_OF_NOBODY),
+        ("find_target", FACTS),
         ("find_target_of_anybody", FACTS_OF_ANYBODY),
     )
 )
-_FIND_TARGET = (FIND_TARGET_OF_NOBODY, FIND_TARGET, FIND_TARGET_OF_ANYBODY)
 
 
 def readable_id(facts: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[int]:
@@ -262,7 +262,7 @@ async def find_namespace(tx: Tx, subject: Subject, name: str) -> Found:
 
 
 async def _find_target(tx: Tx, subject: Subject, place: dict[str, Any]) -> Found:
-    row = await tx.one(_FIND_TARGET[family_of(subject)], **place)
+    row = await tx.one(FIND_TARGET[family_of(subject)], **place)
     assert row is not None  # noqa: S101 - the row that is always there
     return msgspec.structs.replace(found_of(row), rules_version=row[6] or 0)
 

@@ -82,10 +82,12 @@ def _for_pull(title: str, facts: Sequence[sa.ColumnElement[Any]], here: sa.FromC
     )
 
 
-SOMEBODY_PULLS = _for_pull("somebody_pulls_blob", tuple(FOUND.c), FOUND)
-NOBODY_PULLS = _for_pull("nobody_pulls_blob", FACTS_OF_NOBODY, HERE)
-ANYBODY_PULLS = _for_pull("anybody_pulls_blob", FACTS_OF_ANYBODY, HERE)
-_FOR_PULL = (NOBODY_PULLS, SOMEBODY_PULLS, ANYBODY_PULLS)
+# By who asks (`family_of`).
+FOR_PULL = (
+    _for_pull("nobody_pulls_blob", FACTS_OF_NOBODY, HERE),
+    _for_pull("somebody_pulls_blob", tuple(FOUND.c), FOUND),
+    _for_pull("anybody_pulls_blob", FACTS_OF_ANYBODY, HERE),
+)
 _holders = (
     sa.select(*FACTS)
     .select_from(blob_digest)
@@ -253,7 +255,7 @@ async def find_for_pull(
     place = place_of(subject, name)
     if subject.is_early:
         place["is_local"] = int(is_local)
-    row = await tx.one(_FOR_PULL[family_of(subject)], **place, digest=digest.key)
+    row = await tx.one(FOR_PULL[family_of(subject)], **place, digest=digest.key)
     assert row is not None  # noqa: S101 - it begins at a row that is always there
     found = Blob(row[6], row[7], row[8]) if row[6] is not None else None
     return found_of(row), found, row[9] or 0
