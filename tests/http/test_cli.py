@@ -89,7 +89,7 @@ def test_root_needs_no_login(opened: Server, host: Person) -> None:
 
 def test_a_login_keeps_a_token_and_no_password(opened: Server, alice: Person) -> None:
     directory = alice.home / ".config" / "moorage"
-    kept = directory / "hosts.toml"
+    kept = directory / "hosts.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert "mrg_" in kept.read_text()

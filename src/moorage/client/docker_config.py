@@ -76,7 +76,7 @@ def _helpers(document: Mapping[str, Any]) -> dict[str, Any]:
 def _write(path: Path, document: Mapping[str, Any]) -> None:
     # It may have passwords of other registries in it, so it never becomes more readable.
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
-    replace_file(path, json.dumps(document, indent="\t") + os.linesep, mode)
+    replace_file(str(path), json.dumps(document, indent="\t") + os.linesep, mode)
 
 
 def _unusable(path: Path, why: str) -> Refused:

@@ -1,18 +1,17 @@
-"""`hosts.toml`: the registries that this person has signed in to, with a token for each.
+"""`hosts.json`: the registries that this person has signed in to, with a token for each.
 
 The file is for its owner only, and its directory too. Written whole and put in place at once, under
-a lock: two sign-ins at the same time keep both.
+a lock: two sign-ins at the same time keep both. Paths are texts here: `pathlib` is a sixth of what
+the credential helper takes to start.
 """
 
 import fcntl
 import json
 import os
 import stat
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from moorage.errors import Refused
 
@@ -39,35 +38,36 @@ class Hosts(NamedTuple):
     hosts: Mapping[str, Host]
 
 
-def config_directory(environment: Mapping[str, str]) -> Path:
+def config_directory(environment: Mapping[str, str]) -> str:
     """Return where the person's own settings are."""
     base = environment.get("XDG_CONFIG_HOME", "")
-    home = Path(environment.get("HOME") or Path.home())
-    return (Path(base) if base.startswith("/") else home / ".config") / "moorage"
+    home = environment.get("HOME") or os.path.expanduser("~")
+    return os.path.join(base if base.startswith("/") else os.path.join(home, ".config"), "moorage")
 
 
-def read_hosts(directory: Path) -> Hosts:
+def read_hosts(directory: str) -> Hosts:
     """Return what is known; nothing if there is no file.
 
     Raises:
         Refused: the file is open to others, or damaged.
     """
-    path = directory / "hosts.toml"
+    path = os.path.join(directory, "hosts.json")
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             _require_own(path, os.fstat(file.fileno()))
-            document = tomllib.load(file)
+            document = json.load(file)
+        found = {name: _host(name, texts) for name, texts in document["hosts"].items()}
+        return Hosts(str(document["default"]), found)
     except FileNotFoundError:
         return Hosts("", {})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    # What isn't JSON, and JSON of other fields or kinds.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refused(
             f"{path} can't be read.", why=str(error), do=f"Remove it and sign in again: rm {path}."
         ) from error
-    found = {name: _host(name, values) for name, values in document.get("hosts", {}).items()}
-    return Hosts(str(document.get("default", "")), found)
 
 
-def put_host(directory: Path, host: Host) -> None:
+def put_host(directory: str, host: Host) -> None:
     """Remember a registry, and make it the default.
 
     Raises:
@@ -78,7 +78,7 @@ def put_host(directory: Path, host: Host) -> None:
         _write(directory, Hosts(host.name, {**found.hosts, host.name: host}))
 
 
-def remove_host(directory: Path, name: str) -> None:
+def remove_host(directory: str, name: str) -> None:
     """Forget a registry; whichever is left becomes the default.
 
     Raises:
@@ -91,26 +91,24 @@ def remove_host(directory: Path, name: str) -> None:
         _write(directory, Hosts(default, left))
 
 
-def replace_file(path: Path, text: str, mode: int) -> None:
+def replace_file(path: str, text: str, mode: int) -> None:
     """Put a file in place whole, never readable for more than the mode says; links are followed."""
-    real = path.resolve()
-    new = real.with_name(f".{real.name}.{os.getpid()}")
+    real = os.path.realpath(path)
+    new = os.path.join(os.path.dirname(real), f".{os.path.basename(real)}.{os.getpid()}")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         os.fchmod(descriptor, mode)
         file.write(text)
         file.flush()
         os.fsync(descriptor)
-    new.replace(real)
+    os.replace(new, real)
 
 
-def _host(name: str, values: Any) -> Host:
-    texts = values if isinstance(values, dict) else {}
-    fields = ("url", "user", "token", "token_id", "expires_at")
-    return Host(name, *(str(texts.get(field, "")) for field in fields))
+def _host(name: str, texts: Mapping[str, object]) -> Host:
+    return Host(name, **{field: str(text) for field, text in texts.items()})
 
 
-def _require_own(path: Path, found: os.stat_result) -> None:
+def _require_own(path: str, found: os.stat_result) -> None:
     if stat.S_IMODE(found.st_mode) & 0o077 or found.st_uid not in (0, os.geteuid()):
         raise Refused(
             f"{path} is not for you alone.",
@@ -120,11 +118,11 @@ def _require_own(path: Path, found: os.stat_result) -> None:
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    directory.mkdir(mode=0o700, exist_ok=True)
-    directory.chmod(0o700)
-    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+def _locked(directory: str) -> Iterator[None]:
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    os.chmod(directory, 0o700)
+    lock = os.path.join(directory, "lock")
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -132,15 +130,14 @@ def _locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _write(directory: Path, hosts: Hosts) -> None:
-    # JSON's texts are TOML's, but for the one character that JSON leaves as it is.
-    def text(value: str) -> str:
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+def _write(directory: str, hosts: Hosts) -> None:
+    document = {
+        "default": hosts.default,
+        "hosts": {name: _texts(host) for name, host in hosts.hosts.items()},
+    }
+    path = os.path.join(directory, "hosts.json")
+    replace_file(path, json.dumps(document, indent=2) + "\n", 0o600)
 
-    lines = [f"default = {text(hosts.default)}"]
-    for host in hosts.hosts.values():
-        lines += ["", f"[hosts.{text(host.name)}]"]
-        lines += [
-            f"{key} = {text(value)}" for key, value in host._asdict().items() if key != "name"
-        ]
-    replace_file(directory / "hosts.toml", "\n".join(lines) + "\n", 0o600)
+
+def _texts(host: Host) -> Mapping[str, str]:
+    return {field: text for field, text in host._asdict().items() if field != "name"}

@@ -90,4 +90,4 @@ def test_loopback() -> None:
 
 
 def test_where_sign_ins_are(home: Path) -> None:
-    assert config_directory({"HOME": str(home)}) == home / ".config" / "moorage"
+    assert config_directory({"HOME": str(home)}) == f"{home}/.config/moorage"

@@ -111,12 +111,12 @@ def test_it_is_quick(home: Mapping[str, str]) -> None:
     assert min(took) <= QUICK_SECONDS, took
 
 
+HEAVY = {"click", "msgspec", "aiohttp", "asyncio", "ssl", "http", "pathlib", "tomllib"}
+
+
 def test_it_imports_nothing_heavy(home: Mapping[str, str]) -> None:
-    script = (
-        "import sys, moorage.client.credential_helper;"
-        "print({'click', 'msgspec', 'aiohttp', 'asyncio', 'ssl', 'http'} & set(sys.modules))"
-    )
+    script = "import sys, moorage.client.credential_helper as _; print(*sys.modules, sep='\\n')"
     told = subprocess.run(
         [sys.executable, "-c", script], env=dict(home), capture_output=True, text=True, check=True
     )
-    assert told.stdout == "set()\n"
+    assert HEAVY.isdisjoint(told.stdout.splitlines())
