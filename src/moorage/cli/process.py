@@ -28,6 +28,10 @@ from moorage.web.listen import ReloadingTls
 FIRST = "0"
 _PR_SET_PDEATHSIG = 1
 _KERNEL_BACKLOG = 1_024
+# The parts of uploads to an object store go back to the system when they are freed. Left to itself
+# glibc keeps them, and a process ends up with up to twice what it uses at any time.
+_M_MMAP_THRESHOLD = -3
+_GIVEN_BACK = 4 << 20
 _CUT_SECONDS = 1.0
 # How long a server that was told to stop still accepts connections; each is closed with its answer.
 _LAST_CALL_SECONDS = 0.5
@@ -52,12 +56,15 @@ class Shared(msgspec.Struct, frozen=True):
 
 
 def begin(supervisor: int) -> None:
-    """Become a child of that process: own signals, and an end when it ends."""
+    """Become a child of that process: own signals, an end when it ends, what the runtime is told."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's reaches the supervisor as well
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        libc = ctypes.CDLL(None)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if hasattr(libc, "mallopt"):  # musl has none
+            libc.mallopt(_M_MMAP_THRESHOLD, _GIVEN_BACK)
         if os.getppid() != supervisor:  # it ended before we could ask to be told
             os._exit(1)
     sys.setswitchinterval(_SWITCH_SECONDS)
