@@ -56,7 +56,7 @@ class Shared(msgspec.Struct, frozen=True):
 
 
 def begin(supervisor: int) -> None:
-    """Become a child of that process: own signals, an end when it ends, what the runtime is told."""
+    """Become a child of that process: own signals, an end when it ends, frugal memory."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's reaches the supervisor as well
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
