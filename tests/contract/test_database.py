@@ -233,10 +233,8 @@ async def body():
         while time.time() < until:
             count += 1
             await put(db, f"{sys.argv[2]}-{n}-{count}")
+    print("ready", flush=True)
     until = float(sys.stdin.readline())
-    global commits
-    await asyncio.sleep(max(0, until - 2 - time.time()))
-    commits = 0
     await asyncio.gather(*(writer(n) for n in range(4)))
     print(commits)
     await db.close()
@@ -256,7 +254,10 @@ def test_two_processes_share_fairly(embedded: OpenDatabase) -> None:
         )
         for name in ("a", "b")
     ]
-    until = time.time() + 4
+    for process in running:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    until = time.time() + 2
     for process in running:
         assert process.stdin is not None
         process.stdin.write(f"{until}\n")
