@@ -13,19 +13,19 @@ _CHANGES = 200
 async def collect_repository(tx: Tx, candidate: Candidate, now: int, not_before: int) -> Freed:
     """Remove a part of the repository, at last itself; it stays due until nothing is left of it.
 
-    Once a part is gone its time in the trash ended long ago, whatever the clock says then: nobody
-    restores a part.
+    Before a part goes, the end of its time in the trash is set before all time, whatever the clock
+    says later: nobody restores a part.
     """
     found = await condemned.take_repository(tx, candidate.repository_id, now)
     if found is None:
         return Freed()
     number = found.id
-    is_whole = found.trash_until != number
+    is_whole = found.trash_until > 0
     if is_whole and found.is_needed:
         await condemned.set_trash(tx, number, now + HOUR + number)
         return Freed()
     if is_whole:
-        await condemned.set_trash(tx, number, number)
+        await condemned.set_trash(tx, number, -number)
     freed = Freed()
     manifests = await condemned.list_manifests(tx, number, _PART)
     for each in manifests:

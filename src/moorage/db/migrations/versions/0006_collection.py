@@ -79,6 +79,9 @@ def upgrade() -> None:
         "repository_id",
         "blob_id",
     )
+    op.create_index(
+        "manifest_digest_by_digest", "manifest_digest", ["digest", "repository_id"], unique=False
+    )
     op.drop_index("manifest_reference_absent", "manifest_reference")
     _partial(
         "manifest_reference_missing",
