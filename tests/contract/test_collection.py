@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from collecting import LEASED, TRASHED, Collector
-from contract.conftest import OpenDatabase, Registries
+from contract.conftest import STORES, OpenDatabase, Registries, settings_in
 from moorage.clock import DAY, HOUR, MINUTE
 from moorage.db import collection_runs
 from moorage.db.collection_runs import Pause
@@ -33,6 +34,7 @@ from moorage.registry import collect, pull, sessions
 from moorage.registry.services import Services
 from moorage.registry.sweep import OLD
 from racing import ALICE, Client, image, index
+from s3 import S3Server
 
 LAYER, OTHER = os.urandom(2_000), os.urandom(3_000)
 IMAGE, OTHER_IMAGE = image(LAYER), image(LAYER, OTHER)
@@ -580,13 +582,21 @@ def test_a_sweep_finds_a_blob_of_no_repository(collected: Callable[..., None]) -
     collected(use)
 
 
-@pytest.mark.parametrize("on", ["directory", "s3"])
-def test_objects_that_nothing_names(on: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("on", STORES)
+def test_objects_that_nothing_names(
+    on: str,
+    tmp_path: Path,
+    s3_servers: Callable[[str], S3Server],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """What a crash left behind goes, once no upload can have it; what is named stays."""
-    if on == "s3":
-        made: Registries = request.getfixturevalue("s3_registries")
-    else:
-        made = Registries(request.getfixturevalue("embedded").config)
+    environment: dict[str, str] = {}
+    if on != "directory":
+        server = s3_servers(on)
+        environment = dict(server.settings())
+        for name, value in server.credentials.items():
+            monkeypatch.setenv(name, value)
+    made = Registries(settings_in(tmp_path, environment))
 
     async def body(services: Services) -> None:
         c = Collector(services)
