@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -359,3 +360,25 @@ def test_absent_content(store: OpenStore) -> None:
         assert free is None or free > 0
 
     store.run(body)
+
+
+def test_what_is_not_ours_is_left_alone(store: OpenStore, tmp_path: Path) -> None:
+    """Neither listed nor deleted: what an administrator put there."""
+
+    async def body(blobs: BlobStore) -> None:
+        state = await blobs.begin(new_id(), None)
+        async with blobs.session(state, keep_nowhere) as session:
+            await session.append(0, chunks(os.urandom(1_000)))
+            await session.sync()
+        if store.is_locking:
+            (tmp_path / "objects" / "ab" / "README").write_text("mine")
+            (tmp_path / "uploads" / "notes.txt").write_text("mine")
+        listed = [each async for each in blobs.list("")]
+        assert [each.size for each in listed] == [1_000]
+        assert all(abs(each.changed_at / 1000 - time.time()) < 3_600 for each in listed)
+        await blobs.delete([each.location for each in listed])
+        assert [each async for each in blobs.list("")] == []
+
+    store.run(body)
+    if store.is_locking:
+        assert (tmp_path / "uploads" / "notes.txt").exists()

@@ -367,6 +367,6 @@ async def list_due_deletes(tx: Tx, now: int, limit: int) -> list[DueDelete]:
     return [DueDelete(*row) for row in await tx.many(LIST_DELETES, now=now, limit=limit)]
 
 
-async def end_delete(tx: Tx, location: str) -> None:
-    """Take the location, now deleted, from the queue."""
-    await tx.run(END_DELETE, location=location)
+async def end_deletes(tx: Tx, locations: Sequence[str]) -> None:
+    """Take the locations, now deleted, from the queue."""
+    await tx.run_many(END_DELETE, [{"location": location} for location in locations])

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import msgspec
 
 from moorage.clock import DAY, HOUR
-from moorage.db import collection, reviews
+from moorage.db import collection, keepers, reviews
 from moorage.db import collection_runs as runs
 from moorage.db.collection import Freed
 from moorage.db.collection_runs import Counts, Pause
 from moorage.db.engine import Tx
-from moorage.db.reviews import BLOB, MANIFEST, Candidate
+from moorage.db.reviews import BLOB, MANIFEST, REPOSITORY, Candidate
 from moorage.jobs.queue import Running
 from moorage.registry.collecting import Collecting, Stopped, Watch
 from moorage.registry.condemned import collect_repository
@@ -95,8 +95,7 @@ async def collect_some(
     freed = Freed()
     kept: Counter[str] = Counter()
     not_before = now + int(s.config.collection.delay_hours * HOUR)
-    # In one order, so that no two transactions wait for each other.
-    for each in sorted(candidates, key=lambda one: (one.kind, one.number, one.repository_id)):
+    for each in await _in_order(tx, candidates):
         if each.kind == BLOB:
             found = await collect_blob(tx, each, now, not_before)
         elif each.kind == MANIFEST:
@@ -107,6 +106,24 @@ async def collect_some(
         if found.why:
             kept[found.why] += 1
     return Counts(looked=len(candidates), kept=kept.total(), freed=freed), kept
+
+
+async def _in_order(tx: Tx, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates as everybody takes rows: blobs as a push does, by their digests."""
+    names = {}
+    for each in candidates:
+        if each.kind == BLOB:
+            names[each.number], _ = await keepers.name_blob(tx, each.number)
+    kinds = (REPOSITORY, BLOB, MANIFEST)
+    return sorted(
+        candidates,
+        key=lambda one: (
+            kinds.index(one.kind),
+            names.get(one.number, "") if one.kind == BLOB else "",
+            one.number,
+            one.repository_id,
+        ),
+    )
 
 
 async def collect_blob(tx: Tx, candidate: Candidate, now: int, not_before: int) -> Judged:

@@ -13,7 +13,7 @@ from moorage.registry.services import Services
 
 # What an object store removes in one call.
 _BATCH = 1_000
-_SLICE = 100
+_SLICE = 250
 
 
 async def delete(s: Services, watch: Watch, running: Running) -> None:
@@ -51,8 +51,7 @@ async def _delete_some(run: Collecting) -> bool:
         some = due[start : start + _SLICE]
 
         async def end(tx: Tx, _: int, some: Sequence[DueDelete] = some) -> tuple[Counts, None]:
-            for each in some:
-                await blobs.end_delete(tx, each.location)
+            await blobs.end_deletes(tx, [each.location for each in some])
             gone = [each for each in some if each.blob_id is None]
             size = sum(each.size for each in gone)
             return Counts(looked=len(some), objects=len(gone), bytes=size), None
