@@ -28,12 +28,12 @@ from moorage.db.schema import (
     review_queue,
     usage_delta,
 )
-from moorage.errors import BlobUnknown, RegistryError
+from moorage.errors import BlobUnknown, BlobUploadUnknown, RegistryError
 from moorage.oci.digest import digest_of
-from moorage.registry import collect, pull, sessions
+from moorage.registry import collect, pull, sessions, uploads
 from moorage.registry.services import Services
 from moorage.registry.sweep import OLD
-from racing import ALICE, Client, image, index
+from racing import ALICE, Client, chunks, image, index
 from s3 import S3Server
 
 LAYER, OTHER = os.urandom(2_000), os.urandom(3_000)
@@ -631,6 +631,21 @@ def test_objects_that_nothing_names(
 
 def test_no_upload_lasts_longer_than_a_sweep_waits() -> None:
     assert sessions.LONGEST + DAY < OLD
+
+
+def test_an_upload_ends_after_a_week(collected: Callable[..., None]) -> None:
+    """However often it gets a byte more: what is older in the store is nobody's."""
+
+    async def use(c: Collector, client: Client) -> None:
+        opened = await uploads.open_upload(c.s, ALICE, client.name, "sha256")
+        for _ in range(9):
+            body = uploads.Body(chunks(b"more"))
+            await uploads.append(c.s, ALICE, client.name, opened.id, body)
+            c.clock.ahead += 20 * HOUR
+        with pytest.raises(BlobUploadUnknown):
+            await uploads.find_upload(c.s, ALICE, client.name, opened.id)
+
+    collected(use)
 
 
 def test_too_many_objects_without_rows_stop_a_sweep(collected: Callable[..., None]) -> None:
