@@ -18,7 +18,7 @@ from contract.test_races import (
 )
 from moorage.db import reviews
 from moorage.db.engine import Query
-from moorage.db.schema import manifest, repository_blob, review_queue
+from moorage.db.schema import blob, manifest, repository_blob, review_queue
 from moorage.db.tags import Condition
 from moorage.errors import RegistryError
 from moorage.oci.digest import digest_of
@@ -43,7 +43,13 @@ async def trashed(a: Client, b: Client, elsewhere: Client) -> None:
     await a.s.db.write(lambda tx: tx.run(END_REVIEWS))
 
 
-END_LEASES = Query("test_end_leases", sa.update(repository_blob).values(lease_until=1))
+# All but that of the first blob, which is there only so that there is a repository.
+END_LEASES = Query(
+    "test_end_leases",
+    sa.update(repository_blob)
+    .where(repository_blob.c.blob_id > sa.select(sa.func.min(blob.c.id)).scalar_subquery())
+    .values(lease_until=1),
+)
 END_REVIEWS = Query("test_end_reviews", sa.update(review_queue).values(review_after=1))
 END_TRASH = Query(
     "test_end_trash", sa.update(manifest).where(manifest.c.trash_until != 0).values(trash_until=1)

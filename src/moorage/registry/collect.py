@@ -110,7 +110,7 @@ async def collect_some(
 
 async def _in_order(tx: Tx, candidates: Sequence[Candidate]) -> list[Candidate]:
     """Return the candidates as everybody takes rows: blobs as a push does, by their digests."""
-    names = {}
+    names: dict[int, str] = {}
     for each in candidates:
         if each.kind == BLOB:
             names[each.number], _ = await keepers.name_blob(tx, each.number)
