@@ -65,7 +65,7 @@ def _look(client: Client, *, dry_run: bool, explain: str | None, now: bool, limi
 @click.option("--limit", default="50", show_default=True, help="How many, or all.")
 @with_options
 @click.pass_context
-def gc(context: click.Context, **options: Any) -> None:
+def gc(context: click.Context, /, **options: Any) -> None:
     """Look at collection, which is always on, and says what it removed and why things stay.
 
     \b
