@@ -54,6 +54,20 @@ RULES = {
         " b.size FROM repository_blob rb JOIN blob b ON b.id = rb.blob_id) each GROUP BY 1) has"
         " ON has.namespace_id = n.id WHERE coalesce(paid.sum, 0) != coalesce(has.sum, 0)"
     ),
+    "content that nobody looks at though nothing names it": (
+        "SELECT rb.repository_id, rb.blob_id FROM repository_blob rb"
+        " WHERE rb.lease_until = 0 AND NOT EXISTS (SELECT 1 FROM review_queue q"
+        " WHERE q.kind = 'blob' AND q.repository_id = rb.repository_id"
+        " AND q.subject_id = rb.blob_id) AND NOT EXISTS (SELECT 1 FROM manifest_reference r"
+        " WHERE r.repository_id = rb.repository_id AND r.kind = 'blob'"
+        " AND r.child_id = rb.blob_id AND r.role != 'subject')"
+    ),
+    "a blob that no repository has": (
+        "SELECT id FROM blob WHERE id NOT IN (SELECT blob_id FROM repository_blob)"
+    ),
+    "a repository's blob that is not there": (
+        "SELECT blob_id FROM repository_blob WHERE blob_id NOT IN (SELECT id FROM blob)"
+    ),
     "a history with a gap": (
         "SELECT repository_id, name FROM tag_change GROUP BY 1, 2"
         " HAVING min(version) != 1 OR max(version) != count(*)"

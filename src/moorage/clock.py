@@ -11,6 +11,13 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 
+def uptime() -> int:
+    """Return the milliseconds since the machine began, its sleep among them: no one sets these."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)  # Linux; elsewhere a sleep looks like a step
+    found = time.monotonic_ns() if clock is None else time.clock_gettime_ns(clock)
+    return found // 1_000_000
+
+
 class Clock(Protocol):
     """Where the program gets its time from, so that a test can stand still."""
 

@@ -95,6 +95,16 @@ class Outbound(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allow: tuple[str, ...] = ()
 
 
+class Collection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When what nothing names any more is removed, and what makes collection stop by itself."""
+
+    every_minutes: float = 10.0
+    lease_hours: float = 24.0
+    delay_hours: float = 24.0
+    stop_count: int = 1_000
+    stop_percent: int = 25
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every setting of the server, typed; made by `load`."""
 
@@ -117,6 +127,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls: Tls = Tls()
     log: Log = Log()
     limits: Limits = Limits()
+    collection: Collection = Collection()
 
     @property
     def directory(self) -> Path:
@@ -344,11 +355,10 @@ def _misfits(config: Config) -> Iterator[tuple[str, bool, str]]:
         not 1 <= config.limits.anonymous_pulls_seconds <= _LONGEST_WINDOW,
         "from a second to 30 days",
     )
-    yield (
-        "workers",
-        not 0 <= config.workers <= 256,
-        "from 0 (one for each core, at most 4) to 256",
-    )
+    yield "collection.every_minutes", config.collection.every_minutes <= 0, "it takes some time"
+    yield "collection.lease_hours", config.collection.lease_hours <= 0, "a push takes some time"
+    yield "collection.stop_percent", not 1 <= config.collection.stop_percent <= 100, "1 to 100"
+    yield "workers", not 0 <= config.workers <= 256, "from 0 (one for each core, at most 4) to 256"
 
 
 def _store_misfits(config: Config) -> Iterator[tuple[str, bool, str]]:

@@ -182,6 +182,45 @@ def _logger(sink: LogSink, *, text: bool) -> Any:
     )
 
 
+class CollectionMetrics:
+    """What the process of jobs tells of collection."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register all of them."""
+        self.removed = Counter(
+            "moorage_collection_removed",
+            "What collection removed, by kind.",
+            ["kind"],
+            registry=registry,
+        )
+        self.freed = Counter(
+            "moorage_collection_freed_bytes",
+            "Bytes of objects that were deleted from the store.",
+            registry=registry,
+        )
+        self.kept = Counter(
+            "moorage_collection_kept",
+            "Candidates that collection looked at and left, by why.",
+            ["reason"],
+            registry=registry,
+        )
+        self.missed = Counter(
+            "moorage_collection_missed",
+            "What a sweep found that no queue had; it should be none.",
+            registry=registry,
+        )
+        self.paused = Gauge(
+            "moorage_collection_paused",
+            "Whether collection has stopped, and why is to be looked at.",
+            registry=registry,
+        )
+        self.waiting = Gauge(
+            "moorage_collection_waiting_seconds",
+            "How long the candidate waits that waits longest, when it was last looked for.",
+            registry=registry,
+        )
+
+
 class Metrics:
     """The metrics of one process; labels come from fixed sets, never from a user's text."""
 
@@ -234,6 +273,7 @@ class Metrics:
             "Requests refused to a caller that may not do this.",
             registry=registry,
         )
+        self.collection = CollectionMetrics(registry)
         self._request_children: dict[tuple[str, str, int], Any] = {}
         self._second_children: dict[str, Any] = {}
 

@@ -11,7 +11,7 @@ from moorage.registry.services import Services
 async def run(s: Services, stop: asyncio.Event) -> None:
     """Run what is due until told to stop; a job under way is finished first."""
     runner = build(s, s.db)
-    await runner.schedule(upkeep.SCHEDULE)
+    await runner.schedule(upkeep.schedule(s.config))
     await runner.run_until(stop, replicas.Presence(s).keep)
 
 

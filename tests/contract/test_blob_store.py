@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -122,7 +123,7 @@ def test_a_session_of_many_requests(store: OpenStore, sizes: list[int]) -> None:
         for location in finished.leftovers:
             assert await store.size(location) is None
         assert await content(store, finished.location) == raw
-        assert [each async for each in store.list("")] == [finished.location]
+        assert [each.location async for each in store.list("")] == [finished.location]
 
     store.run(body)
 
@@ -245,7 +246,7 @@ def test_lost_bytes_are_told(store: OpenStore, size: int, end: str) -> None:
         if end == "abort":
             with pytest.raises(SessionLost):
                 await go_on(blobs, state, size)
-            assert [each async for each in blobs.list("")] == []
+            assert [each.location async for each in blobs.list("")] == []
 
     store.run(body)
 
@@ -302,7 +303,7 @@ def test_a_failing_body_leaves_nothing(store: OpenStore, tmp_path: Path) -> None
         with pytest.raises(ValueError, match="the body failed"):
             async with blobs.session(await blobs.begin(new_id(), None), keep_nowhere) as session:
                 await session.append(0, failing())
-        assert [name async for name in blobs.list("")] == []
+        assert [each.location async for each in blobs.list("")] == []
 
     store.run(body)
     assert not list(tmp_path.glob("uploads/*"))
@@ -338,9 +339,9 @@ def test_listing(store: OpenStore) -> None:
 
     async def body(store: BlobStore) -> None:
         made = sorted([await put(store, str(n).encode()) for n in range(20)])
-        assert [name async for name in store.list("")] == made
-        assert [name async for name in store.list(made[7])] == made[8:]
-        assert [name async for name in store.list(made[-1])] == []
+        assert [each.location async for each in store.list("")] == made
+        assert [each.location async for each in store.list(made[7])] == made[8:]
+        assert [each.location async for each in store.list(made[-1])] == []
 
     store.run(body)
 
@@ -359,3 +360,25 @@ def test_absent_content(store: OpenStore) -> None:
         assert free is None or free > 0
 
     store.run(body)
+
+
+def test_what_is_not_ours_is_left_alone(store: OpenStore, tmp_path: Path) -> None:
+    """Neither listed nor deleted: what an administrator put there."""
+
+    async def body(blobs: BlobStore) -> None:
+        state = await blobs.begin(new_id(), None)
+        async with blobs.session(state, keep_nowhere) as session:
+            await session.append(0, chunks(os.urandom(1_000)))
+            await session.sync()
+        if store.is_locking:
+            (tmp_path / "objects" / "ab" / "README").write_text("mine")
+            (tmp_path / "uploads" / "notes.txt").write_text("mine")
+        listed = [each async for each in blobs.list("")]
+        assert [each.size for each in listed] == [1_000]
+        assert all(abs(each.changed_at / 1000 - time.time()) < 3_600 for each in listed)
+        await blobs.delete([each.location for each in listed])
+        assert [each async for each in blobs.list("")] == []
+
+    store.run(body)
+    if store.is_locking:
+        assert (tmp_path / "uploads" / "notes.txt").exists()

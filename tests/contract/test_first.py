@@ -155,7 +155,7 @@ def test_the_rest_of_a_session_that_is_over(directory: FilesystemBlobs) -> None:
         if finished.rest is not None:
             with pytest.raises(SessionLost):
                 await asyncio.to_thread(finished.rest)
-        assert [name async for name in directory.list("")] == []
+        assert [each.location async for each in directory.list("")] == []
 
     asyncio.run(body())
 

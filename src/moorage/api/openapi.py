@@ -35,6 +35,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "issuer": _ID,
     "provider": _NAME,
     "rule": _ID,
+    "digest": {"type": "string", "pattern": "^(sha256|sha512|blake3):[0-9a-f]+$"},
     "actor": _TEXT,
     "event": _TEXT,
     "trust": _NAME,
@@ -159,7 +160,7 @@ def _parameter(name: str, place: str) -> dict[str, Any]:
     return {
         "name": name,
         "in": place,
-        "required": place == "path" or name == "action",
+        "required": place == "path" or name in ("action", "digest"),
         "description": _SAID.get(name, f"The {name}."),
         "schema": _PARAMETERS[name],
     }

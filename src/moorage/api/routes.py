@@ -9,6 +9,7 @@ import msgspec
 from moorage.api import (
     access,
     accounts,
+    collection,
     grants,
     groups,
     issuers,
@@ -48,6 +49,7 @@ ROUTES: tuple[Route, ...] = (
     *issuers.ROUTES,
     *trusts.ROUTES,
     *repositories.ROUTES,
+    *collection.ROUTES,
 )
 # A repository's name has slashes, and none of its components can be `-`: that stands before what
 # belongs to it. In a document's terms it is one parameter, so that %2F will do as well.

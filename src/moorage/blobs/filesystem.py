@@ -17,7 +17,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from moorage.blobs.store import Finished, Keep, LocalFile, SessionBusy, SessionLost
+from moorage.blobs.disk import files, sync_directory, unlink, unlink_all, write_all
+from moorage.blobs.store import (
+    UPLOADS,
+    Finished,
+    Keep,
+    LocalFile,
+    SessionBusy,
+    SessionLost,
+    Stored,
+)
 from moorage.blobs.writeback import start_writeback
 from moorage.clock import new_id
 from moorage.errors import InsufficientStorage, Refused, Unavailable
@@ -26,6 +35,8 @@ _Value = TypeVar("_Value")
 
 CHUNK = 1 << 20
 _SMALL = 64 << 10
+# Handing each file over to a thread takes as long as to unlink it.
+_AT_ONCE = 100
 # What a session's state begins with: the version, and whether its file has been made.
 _FRESH, _STARTED = b"1f", b"1s"
 # Begin writing dirty pages back after this many bytes, so that the last fsync is short.
@@ -52,7 +63,7 @@ class FilesystemBlobs:
             for directory in (root / "uploads", *_fan_out(root / "objects")):
                 directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             for directory in (root / "uploads", root / "objects", root, root.parent):
-                _sync_directory(directory)
+                sync_directory(directory)
         except OSError as error:
             raise Refused(
                 f"The data directory {root} can't be used.",
@@ -105,16 +116,18 @@ class FilesystemBlobs:
 
     async def delete(self, locations: Sequence[str]) -> None:
         """Unlink the files."""
-        for location in locations:
-            await self._run(_unlink, self._path(location))
+        for start in range(0, len(locations), _AT_ONCE):
+            some = locations[start : start + _AT_ONCE]
+            await self._run(unlink_all, [self._path(location) for location in some])
 
-    async def list(self, after: str) -> AsyncIterator[str]:
-        """Yield the locations directory by directory."""
-        for directory in _fan_out(self._objects):
-            if directory.name >= after[:2]:
-                for name in await self._run(_names, directory):
-                    if name > after:
-                        yield name
+    async def list(self, after: str) -> AsyncIterator[Stored]:
+        """Yield the files directory by directory, those of unfinished uploads at the end."""
+        places = [(directory, "") for directory in _fan_out(self._objects)]
+        for directory, prefix in (*places, (self._uploads, UPLOADS)):
+            if prefix or directory.name >= after[:2]:
+                for each in await self._run(files, directory, prefix):
+                    if each.location > after:
+                        yield each
 
     async def free(self) -> int:
         """Return the bytes that the file system can still give, nothing when inodes are used up."""
@@ -127,6 +140,8 @@ class FilesystemBlobs:
         """Do nothing: no file is open outside a request, and threads end with the process."""
 
     def _path(self, location: str) -> Path:
+        if location.startswith(UPLOADS):
+            return self._uploads / location.removeprefix(UPLOADS)
         return self._objects / location[:2] / location
 
     async def _run(self, work: Callable[..., _Value], *arguments: object) -> _Value:
@@ -261,7 +276,7 @@ class FileSession:
     async def abort(self) -> None:
         """Unlink the file."""
         with _disk_errors():
-            await self._run(_unlink, self._path)
+            await self._run(unlink, self._path)
         self._settled = True
 
     def _cut(self, offset: int) -> None:
@@ -272,7 +287,7 @@ class FileSession:
         try:
             with _disk_errors():
                 self._write_unwritten()
-                _write_all(self._descriptor, chunk, position)
+                write_all(self._descriptor, chunk, position)
         except InsufficientStorage:
             # What nobody was told of must not hold the last of the disk.
             self._unwritten = None
@@ -287,14 +302,14 @@ class FileSession:
         if self._unwritten is not None:
             chunk, position = self._unwritten
             self._unwritten = None
-            _write_all(self._descriptor, chunk, position)
+            write_all(self._descriptor, chunk, position)
 
     def _sync(self) -> None:
         with _disk_errors():
             self._write_unwritten()
             os.fdatasync(self._descriptor)
             if not self._entered:
-                _sync_directory(self._path.parent)
+                sync_directory(self._path.parent)
                 self._entered = True
 
     def _finish(self, location: str) -> None:
@@ -308,7 +323,7 @@ class FileSession:
             os.rename(self._path, f"{directory}/{location}")  # noqa: PTH104 - 15 µs less
             self._settled = True
             os.fsync(self._descriptor)
-            _sync_directory(directory)
+            sync_directory(directory)
 
     def _wait(self) -> None:
         with self._finishing:
@@ -343,30 +358,6 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False
-
-
-def _names(directory: Path) -> list[str]:
-    return sorted(entry.name for entry in directory.iterdir())
-
-
-def _unlink(path: Path) -> None:
-    path.unlink(missing_ok=True)
-
-
-def _write_all(descriptor: int, chunk: bytes, position: int) -> None:
-    view = memoryview(chunk)
-    while view:
-        written = os.pwrite(descriptor, view, position)
-        view = view[written:]
-        position += written
-
-
-def _sync_directory(directory: Path | str) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -16,17 +16,25 @@ import msgspec
 from moorage.blobs.budget import Budget
 from moorage.blobs.s3bucket import Bucket, Place
 from moorage.blobs.s3state import MOST_PARTS, Remainder, State, part_bytes
-from moorage.blobs.store import Finished, Keep, Redirect, SessionBusy, SessionLost
+from moorage.blobs.store import (
+    UPLOADS,
+    Finished,
+    Keep,
+    Redirect,
+    SessionBusy,
+    SessionLost,
+    Stored,
+    is_ours,
+)
 from moorage.clock import Clock, new_id
 from moorage.config import S3
 from moorage.errors import SizeInvalid, Unavailable
 
 _OBJECTS = "objects/"
-_REMAINDERS = "uploads/"
 _MEMORY = 256 << 20
 # Up to here an upload asks nobody for memory.
 _SMALL = 1 << 20
-_MOST_REMAINDERS = 16
+_MOSTUPLOADS = 16
 _MOST_RESERVED = 64
 _ANSWER_SECONDS = 30.0
 # A client begins to fetch within 15 minutes of having been given an address.
@@ -91,10 +99,14 @@ class S3Blobs:
         """Remove the objects, 1,000 a call."""
         await self._bucket.delete([_key(location) for location in locations])
 
-    async def list(self, after: str) -> AsyncIterator[str]:
-        """Yield the locations in the order of their keys."""
-        async for key in self._bucket.list(_OBJECTS, _key(after) if after else _OBJECTS):
-            yield key.rpartition("/")[2]
+    async def list(self, after: str) -> AsyncIterator[Stored]:
+        """Yield the objects in the order of their keys, remainders at the end."""
+        for under, prefix in ((_OBJECTS, ""), (UPLOADS, UPLOADS)):
+            begins = _key(after) if after and after.startswith(prefix) else under
+            async for key, size, changed_at in self._bucket.list(under, max(begins, under)):
+                name = key.rpartition("/")[2]
+                if is_ours(name):
+                    yield Stored(prefix + name, size, changed_at)
 
     async def free(self) -> None:
         """Return None: the store knows no end."""
@@ -168,10 +180,10 @@ class S3Session:
         """Write the rest to an object of its own; return the state that has it."""
         state = self._state
         if self._filled:
-            if len(state.remainders) >= _MOST_REMAINDERS:
+            if len(state.remainders) >= _MOSTUPLOADS:
                 await self._gather()
             # If the blob ends here, this is the whole of it, and its place is where blobs are.
-            place = new_id() if not state.size else _REMAINDERS + new_id()
+            place = new_id() if not state.size else UPLOADS + new_id()
             await self._write(place)
             self._synced = place
             state.remainders.append(Remainder(place, self._filled))
@@ -229,7 +241,7 @@ class S3Session:
             return await self._finish_parts(total)
         if len(state.remainders) == 1 and not self._filled:
             (only,) = state.remainders
-            if not only.location.startswith(_REMAINDERS):
+            if not only.location.startswith(UPLOADS):
                 if await self._bucket.size(_key(only.location)) != total:
                     raise SessionLost
                 return Finished(only.location, None, False, True, tuple(state.stale))
@@ -346,6 +358,6 @@ class S3Session:
 
 
 def _key(location: str) -> str:
-    if location.startswith(_REMAINDERS):
+    if location.startswith(UPLOADS):
         return location
     return f"{_OBJECTS}{location[:2]}/{location}"

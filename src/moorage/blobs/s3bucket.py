@@ -157,8 +157,11 @@ class Bucket:
             if any(each.get("Code") not in _ABSENT for each in answer.get("Errors", ())):
                 raise _unavailable()
 
-    async def list(self, under: str, after: str) -> AsyncIterator[str]:
-        """Yield the keys that begin with `under` and sort behind `after`, in order."""
+    async def list(self, under: str, after: str) -> AsyncIterator[tuple[str, int, int]]:
+        """Yield the keys that begin with `under` and sort behind `after`, in order.
+
+        Each has its size, and when it was written in milliseconds.
+        """
         client = await self._open()
         prefix = self._place.prefix
         while True:
@@ -168,7 +171,8 @@ class Bucket:
                 )
             for found in page.get("Contents", ()):
                 after = found["Key"].removeprefix(prefix)
-                yield after
+                changed_at = int(found["LastModified"].timestamp() * 1000)
+                yield after, int(found["Size"]), changed_at
             if not page.get("IsTruncated"):
                 return
 

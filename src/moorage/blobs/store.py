@@ -5,6 +5,7 @@ given out; the database says which location is whose content. A *state* is a sma
 string that the use case keeps with the upload session; the driver keeps nothing.
 """
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
@@ -12,6 +13,9 @@ from typing import Protocol
 import msgspec
 
 from moorage.errors import RangeInvalid
+
+UPLOADS = "uploads/"
+_NAME = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 class SessionBusy(RangeInvalid):
@@ -60,6 +64,22 @@ class Finished(msgspec.Struct, frozen=True):
     is_certain: bool = True
     # Locations to delete once the session has ended, and no sooner.
     leftovers: tuple[str, ...] = ()
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """Something in the store: its size, and when it was last written, in milliseconds."""
+
+    location: str
+    size: int
+    changed_at: int
+
+
+def is_ours(name: str) -> bool:
+    """Tell whether a file or a key is called as this program calls its own.
+
+    What an administrator put there, or another program in the same bucket, is left alone.
+    """
+    return _NAME.fullmatch(name) is not None
 
 
 class UploadSession(Protocol):
@@ -166,8 +186,12 @@ class BlobStore(Protocol):
         """Remove the bytes of each; does nothing for those that are gone already."""
         ...
 
-    def list(self, after: str) -> AsyncIterator[str]:
-        """Yield every location that sorts behind `after`, in order."""
+    def list(self, after: str) -> AsyncIterator[Stored]:
+        """Yield what is at every location that sorts behind `after`, in order.
+
+        What unfinished uploads have written is there as well, some of it behind all else, under
+        `uploads/`.
+        """
         ...
 
     async def free(self) -> int | None:

@@ -34,10 +34,12 @@ _CLIENTS = {
     "issuer": ("moorage.cli.issuer:issuer", "Say whose tokens namespaces may trust."),
     "provider": ("moorage.cli.provider:provider", "Let people sign in from outside."),
     "rule": ("moorage.cli.rule:rule", "Say which tags may not be moved."),
+    "gc": ("moorage.cli.collection:gc", "Look at collection, and why things stay."),
     "k8s": ("moorage.cli.k8s:k8s", "Let Kubernetes clusters pull."),
 }
 _SECTIONS = {
-    "Run a server": ("serve", "config", "doctor", "migrate", "move", "job", "audit"),
+    "Run a server": ("serve", "config", "doctor", "migrate", "move"),
+    "Look after it": ("job", "gc", "audit"),
     "Use one": ("login", "logout", "whoami", "namespace", "repo", "rule"),
     "Let people in": ("user", "invite", "team", "access", "provider"),
     "Let machines in": ("token", "robot", "trust", "issuer", "k8s"),

@@ -82,6 +82,10 @@ class Output:
         else:
             click.echo(told)
 
+    def note(self, told: str) -> None:
+        """Say something beside what was asked for, on standard error."""
+        click.echo(clean(told), err=True)
+
     def secret(self, secret: str, told: str, document: Mapping[str, Any]) -> None:
         """Print what is shown once: alone on standard output, and to people what it is."""
         if self.form in ("json", "jsonl"):

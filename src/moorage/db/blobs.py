@@ -1,8 +1,9 @@
 """Blobs, their digests, and which repository has which."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from moorage.db.access import (
@@ -198,7 +199,7 @@ TRASH_LINK = Query(
     .where(repository_blob.c.repository_id == sa.bindparam("repository_key"))
     .where(repository_blob.c.blob_id == sa.bindparam("blob_key"))
     .where(repository_blob.c.trash_until == LIVE)
-    .values(trash_until=sa.bindparam("until"), lease_until=LIVE),
+    .values(trash_until=sa.bindparam("until"), lease_until=sa.bindparam("until")),
 )
 QUEUE_DELETE = Query(
     "queue_delete",
@@ -207,12 +208,16 @@ QUEUE_DELETE = Query(
         location=sa.bindparam("location"),
         not_before=sa.bindparam("not_before"),
         reason=sa.bindparam("reason"),
+        size=sa.bindparam("size"),
     )
     .on_conflict_do_nothing(),
 )
+# The last line: a location that a blob has is never deleted, whoever queued it.
 LIST_DELETES = Query(
     "list_due_deletes",
-    sa.select(delete_queue.c.location)
+    sa.select(delete_queue.c.location, delete_queue.c.size, blob.c.id)
+    .select_from(delete_queue)
+    .outerjoin(blob, blob.c.location == delete_queue.c.location)
     .where(delete_queue.c.not_before <= sa.bindparam("now"))
     .order_by(delete_queue.c.not_before)
     .limit(sa.bindparam("limit")),
@@ -300,7 +305,7 @@ async def put_blob(
     number: int = known[0]
     if not await tx.run(HEAL_BLOB, blob_id=number, seen_location=known[2], new_location=location):
         raise Raced
-    await queue_deletes(tx, [known[2]], keep_until, "replaced")
+    await queue_deletes(tx, {known[2]: known[1]}, keep_until, "replaced")
     for digest in digests:
         await tx.run(ADD_DIGEST, digest=digest.key, blob_id=number)
     return number, await list_digests(tx, number)
@@ -345,28 +350,44 @@ async def list_digests(tx: Tx, blob_id: int) -> tuple[Digest, ...]:
     return tuple(Digest.from_key(row[0]) for row in await tx.many(LIST_DIGESTS, blob_id=blob_id))
 
 
-async def extend_lease(tx: Tx, repository_id: int, blob_id: int, lease_until: int) -> None:
-    """Keep collection away from the blob until then."""
-    await tx.run(EXTEND_LEASE, repository_key=repository_id, blob_key=blob_id, lease=lease_until)
+async def extend_lease(tx: Tx, repository_id: int, blob_id: int, lease_until: int) -> bool:
+    """Keep collection away from the blob until then; False if it has been there first."""
+    extended = await tx.run(
+        EXTEND_LEASE, repository_key=repository_id, blob_key=blob_id, lease=lease_until
+    )
+    return bool(extended)
 
 
 async def trash_link(tx: Tx, repository_id: int, blob_id: int, until: int) -> bool:
-    """Take the blob from the repository and tell whether it was there."""
+    """Take the blob from the repository, for collection to look at then; tell if it was there."""
     changed = await tx.run(TRASH_LINK, repository_key=repository_id, blob_key=blob_id, until=until)
     return bool(changed)
 
 
-async def queue_deletes(tx: Tx, locations: Sequence[str], not_before: int, reason: str) -> None:
-    """Have locations that no blob has deleted from the store, no sooner than that."""
-    for location in locations:
-        await tx.run(QUEUE_DELETE, location=location, not_before=not_before, reason=reason)
+async def queue_deletes(tx: Tx, locations: Mapping[str, int], not_before: int, reason: str) -> None:
+    """Have locations that no blob has deleted from the store, no sooner than that.
+
+    Each has its size, 0 where that is not known.
+    """
+    for location, size in locations.items():
+        await tx.run(
+            QUEUE_DELETE, location=location, not_before=not_before, reason=reason, size=size
+        )
 
 
-async def list_due_deletes(tx: Tx, now: int, limit: int) -> list[str]:
+class DueDelete(msgspec.Struct, frozen=True):
+    """A location whose time has come, its size, and the blob that has it: none may."""
+
+    location: str
+    size: int
+    blob_id: int | None
+
+
+async def list_due_deletes(tx: Tx, now: int, limit: int) -> list[DueDelete]:
     """Return up to `limit` locations whose time has come."""
-    return [row[0] for row in await tx.many(LIST_DELETES, now=now, limit=limit)]
+    return [DueDelete(*row) for row in await tx.many(LIST_DELETES, now=now, limit=limit)]
 
 
-async def end_delete(tx: Tx, location: str) -> None:
-    """Take the location, now deleted, from the queue."""
-    await tx.run(END_DELETE, location=location)
+async def end_deletes(tx: Tx, locations: Sequence[str]) -> None:
+    """Take the locations, now deleted, from the queue."""
+    await tx.run_many(END_DELETE, [{"location": location} for location in locations])

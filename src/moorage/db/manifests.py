@@ -19,12 +19,8 @@ from moorage.db.access import (
 )
 from moorage.db.engine import EMPTY, Query, Raced, Row, Tx, insert
 from moorage.db.repositories import LIVE
-from moorage.db.schema import (
-    manifest,
-    manifest_digest,
-    manifest_reference,
-    tag,
-)
+from moorage.db.reviews import put_review
+from moorage.db.schema import manifest, manifest_digest, manifest_reference, tag
 from moorage.model.access import Subject
 from moorage.model.artifacts import StoredManifest
 from moorage.oci.digest import Digest
@@ -168,7 +164,7 @@ RESOLVE = Query(
     sa.update(manifest_reference)
     .where(manifest_reference.c.repository_id == sa.bindparam("repository_key"))
     .where(manifest_reference.c.child_digest == sa.bindparam("digest"))
-    .where(manifest_reference.c.kind == sa.literal_column("'absent'"))
+    .where(manifest_reference.c.child_id == LIVE)
     .values(kind=sa.bindparam("new_kind"), child_id=sa.bindparam("new_child")),
 )
 ADOPT_REFERRERS = Query(
@@ -196,7 +192,8 @@ TRASH = Query(
     sa.update(manifest)
     .where(manifest.c.id == sa.bindparam("manifest_id"))
     .where(manifest.c.trash_until == LIVE)
-    .values(trash_until=sa.bindparam("until")),
+    .values(trash_until=sa.bindparam("until"))
+    .returning(manifest.c.repository_id),
 )
 _referrers = (
     sa.select(manifest.c.id, manifest.c.listed)
@@ -361,7 +358,7 @@ async def add_digest(
 
 
 async def resolve(tx: Tx, repository_id: int, digest: Digest, kind: str, child_id: int) -> None:
-    """Tell the manifests that named absent content by this digest that it has arrived.
+    """Tell the manifests that named absent or foreign content by this digest that it is here.
 
     The caller has locked the digest's content (`locks.py`).
     """
@@ -381,8 +378,11 @@ async def find_parent(tx: Tx, repository_id: int, kind: str, child_id: int) -> D
 
 
 async def trash(tx: Tx, manifest_id: int, until: int) -> bool:
-    """Put the manifest into the trash and tell whether it was live."""
-    return bool(await tx.run(TRASH, manifest_id=manifest_id, until=until))
+    """Put the manifest into the trash until collection takes it; tell whether it was live."""
+    row = await tx.one(TRASH, manifest_id=manifest_id, until=until)
+    if row is not None:
+        await put_review(tx, "manifest", row[0], manifest_id, until, "trashed")
+    return row is not None
 
 
 async def list_referrers(

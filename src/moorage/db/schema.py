@@ -23,7 +23,7 @@ from moorage.db.columns import (
     text,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 # The oldest schema that this program can still read and write.
 SCHEMA_COMPATIBLE = 5
 
@@ -58,6 +58,7 @@ repository = sa.Table(
     number("trash_until"),
     sa.Index("repository_by_name", "name", "trash_until", unique=True),
     sa.Index("repository_by_namespace", "namespace_id", "name"),
+    partial("repository_in_trash", "trash_until != 0", "trash_until", "id"),
     **AUTOINCREMENT,
 )
 
@@ -98,10 +99,15 @@ repository_blob = sa.Table(
     number("repository_id", primary_key=True),
     number("blob_id", primary_key=True),
     number("namespace_id"),
+    # Until then nobody removes the link; then collection looks at it. 0: something names it, and
+    # whoever takes that away has it looked at.
     number("lease_until"),
     number("trash_until"),
     sa.Index("repository_blob_by_blob", "blob_id"),
     sa.Index("repository_blob_by_namespace", "namespace_id", "blob_id"),
+    partial(
+        "repository_blob_by_lease", "lease_until != 0", "lease_until", "repository_id", "blob_id"
+    ),
     **CLUSTERED,
 )
 
@@ -145,6 +151,8 @@ manifest_digest = sa.Table(
     data("digest", primary_key=True),
     number("manifest_id"),
     sa.Index("manifest_digest_by_manifest", "manifest_id"),
+    # In whichever repository: for who asks why something is still there.
+    sa.Index("manifest_digest_by_digest", "digest", "repository_id"),
     **CLUSTERED,
 )
 
@@ -161,7 +169,7 @@ manifest_reference = sa.Table(
     text("kind"),  # blob, manifest, foreign or absent
     number("child_id"),  # 0 unless kind is blob or manifest
     sa.Index("manifest_reference_by_child", "repository_id", "child_id", "kind"),
-    partial("manifest_reference_absent", "kind = 'absent'", "repository_id", "child_digest"),
+    partial("manifest_reference_missing", "child_id = 0", "repository_id", "child_digest"),
     **CLUSTERED,
 )
 
@@ -221,6 +229,7 @@ delete_queue = sa.Table(
     text("location", primary_key=True),
     number("not_before"),
     text("reason"),
+    number("size", server_default="0"),  # 0 where it is not known
     sa.Index("delete_queue_by_time", "not_before"),
     **CLUSTERED,
 )
@@ -235,10 +244,12 @@ review_queue = sa.Table(
     number("review_after"),
     number("tries"),
     text("event"),
-    sa.Index("review_queue_by_time", "review_after"),
+    sa.Index("review_queue_due", "review_after", "kind", "repository_id", "subject_id"),
     **CLUSTERED,
 )
 
+# What stays whatever becomes of it, in one repository by digest, or, as repository 0 and an empty
+# digest, every object that is in the store. `until` is 0 for as long as the row is there.
 hold = sa.Table(
     "hold",
     metadata,
@@ -249,6 +260,31 @@ hold = sa.Table(
     number("until"),
     sa.Index("hold_by_time", "until"),
     **CLUSTERED,
+)
+
+# What each run of collection did; one in which there was nothing to do leaves no row.
+collection_run = sa.Table(
+    "collection_run",
+    metadata,
+    identity(),
+    text("kind"),  # review, delete or sweep
+    text("state"),  # running, done, stopped or broken off
+    text("reason"),  # why it stopped
+    number("started_at"),
+    number("ended_at"),
+    number("looked"),
+    number("kept"),
+    number("repositories"),
+    number("manifests"),
+    number("links"),
+    number("blobs"),
+    number("objects"),
+    number("bytes"),
+    number("missed"),  # what a sweep found that no queue had
+    number("orphans"),  # objects that a sweep found and no row names
+    sa.Index("collection_run_by_state", "state", "id"),
+    sa.Index("collection_run_by_time", "started_at"),
+    **AUTOINCREMENT,
 )
 
 event_outbox = sa.Table(

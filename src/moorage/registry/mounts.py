@@ -10,7 +10,7 @@ from moorage.model.access import Action, Actor, RepositoryTarget
 from moorage.model.artifacts import Repository
 from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName
-from moorage.registry.pull import LEASE
+from moorage.registry.pull import lease_of
 from moorage.registry.rights import hold_for_push
 from moorage.registry.services import Services
 
@@ -55,7 +55,7 @@ async def mount(
                 if blob is None:
                     raise Raced
                 known = await blobs.list_digests(tx, blob.id)
-                await link(tx, target, blob.id, known, blob.size, now)
+                await link(s, tx, target, blob.id, known, blob.size, now=now)
                 return True
         return False
 
@@ -74,11 +74,18 @@ async def _holders(tx: Tx, actor: Actor, name: RepositoryName, digest: Digest) -
     return near + await blobs.list_holders(tx, actor.subject, digest, _MAX_HOLDERS)
 
 
-async def link(
-    tx: Tx, repository: Repository, blob_id: int, known: tuple[Digest, ...], size: int, now: int
+async def link(  # noqa: PLR0913 - the two ends of a link, and when
+    s: Services,
+    tx: Tx,
+    repository: Repository,
+    blob_id: int,
+    known: tuple[Digest, ...],
+    size: int,
+    *,
+    now: int,
 ) -> None:
     """Make the blob, which the caller has taken, the repository's; tell who waited for it."""
     await locks.lock_content(tx, repository.id, known)
-    await blobs.link_blob(tx, repository, blob_id, size, now, now + LEASE)
+    await blobs.link_blob(tx, repository, blob_id, size, now, now + lease_of(s))
     for digest in known:
         await manifests.resolve(tx, repository.id, digest, "blob", blob_id)

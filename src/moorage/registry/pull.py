@@ -15,7 +15,10 @@ from moorage.oci.digest import Digest
 from moorage.oci.names import Reference, RepositoryName
 from moorage.registry.services import Services
 
-LEASE = 24 * HOUR
+
+def lease_of(s: Services) -> int:
+    """Return how long whoever was told that a blob is there has to name it, in milliseconds."""
+    return int(s.config.collection.lease_hours * HOUR)
 
 
 async def find_manifest(
@@ -44,19 +47,21 @@ async def find_blob(
     return await s.db.read(read)
 
 
-async def extend_lease(s: Services, repository: Repository, blob: Blob, leased_until: int) -> None:
-    """Keep collection away from a blob that a pusher has just been told is there.
+async def extend_lease(s: Services, repository: Repository, blob: Blob, leased_until: int) -> bool:
+    """Keep collection away from a blob that a pusher is about to be told is there.
 
-    Written only when less than half of the lease is left.
+    Written only when less than half of the lease is left. False if collection, or a deletion, was
+    there first: then the pusher must not be told so.
     """
-    until = s.clock.now() + LEASE
-    if leased_until > until - LEASE // 2:
-        return
+    lease = lease_of(s)
+    until = s.clock.now() + lease
+    if leased_until > until - lease // 2:
+        return True
 
-    async def write(tx: Tx) -> None:
-        await blobs.extend_lease(tx, repository.id, blob.id, until)
+    async def write(tx: Tx) -> bool:
+        return await blobs.extend_lease(tx, repository.id, blob.id, until)
 
-    await s.db.write(write)
+    return await s.db.write(write)
 
 
 async def note_damage(s: Services, blob: Blob) -> None:

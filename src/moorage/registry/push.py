@@ -24,8 +24,8 @@ from moorage.oci.manifest import Manifest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.registry.rights import hold, made
 from moorage.registry.services import Services
+from moorage.registry.space import check_space
 from moorage.registry.tag_guard import TagGuard, tag_guard
-from moorage.registry.uploads import check_space
 
 
 class Push(msgspec.Struct, frozen=True):

@@ -13,12 +13,14 @@ import secrets
 
 import msgspec
 
-from moorage.clock import HOUR, MINUTE
+from moorage.clock import DAY, HOUR, MINUTE
 from moorage.oci.digest import ALGORITHMS
 from moorage.oci.names import RepositoryName
 
 # How long a session may stay without its first byte.
 FRESH = HOUR
+# How long a session may take in all. What is older and has no row is nobody's.
+LONGEST = 7 * DAY
 _NONCE, _TIME, _MARK, _SEAL = 32, 8, 1, 32
 _LENGTH = _NONCE + _TIME + _MARK + _SEAL
 _NAMES = {algorithm.mark: name for name, algorithm in ALGORITHMS.items()}

@@ -1,12 +1,13 @@
-"""What the jobs do: end sessions, delete queued locations, move events on, turn keys."""
+"""What the jobs do: end sessions, collect what nothing names, move events on, turn keys."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from moorage.blobs.store import SessionBusy, SessionLost, keep_nowhere
-from moorage.clock import DAY, HOUR, MINUTE
+from moorage.clock import DAY, HOUR, MINUTE, uptime
+from moorage.config import Config
 from moorage.db import (
-    blobs,
+    collection_runs,
     events,
     idempotent,
     identities,
@@ -21,19 +22,18 @@ from moorage.db.engine import Tx
 from moorage.events.outbox import KEEP_FEED_DAYS
 from moorage.jobs.queue import KEEP_DONE, Running, Work
 from moorage.model.artifacts import Upload
-from moorage.registry import audit, readers
+from moorage.registry import audit, collect, deleting, readers, sweep
+from moorage.registry.collecting import Watch
 from moorage.registry.services import Services
 
 # Each transaction of a job is to keep the right to write for 20 ms at most.
 _SLICE = 50
 # Tokens and links that ended are shown to nobody, but the trail names them.
 _KEEP_ENDED = 30 * DAY
-# What an object store removes in one call.
-_BATCH = 1_000
+_KEEP_RUNS = 90 * DAY
 
 SCHEDULE = {
     "uploads.expire": 10 * MINUTE,
-    "objects.delete": 10 * MINUTE,
     "events.fan-out": MINUTE,
     "events.trim": HOUR,
     "audit.seal": MINUTE,
@@ -44,14 +44,22 @@ SCHEDULE = {
     "assertions.forget": HOUR,
     "credentials.forget": HOUR,
     "sign-ins.forget": 10 * MINUTE,
+    "collection.sweep": 7 * DAY,
+    "collection.forget": DAY,
 }
+
+
+def schedule(config: Config) -> dict[str, int]:
+    """Return how often each job runs that goes by the clock."""
+    every = int(config.collection.every_minutes * MINUTE)
+    return {**SCHEDULE, "collection.review": every, "objects.delete": every}
 
 
 def work(s: Services) -> dict[str, Work]:
     """Return what each job's name does."""
+    watch = Watch(s.clock, uptime)
     return {
         "uploads.expire": partial(_repeat, partial(_expire_some, s)),
-        "objects.delete": partial(_repeat, partial(_delete_some, s)),
         "events.fan-out": partial(_repeat, _fan_out_some),
         "events.trim": partial(_repeat, partial(_trim_some, s)),
         "audit.seal": partial(audit.seal, s),
@@ -62,6 +70,10 @@ def work(s: Services) -> dict[str, Work]:
         "assertions.forget": partial(_repeat, partial(_forget_assertions, s)),
         "credentials.forget": partial(_repeat, partial(_forget_credentials, s)),
         "sign-ins.forget": partial(_repeat, partial(_forget_sign_ins, s)),
+        "collection.review": partial(collect.review, s, watch),
+        "objects.delete": partial(deleting.delete, s, watch),
+        "collection.sweep": partial(sweep.sweep, s, watch),
+        "collection.forget": partial(_forget_runs, s),
         **readers.work(),
     }
 
@@ -88,6 +100,13 @@ async def _trim_some(s: Services, running: Running) -> bool:
 async def _forget(s: Services, running: Running) -> None:
     async def remove(tx: Tx) -> int:
         return await jobs.forget_jobs(tx, s.clock.now() - KEEP_DONE)
+
+    await running.write(remove)
+
+
+async def _forget_runs(s: Services, running: Running) -> None:
+    async def remove(tx: Tx) -> int:
+        return await collection_runs.forget_runs(tx, s.clock.now() - _KEEP_RUNS)
 
     await running.write(remove)
 
@@ -164,22 +183,3 @@ async def _expire(s: Services, running: Running, upload: Upload) -> bool:
         return False
     except SessionLost:
         return await running.write(end)
-
-
-async def _delete_some(s: Services, running: Running) -> bool:
-    now = s.clock.now()
-
-    async def read(tx: Tx) -> list[str]:
-        return await blobs.list_due_deletes(tx, now, _BATCH)
-
-    due = await s.db.read(read, pages=True)
-    await s.blobs.delete(due)
-    for start in range(0, len(due), _SLICE):
-        some = due[start : start + _SLICE]
-
-        async def end(tx: Tx, some: list[str] = some) -> None:
-            for location in some:
-                await blobs.end_delete(tx, location)
-
-        await running.write(end)
-    return len(due) == _BATCH

@@ -15,7 +15,6 @@ from moorage.db.engine import StoreUnavailable, Tx
 from moorage.errors import (
     BlobUploadUnknown,
     DigestInvalid,
-    InsufficientStorage,
     RangeInvalid,
     RegistryError,
     SizeInvalid,
@@ -30,11 +29,9 @@ from moorage.registry.hashing import Hashed
 from moorage.registry.mounts import link
 from moorage.registry.rights import hold_for_push
 from moorage.registry.services import Services
-from moorage.registry.sessions import FRESH
+from moorage.registry.sessions import FRESH, LONGEST
+from moorage.registry.space import check_space
 from moorage.web.ranges import Span
-
-# A location stays this long after its row went, for pulls that are still reading it.
-KEEP_REPLACED = 24 * HOUR
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -195,19 +192,6 @@ async def cancel(s: Services, actor: Actor, name: RepositoryName, upload_id: str
         await _end(s, actor, seen)
 
 
-async def check_space(s: Services) -> None:
-    """Refuse to take bytes when the disk is below its watermark; pulls and deletes go on.
-
-    Raises:
-        InsufficientStorage: it is.
-    """
-    free = await s.blobs.free()
-    if free is not None and free < s.config.limits.free_bytes:
-        raise InsufficientStorage(
-            hint="Free some space, or lower limits.free_bytes; the client may try again later"
-        )
-
-
 async def _state(s: Services, upload: Upload, body: Body) -> bytes:
     return upload.state or await s.blobs.begin(upload.id, body.length)
 
@@ -242,7 +226,10 @@ class _Row:
         """
         s, seen = self.s, self.upload
         now = s.clock.now()
-        expires_at = now + int(s.config.limits.upload_hours * HOUR)
+        claim = s.session_ids.read(self.actor.owner, self.name, seen.id)
+        begun_at = claim.expires_at - FRESH if claim is not None else now
+        rests = int(s.config.limits.upload_hours * HOUR)
+        expires_at = min(now + rests, begun_at + LONGEST)
 
         async def write(tx: Tx) -> Upload | None:
             repository_id = seen.repository_id
@@ -379,10 +366,10 @@ async def _publish(
         repository = await hold_for_push(s, tx, row.actor, RepositoryTarget(row.name))
         if ends:
             await _end_in(s, tx, row.actor, row.upload)
-        until = now + KEEP_REPLACED
+        until = now + int(s.config.collection.delay_hours * HOUR)
         number, known = await blobs.put_blob(tx, digests, size, location, now, until)
-        await blobs.queue_deletes(tx, finished.leftovers, now, "leftover")
-        await link(tx, repository, number, known, size, now)
+        await blobs.queue_deletes(tx, dict.fromkeys(finished.leftovers, 0), now, "leftover")
+        await link(s, tx, repository, number, known, size, now=now)
 
     try:
         await s.db.write(write, first=finished.rest)

@@ -37,8 +37,9 @@ async def get_blob(s: Services, request: Request, route: Route) -> Response:
     found, stored, leased_until = await pull.find_blob(s, actor, name, digest)
     require(actor, Action.PULL, target, found.facts)
     repository, blob = pull.known_blob(found.repository, stored, name, digest)
-    if request.method == "HEAD" and decide(actor, Action.PUSH, target, found.facts).allowed:
-        await pull.extend_lease(s, repository, blob, leased_until)
+    pushes = request.method == "HEAD" and decide(actor, Action.PUSH, target, found.facts).allowed
+    if pushes and not await pull.extend_lease(s, repository, blob, leased_until):
+        raise BlobUnknown(f"{name} has no blob {digest}", detail={"digest": digest})
     headers = {
         "Content-Type": OCTET_STREAM,
         "Docker-Content-Digest": digest,

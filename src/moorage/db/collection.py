@@ -1,0 +1,381 @@
+"""What keeps content, and its removal: statements of collection alone.
+
+Whatever a manifest names stays, whether that manifest is live or in the trash, and by whichever of
+its digests it is named. A subject is not kept by what refers to it.
+"""
+
+import msgspec
+import sqlalchemy as sa
+
+from moorage.db.blobs import ADD_USAGE, queue_deletes
+from moorage.db.engine import Query, Tx
+from moorage.db.repositories import LIVE
+from moorage.db.reviews import put_reviews
+from moorage.db.schema import (
+    blob,
+    blob_digest,
+    hold,
+    manifest,
+    manifest_digest,
+    manifest_reference,
+    pull_stat,
+    repository_blob,
+    tag,
+)
+
+_ONE: sa.ColumnClause[int] = sa.literal_column("1")
+_SUBJECT: sa.ColumnClause[str] = sa.literal_column("'subject'")
+
+
+class Link(msgspec.Struct, frozen=True):
+    """A repository's hold on a blob."""
+
+    repository_id: int
+    namespace_id: int
+    blob_id: int
+    size: int
+    location: str
+    lease_until: int
+    trash_until: int
+
+
+class Trashed(msgspec.Struct, frozen=True):
+    """A manifest as collection sees it; `trash_until` is 0 while it is live."""
+
+    id: int
+    repository_id: int
+    size: int
+    trash_until: int
+
+
+class Freed(msgspec.Struct, frozen=True):
+    """What was removed; `bytes` are those of objects that are deleted later, and of manifests."""
+
+    repositories: int = 0
+    manifests: int = 0
+    links: int = 0
+    blobs: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: "Freed") -> "Freed":
+        """Return the sum."""
+        return Freed(
+            self.repositories + other.repositories,
+            self.manifests + other.manifests,
+            self.links + other.links,
+            self.blobs + other.blobs,
+            self.bytes + other.bytes,
+        )
+
+
+_link = (
+    sa.select(
+        repository_blob.c.repository_id,
+        repository_blob.c.namespace_id,
+        blob.c.id,
+        blob.c.size,
+        blob.c.location,
+        repository_blob.c.lease_until,
+        repository_blob.c.trash_until,
+    )
+    .select_from(repository_blob)
+    .join(blob, blob.c.id == repository_blob.c.blob_id)
+    .where(repository_blob.c.repository_id == sa.bindparam("repository_id"))
+    .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
+)
+FIND_LINK = Query("find_blob_link", _link)
+TAKE_LINK = Query("take_blob_link", _link.with_for_update(of=repository_blob))
+# Before the link, so that nobody gives the blob to another repository or puts it elsewhere.
+TAKE_BLOB = Query(
+    "take_blob_by_id",
+    sa.select(blob.c.id, blob.c.location, blob.c.size)
+    .where(blob.c.id == sa.bindparam("blob_id"))
+    .with_for_update(),
+)
+FIND_ANY_LINK = Query(
+    "find_any_link",
+    sa.select(repository_blob.c.repository_id)
+    .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
+    .limit(_ONE),
+)
+_manifest = (
+    sa.select(manifest.c.id, manifest.c.repository_id, manifest.c.size, manifest.c.trash_until)
+    .where(manifest.c.id == sa.bindparam("manifest_id"))
+    .where(manifest.c.repository_id == sa.bindparam("repository_id"))
+)
+FIND_MANIFEST = Query("find_manifest_by_id", _manifest)
+TAKE_MANIFEST = Query("take_manifest_by_id", _manifest.with_for_update())
+_by_id = (
+    sa.select(_ONE)
+    .select_from(manifest_reference)
+    .where(manifest_reference.c.repository_id == sa.bindparam("repository_id"))
+    .where(manifest_reference.c.child_id == sa.bindparam("number"))
+    .where(manifest_reference.c.role != _SUBJECT)
+)
+
+
+def _by_digest(names: sa.Table) -> sa.Select[int]:
+    """Return what finds a name that was written before the content was known by it."""
+    return (
+        sa.select(_ONE)
+        .select_from(names)
+        .join(
+            manifest_reference,
+            sa.and_(
+                manifest_reference.c.repository_id == sa.bindparam("repository_id"),
+                manifest_reference.c.child_digest == names.c.digest,
+                manifest_reference.c.child_id == LIVE,
+            ),
+        )
+        .where(manifest_reference.c.role != _SUBJECT)
+    )
+
+
+def _held(names: sa.Table) -> sa.Select[int]:
+    return (
+        sa.select(_ONE)
+        .select_from(names)
+        .join(
+            hold,
+            sa.and_(
+                hold.c.repository_id == sa.bindparam("repository_id"),
+                hold.c.digest == names.c.digest,
+            ),
+        )
+        .where(sa.or_(hold.c.until == LIVE, hold.c.until > sa.bindparam("now")))
+    )
+
+
+_names_of_blob = blob_digest.c.blob_id == sa.bindparam("number")
+_names_of_manifest = sa.and_(
+    manifest_digest.c.repository_id == sa.bindparam("repository_id"),
+    manifest_digest.c.manifest_id == sa.bindparam("number"),
+)
+WHAT_KEEPS_BLOB = Query(
+    "what_keeps_blob",
+    sa.select(
+        sa.exists(_by_id.where(manifest_reference.c.kind == sa.literal_column("'blob'"))),
+        sa.exists(_by_digest(blob_digest).where(_names_of_blob)),
+        sa.exists(_held(blob_digest).where(_names_of_blob)),
+    ),
+)
+WHAT_KEEPS_MANIFEST = Query(
+    "what_keeps_manifest",
+    sa.select(
+        sa.exists(_by_id.where(manifest_reference.c.kind == sa.literal_column("'manifest'"))),
+        sa.exists(_by_digest(manifest_digest).where(_names_of_manifest)),
+        sa.exists(_held(manifest_digest).where(_names_of_manifest)),
+        sa.exists(
+            sa.select(_ONE)
+            .select_from(tag)
+            .where(tag.c.repository_id == sa.bindparam("repository_id"))
+            .where(tag.c.manifest_id == sa.bindparam("number"))
+        ),
+    ),
+)
+DROP_LINK = Query(
+    "drop_link",
+    sa.delete(repository_blob)
+    .where(repository_blob.c.repository_id == sa.bindparam("repository_id"))
+    .where(repository_blob.c.blob_id == sa.bindparam("blob_id")),
+)
+WHO_HAS_BLOB = Query(
+    "who_has_blob",
+    sa.select(
+        sa.exists(
+            sa.select(_ONE)
+            .select_from(repository_blob)
+            .where(repository_blob.c.namespace_id == sa.bindparam("namespace_id"))
+            .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
+        ),
+        sa.exists(
+            sa.select(_ONE)
+            .select_from(repository_blob)
+            .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
+        ),
+    ),
+)
+DROP_BLOB_DIGESTS = Query(
+    "drop_blob_digests",
+    sa.delete(blob_digest).where(blob_digest.c.blob_id == sa.bindparam("blob_id")),
+)
+DROP_BLOB_ROW = Query("drop_blob_row", sa.delete(blob).where(blob.c.id == sa.bindparam("blob_id")))
+SET_REVIEW_OF_LINK = Query(
+    "set_review_of_link",
+    sa.update(repository_blob)
+    .where(repository_blob.c.repository_id == sa.bindparam("repository_key"))
+    .where(repository_blob.c.blob_id == sa.bindparam("blob_key"))
+    .values(lease_until=sa.bindparam("lease")),
+)
+LIST_CHILDREN = Query(
+    "list_children",
+    sa.select(
+        manifest_reference.c.kind, manifest_reference.c.child_id, manifest_reference.c.child_digest
+    )
+    .where(manifest_reference.c.manifest_id == sa.bindparam("manifest_id"))
+    .where(manifest_reference.c.role != _SUBJECT),
+)
+FIND_CALLED_BLOB = Query(
+    "find_called_blob",
+    sa.select(blob_digest.c.blob_id).where(blob_digest.c.digest == sa.bindparam("digest")),
+)
+FIND_CALLED_MANIFEST = Query(
+    "find_called_manifest",
+    sa.select(manifest_digest.c.manifest_id)
+    .where(manifest_digest.c.repository_id == sa.bindparam("repository_id"))
+    .where(manifest_digest.c.digest == sa.bindparam("digest")),
+)
+# Only those who refer to it as their subject still name it when it goes.
+FORGET_SUBJECT = Query(
+    "forget_subject",
+    sa.update(manifest_reference)
+    .where(manifest_reference.c.repository_id == sa.bindparam("repository_key"))
+    .where(manifest_reference.c.child_id == sa.bindparam("number"))
+    .where(manifest_reference.c.kind == sa.bindparam("old_kind"))
+    .values(kind=sa.literal_column("'absent'"), child_id=LIVE),
+)
+DROP_REFERENCES = Query(
+    "drop_references",
+    sa.delete(manifest_reference).where(
+        manifest_reference.c.manifest_id == sa.bindparam("manifest_id")
+    ),
+)
+DROP_MANIFEST_DIGESTS = Query(
+    "drop_manifest_digests",
+    sa.delete(manifest_digest).where(manifest_digest.c.manifest_id == sa.bindparam("manifest_id")),
+)
+DROP_PULLS = Query(
+    "drop_pulls_of_manifest",
+    sa.delete(pull_stat)
+    .where(pull_stat.c.repository_id == sa.bindparam("repository_id"))
+    .where(pull_stat.c.manifest_id == sa.bindparam("manifest_id")),
+)
+DROP_MANIFEST = Query(
+    "drop_manifest", sa.delete(manifest).where(manifest.c.id == sa.bindparam("manifest_id"))
+)
+
+
+async def take_link(tx: Tx, repository_id: int, blob_id: int) -> Link | None:
+    """Return the repository's link to the blob; both stay as they are until the transaction ends.
+
+    Whoever names the blob in the repository, gives it to another or uploads it anew is done before
+    this returns, or waits and finds it gone.
+    """
+    await tx.one(TAKE_BLOB, blob_id=blob_id)
+    row = await tx.one(TAKE_LINK, repository_id=repository_id, blob_id=blob_id)
+    return Link(*row) if row else None
+
+
+async def find_link(tx: Tx, repository_id: int, blob_id: int) -> Link | None:
+    """Return the same for whoever only looks."""
+    row = await tx.one(FIND_LINK, repository_id=repository_id, blob_id=blob_id)
+    return Link(*row) if row else None
+
+
+async def take_manifest(tx: Tx, repository_id: int, manifest_id: int) -> Trashed | None:
+    """Return the manifest, which stays as it is until the transaction ends."""
+    row = await tx.one(TAKE_MANIFEST, repository_id=repository_id, manifest_id=manifest_id)
+    return Trashed(*row) if row else None
+
+
+async def find_manifest(tx: Tx, repository_id: int, manifest_id: int) -> Trashed | None:
+    """Return the same for whoever only looks."""
+    row = await tx.one(FIND_MANIFEST, repository_id=repository_id, manifest_id=manifest_id)
+    return Trashed(*row) if row else None
+
+
+async def what_keeps_blob(tx: Tx, repository_id: int, blob_id: int, now: int) -> str:
+    """Return `named` or `held` if that is what keeps the blob in the repository, else nothing."""
+    row = await tx.one(WHAT_KEEPS_BLOB, repository_id=repository_id, number=blob_id, now=now)
+    by_id, by_digest, is_held = row or (True, True, True)
+    if by_id or by_digest:
+        return "named"
+    return "held" if is_held else ""
+
+
+async def what_keeps_manifest(tx: Tx, repository_id: int, manifest_id: int, now: int) -> str:
+    """Return `named` or `held` if that is what keeps the manifest, else nothing."""
+    row = await tx.one(
+        WHAT_KEEPS_MANIFEST, repository_id=repository_id, number=manifest_id, now=now
+    )
+    by_id, by_digest, is_held, is_tagged = row or (True, True, True, True)
+    if by_id or by_digest or is_tagged:
+        return "named"
+    return "held" if is_held else ""
+
+
+async def look_later(tx: Tx, link: Link, at: int) -> None:
+    """Look at the link again then; 0 is when what names it goes."""
+    await tx.run(
+        SET_REVIEW_OF_LINK, repository_key=link.repository_id, blob_key=link.blob_id, lease=at
+    )
+
+
+async def remove_link(tx: Tx, link: Link, now: int, not_before: int) -> Freed:
+    """Take the blob from the repository, and the blob itself away when nobody else has it.
+
+    The caller has taken both and found nothing that keeps them. The object is deleted later.
+    """
+    await tx.run(DROP_LINK, repository_id=link.repository_id, blob_id=link.blob_id)
+    await tx.run(
+        FORGET_SUBJECT, repository_key=link.repository_id, number=link.blob_id, old_kind="blob"
+    )
+    row = await tx.one(WHO_HAS_BLOB, namespace_id=link.namespace_id, blob_id=link.blob_id)
+    in_namespace, anywhere = row or (True, True)
+    if not in_namespace:
+        await tx.run(ADD_USAGE, namespace_id=link.namespace_id, bytes=-link.size, now=now)
+    if anywhere:
+        return Freed(links=1)
+    await drop_blob(tx, link.blob_id, link.location, link.size, not_before)
+    return Freed(links=1, blobs=1, bytes=link.size)
+
+
+async def drop_blob(tx: Tx, blob_id: int, location: str, size: int, not_before: int) -> None:
+    """Forget a blob that no repository has, and queue its object; the caller has taken it."""
+    await tx.run(DROP_BLOB_DIGESTS, blob_id=blob_id)
+    await tx.run(DROP_BLOB_ROW, blob_id=blob_id)
+    await queue_deletes(tx, {location: size}, not_before, "collected")
+
+
+async def remove_stray_blob(tx: Tx, blob_id: int, not_before: int) -> Freed:
+    """Forget a blob that no repository has, if there is such a one; a sweep has found it."""
+    row = await tx.one(TAKE_BLOB, blob_id=blob_id)
+    if row is None or (await tx.one(FIND_ANY_LINK, blob_id=blob_id)) is not None:
+        return Freed()
+    await drop_blob(tx, blob_id, row[1], row[2], not_before)
+    return Freed(blobs=1, bytes=row[2])
+
+
+async def remove_manifest(tx: Tx, trashed: Trashed, now: int) -> Freed:
+    """Forget the manifest, and have looked at what it named; the caller has taken it."""
+    dropped: dict[tuple[str, int], None] = {}
+    for kind, child_id, digest in await tx.many(LIST_CHILDREN, manifest_id=trashed.id):
+        if child_id:
+            dropped[kind, child_id] = None
+        else:
+            dropped |= dict.fromkeys(await _called(tx, trashed.repository_id, digest))
+    await put_reviews(tx, trashed.repository_id, list(dropped), now)
+    return await forget_manifest(tx, trashed)
+
+
+async def _called(tx: Tx, repository_id: int, digest: bytes) -> list[tuple[str, int]]:
+    """Return what has by now a name that was written before it was known by that name."""
+    found: list[tuple[str, int]] = []
+    blob_row = await tx.one(FIND_CALLED_BLOB, digest=digest)
+    if blob_row is not None:
+        found.append(("blob", blob_row[0]))
+    row = await tx.one(FIND_CALLED_MANIFEST, repository_id=repository_id, digest=digest)
+    if row is not None:
+        found.append(("manifest", row[0]))
+    return found
+
+
+async def forget_manifest(tx: Tx, trashed: Trashed) -> Freed:
+    """Forget the manifest and what it named, of which the caller takes care."""
+    number, repository_id = trashed.id, trashed.repository_id
+    await tx.run(FORGET_SUBJECT, repository_key=repository_id, number=number, old_kind="manifest")
+    await tx.run(DROP_REFERENCES, manifest_id=number)
+    await tx.run(DROP_MANIFEST_DIGESTS, manifest_id=number)
+    await tx.run(DROP_PULLS, repository_id=repository_id, manifest_id=number)
+    await tx.run(DROP_MANIFEST, manifest_id=number)
+    return Freed(manifests=1, bytes=trashed.size)

@@ -1,0 +1,60 @@
+"""Deletes the objects that no blob has any more, once nothing can be reading them."""
+
+from collections.abc import Sequence
+
+from moorage.db import blobs
+from moorage.db import collection_runs as runs
+from moorage.db.blobs import DueDelete
+from moorage.db.collection_runs import Counts
+from moorage.db.engine import Tx
+from moorage.jobs.queue import Running
+from moorage.registry.collecting import Collecting, Stopped, Watch
+from moorage.registry.services import Services
+
+# What an object store removes in one call.
+_BATCH = 1_000
+_SLICE = 250
+
+
+async def delete(s: Services, watch: Watch, running: Running) -> None:
+    """Delete every object whose time has come.
+
+    A location is never used again, so nobody can give it back to a blob meanwhile: the row goes
+    after the object, and what is deleted twice does no harm.
+    """
+    run = Collecting(s, watch, running, "delete")
+
+    async def work() -> None:
+        while await _delete_some(run):
+            pass
+
+    await run.attempt(work)
+
+
+async def _delete_some(run: Collecting) -> bool:
+    s, now = run.s, run.now()
+
+    async def read(tx: Tx) -> list[DueDelete]:
+        pause = await runs.find_pause(tx, now)
+        if pause is not None:
+            raise Stopped(pause)
+        if await runs.is_store_held(tx, now):
+            return []
+        return await blobs.list_due_deletes(tx, now, _BATCH)
+
+    due = await s.db.read(read, pages=True)
+    named = [each for each in due if each.blob_id is not None]
+    if named:
+        s.telemetry.log.error("objects to delete have blobs", objects=[n.location for n in named])
+    await s.blobs.delete([each.location for each in due if each.blob_id is None])
+    for start in range(0, len(due), _SLICE):
+        some = due[start : start + _SLICE]
+
+        async def end(tx: Tx, _: int, some: Sequence[DueDelete] = some) -> tuple[Counts, None]:
+            await blobs.end_deletes(tx, [each.location for each in some])
+            gone = [each for each in some if each.blob_id is None]
+            size = sum(each.size for each in gone)
+            return Counts(looked=len(some), objects=len(gone), bytes=size), None
+
+        await run.write(end)
+    return len(due) == _BATCH

@@ -1,0 +1,186 @@
+"""Clients that push, tag, mount, skip and delete while collection never rests, and what they know.
+
+Only what a client was told counts: what it does not know the end of is left out until it does.
+"""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from registry import (
+    OCI_CONFIG,
+    OCI_LAYER,
+    Answer,
+    Json,
+    Registry,
+    Wire,
+    describe,
+    digest_of,
+    encode,
+    image_document,
+)
+
+SIZES = (2, 700, 9_000, 90_000)
+MOST = 6  # images that a client keeps in each repository
+
+
+@dataclass
+class Known:
+    """What one client was told: its images with the content of their blobs, and its failures."""
+
+    images: dict[tuple[str, str], dict[str, bytes]] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    pushed: int = 0
+    deleted: int = 0
+    skipped: int = 0
+
+
+class Churner:
+    """One client with two repositories of its own; a push of its begins and ends within a lease."""
+
+    def __init__(self, name: str, seed: int) -> None:
+        self.known = Known()
+        self._repositories = (f"{name}/here", f"{name}/there")
+        self._random = random.Random(seed)
+        self._registry: Registry | None = None
+        self._wire: Wire | None = None
+
+    def churn(self, registry: Registry) -> None:
+        """Go on until the server is gone."""
+        self._registry = registry
+        try:
+            with registry.wire() as self._wire:
+                while True:
+                    chosen = self._random.random()
+                    if chosen < 0.6:
+                        self._push_image()
+                    elif chosen < 0.75:
+                        self._push_garbage()
+                    else:
+                        self._delete_image()
+        except TimeoutError:
+            raise
+        except OSError:
+            return
+
+    def _ask(self, method: str, target: str, body: bytes | None = None, kind: str = "") -> Answer:
+        assert self._registry is not None
+        headers = {"Content-Type": kind} if kind else {}
+        return self._registry.request(method, target, headers, body, self._wire)
+
+    def _blob(self, repository: str, content: bytes) -> None:
+        """Have the blob there: by asking whether it is, by a mount, or by a push."""
+        digest = digest_of(content)
+        if self._ask("HEAD", f"/v2/{repository}/blobs/{digest}").status == 200:
+            self.known.skipped += 1
+            return
+        target = f"/v2/{repository}/blobs/uploads/"
+        other = next(each for each in self._repositories if each != repository)
+        mounted = self._ask("POST", f"{target}?mount={digest}&from={other}")
+        if mounted.status == 201:
+            return
+        location = mounted.expect(202)["Location"]
+        self._ask("PUT", f"{location}?digest={digest}", content).expect(201)
+
+    def _content(self) -> bytes:
+        """Return new content, or some that an image has or had."""
+        shared = [each for blobs in self.known.images.values() for each in blobs.values()]
+        if shared and self._random.random() < 0.5:
+            return self._random.choice(shared)
+        size = self._random.choice(SIZES)
+        return self._random.randbytes(size) if size > 2 else b"{}"
+
+    def _push_image(self) -> None:
+        repository = self._random.choice(self._repositories)
+        config = encode({"os": "linux", "n": self._random.random()})
+        layers = [self._content() for _ in range(self._random.randrange(1, 4))]
+        for content in (config, *layers):
+            self._blob(repository, content)
+        document = image_document(
+            describe(config, OCI_CONFIG), [describe(each, OCI_LAYER) for each in layers]
+        )
+        raw = encode(document)
+        target = f"/v2/{repository}/manifests/v{self._random.randrange(4)}"
+        answer = self._ask("PUT", target, raw, document["mediaType"])
+        if answer.status != 201:
+            self.known.failed.append(f"{target}: {answer.status} {answer.body!r}")
+            return
+        self.known.pushed += 1
+        blobs = {digest_of(each): each for each in (config, *layers)}
+        self.known.images[repository, digest_of(raw)] = blobs
+
+    def _push_garbage(self) -> None:
+        content = self._random.randbytes(self._random.choice(SIZES))
+        self._blob(self._random.choice(self._repositories), content)
+
+    def _delete_image(self) -> None:
+        places = [place for place in self.known.images if self._is_many(place[0])]
+        if not places:
+            return
+        place = self._random.choice(places)
+        del self.known.images[place]  # whether or not we are told, nobody can count on it
+        self._ask("DELETE", f"/v2/{place[0]}/manifests/{place[1]}").expect(202)
+        self.known.deleted += 1
+
+    def _is_many(self, repository: str) -> bool:
+        return sum(each == repository for each, _ in self.known.images) > MOST
+
+
+class Churn:
+    """Several of them at once, each in a thread."""
+
+    def __init__(self, size: int, seed: int = 1) -> None:
+        self.clients = [Churner(f"churn{n}", seed * 1000 + n) for n in range(size)]
+        self._pool = ThreadPoolExecutor(size)
+        self._running: list[Future[None]] = []
+
+    def start(self, registry: Registry) -> None:
+        """Let all go on until the server is gone."""
+        self._running = [self._pool.submit(each.churn, registry) for each in self.clients]
+
+    def join(self) -> None:
+        """Wait until all have stopped, and raise what one of them did not expect."""
+        for each in self._running:
+            each.result(60)
+
+    def check(self, registry: Registry, share: float = 1.0) -> int:
+        """Pull what the clients were told that is there, or a share of it; return how many blobs.
+
+        Every byte must be what was pushed.
+        """
+        chance = random.Random(len(self._running))
+        checked = 0
+        with registry.wire() as wire:
+            for client in self.clients:
+                for (repository, digest), blobs in client.known.images.items():
+                    if chance.random() > share:
+                        continue
+                    target = f"/v2/{repository}/manifests/{digest}"
+                    registry.request("GET", target, wire=wire).expect(200)
+                    for each, content in blobs.items():
+                        target = f"/v2/{repository}/blobs/{each}"
+                        found = registry.request("GET", target, wire=wire).expect(200)
+                        assert found.body == content, target
+                        checked += 1
+        return checked
+
+    @property
+    def failed(self) -> list[str]:
+        """The pushes that failed: none may, however collection is under way."""
+        return [each for client in self.clients for each in client.known.failed]
+
+    def total(self, what: str) -> int:
+        """Return the sum of a count."""
+        return sum(getattr(client.known, what) for client in self.clients)
+
+    def documents(self) -> Json:
+        """Return what each repository is to have in the end: digests of manifests and blobs."""
+        found: Json = {}
+        for client in self.clients:
+            for (repository, digest), blobs in client.known.images.items():
+                manifests, parts = found.setdefault(repository, (set(), set()))
+                manifests.add(digest)
+                parts.update(blobs)
+        return found

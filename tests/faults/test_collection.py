@@ -1,0 +1,230 @@
+"""`kill -9` of the whole server in the middle of collection, again and again (P1, P3, P5)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import random
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+import pytest
+
+from collecting import LEASED, Collector
+from faults.collecting import Churn
+from faults.invariants import Snapshot, assert_sound, key_of
+from moorage.app import build, prepare
+from moorage.clock import DAY
+from moorage.config import load
+from moorage.registry.sweep import OLD
+from process import Server
+from racing import Client
+from registry import Registry
+
+# A release is tested with a thousand.
+KILLS = int(os.environ.get("KILLS", "40"))
+# And with a hundred thousand of these.
+DELETIONS = int(os.environ.get("DELETIONS", "3000"))
+SECONDS_FOR_100_000 = 60
+CLIENTS = 4
+SETTINGS = {
+    "MOORAGE_ALLOW_SPARSE": "never",
+    "MOORAGE_LOG__ACCESS": "false",
+    "MOORAGE_COLLECTION__EVERY_MINUTES": "0.001",
+    "MOORAGE_COLLECTION__LEASE_HOURS": str(10 / 3600),
+    "MOORAGE_COLLECTION__DELAY_HOURS": str(0.5 / 3600),
+    "MOORAGE_COLLECTION__STOP_PERCENT": "100",
+}
+# Time goes by for what waits: leases that were given before the kill, and the trash.
+AGE = (
+    "UPDATE repository_blob SET lease_until = 1 WHERE lease_until > 1",
+    "UPDATE repository_blob SET trash_until = 1 WHERE trash_until > 1",
+    "UPDATE manifest SET trash_until = 1 WHERE trash_until > 1",
+    "UPDATE review_queue SET review_after = 1",
+)
+
+UNNAMED = """SELECT l.blob_id FROM repository_blob l WHERE NOT EXISTS (SELECT 1 FROM
+    manifest_reference r WHERE r.repository_id = l.repository_id AND r.kind = 'blob'
+    AND r.child_id = l.blob_id)"""
+
+
+def age(running: Server) -> None:
+    """Let all leases and all time in the trash be over, while no server runs."""
+    connection = apsw.Connection(str(running.data / "moorage.db"))
+    for statement in AGE:
+        connection.execute(statement)
+    connection.close()
+
+
+def collected(running: Server) -> dict[str, int]:
+    """Return what all runs have removed so far."""
+    with Snapshot(running.data) as snapshot:
+        ((manifests, blobs, objects, size),) = snapshot.rows(
+            "SELECT coalesce(sum(manifests), 0), coalesce(sum(blobs), 0),"
+            " coalesce(sum(objects), 0), coalesce(sum(bytes), 0) FROM collection_run"
+        )
+    return {"manifests": manifests, "blobs": blobs, "objects": objects, "bytes": size}
+
+
+def collect_to_the_end(running: Server) -> None:
+    """Do all that collection would do in the next weeks, in this process."""
+    flags = {"data": str(running.data), "collection.stop_percent": 100, "log.access": False}
+    config = load(None, {}, flags).config
+
+    async def body() -> None:
+        services = await build(config, prepare(config), "0")
+        try:
+            c = Collector(services)
+            for after in (LEASED, 30 * DAY, LEASED):
+                await c.review(after)
+                await c.delete(after)
+            await c.sweep(OLD)
+            await c.review()
+            await c.delete(LEASED)
+            runs = await c.runs()
+            assert {run.missed for run in runs} == {0}
+        finally:
+            await services.blobs.close()
+            await services.db.close()
+
+    asyncio.run(body())
+
+
+@pytest.mark.timeout(120 + 5 * KILLS)
+def test_collection_is_killed(server: Callable[..., Server], figure: Callable[[str], None]) -> None:
+    """Nothing that is named goes, no push fails, and what is left in the end is what is named."""
+    chance = random.Random(20)
+    running = server(env=SETTINGS)
+    registry = Registry(running.url)
+    churn = Churn(CLIENTS)
+    began = time.monotonic()
+    for _ in range(KILLS):
+        churn.start(registry)
+        time.sleep(chance.uniform(0.05, 0.6))
+        running.kill()
+        churn.join()
+        with Snapshot(running.data) as snapshot:
+            broken = snapshot.broken_rules()
+        assert not broken, broken
+        assert not churn.failed, churn.failed[:3]
+        age(running)
+        running.start()
+        churn.check(registry, 0.2)
+    blobs = churn.check(registry)
+    running.kill()
+    assert_sound(running.data)
+    removed = collected(running)
+    collect_to_the_end(running)
+    assert_sound(running.data)
+    with Snapshot(running.data) as snapshot:
+        _assert_exact(snapshot, churn)
+        orphans = snapshot.orphans()
+    assert not orphans
+    figure(
+        f"{KILLS} kills in {time.monotonic() - began:.0f} s, {churn.total('pushed')} images pushed"
+        f" and {churn.total('deleted')} deleted, 0 pushes failed, {removed['manifests']} manifests"
+        f" and {removed['blobs']} blobs collected meanwhile, {blobs} blobs as pushed in the end"
+    )
+    assert removed["manifests"] > KILLS
+    assert removed["objects"] > KILLS
+    assert churn.total("pushed") > KILLS
+
+
+def _assert_exact(snapshot: Snapshot, churn: Churn) -> None:
+    """Check that storage holds what is named, and no more.
+
+    A push or a deletion whose end its client does not know may have happened or not.
+    """
+    named = {
+        (repository, key_of(digest))
+        for repository, (manifests, _) in churn.documents().items()
+        for digest in manifests
+    }
+    rows = snapshot.rows(
+        "SELECT r.name, m.identity FROM manifest m JOIN repository r ON r.id = m.repository_id"
+    )
+    assert named <= {(name, bytes(identity)) for name, identity in rows}
+    for statement in (
+        "SELECT id FROM manifest WHERE trash_until <> 0",
+        UNNAMED,
+        "SELECT id FROM blob WHERE id NOT IN (SELECT blob_id FROM repository_blob)",
+        "SELECT location FROM delete_queue",
+        "SELECT subject_id FROM review_queue",
+    ):
+        assert snapshot.rows(statement) == [], statement
+
+
+def fill(data: Path, count: int, *, kept: bool) -> None:
+    """Give the first repository so many blobs whose leases are over; those to be kept are named."""
+    connection = apsw.Connection(str(data / "moorage.db"))
+    ((first,),) = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM blob").fetchall()
+    numbers = range(first, first + count)
+    places = {number: secrets.token_hex(16) for number in numbers}
+    for place in places.values():
+        (data / "objects" / place[:2] / place).write_bytes(b"x")
+    with connection:
+        connection.executemany(
+            "INSERT INTO blob (id, size, location, state, created_at) VALUES (?, 1, ?, 'live', 1)",
+            ((number, places[number]) for number in numbers),
+        )
+        connection.executemany(
+            "INSERT INTO blob_digest VALUES (?, ?)",
+            ((b"\x01" + hashlib.sha256(places[n].encode()).digest(), n) for n in numbers),
+        )
+        connection.executemany(
+            "INSERT INTO repository_blob VALUES (1, ?, 1, ?, 0)",
+            ((number, 0 if kept else 1) for number in numbers),
+        )
+        if kept:
+            connection.executemany(
+                "INSERT INTO manifest_reference VALUES (?, 0, 1, 'layer', x'00', 'blob', ?)",
+                ((-number, number) for number in numbers),
+            )
+    connection.close()
+
+
+@pytest.mark.timeout(60 + DELETIONS // 100)
+def test_many_are_collected_in_time(tmp_path: Path, figure: Callable[[str], None]) -> None:
+    """What it costs goes by what is removed, and a hundred thousand take a minute at most."""
+    flags = {
+        "data": str(tmp_path),
+        "collection.stop_percent": 100,
+        "log.access": False,
+        "limits.free_bytes": 1,
+    }
+    config = load(None, {}, flags).config
+    key = prepare(config)
+
+    async def body() -> tuple[float, float]:
+        services = await build(config, key, "0")
+        try:
+            await Client(services, "web/shop").blob(b"seed")
+            fill(tmp_path, DELETIONS, kept=True)
+            fill(tmp_path, DELETIONS, kept=False)
+            c = Collector(services)
+            began = time.monotonic()
+            await c.review()
+            reviewed = time.monotonic()
+            await c.delete(LEASED)
+            ended = time.monotonic()
+            runs = await c.runs()
+            assert sum(run.blobs for run in runs) == DELETIONS
+            assert sum(run.objects for run in runs) == DELETIONS
+            assert sum(run.looked for run in runs if run.kind == "review") == DELETIONS
+            return reviewed - began, ended - reviewed
+        finally:
+            await services.blobs.close()
+            await services.db.close()
+
+    reviewed, deleted = asyncio.run(body())
+    assert len(list(tmp_path.glob("objects/??/*"))) == DELETIONS + 1
+    took = (reviewed + deleted) * 100_000 / DELETIONS
+    figure(
+        f"{DELETIONS} blobs collected beside as many that stay: rows in {reviewed:.1f} s, objects"
+        f" in {deleted:.1f} s; 100,000 would take {took:.0f} s"
+    )
+    assert took <= SECONDS_FOR_100_000
