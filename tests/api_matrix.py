@@ -56,6 +56,7 @@ ABSENT = {
     "trust": "none",
     "principal": "nobody",
     "provider": "none",
+    "tag": "none",
 }
 # They hash passwords for each that asks.
 SLOW = {"redeem-link", "begin-session", "change-password"}
@@ -271,7 +272,7 @@ def values_of(place: str, who: str) -> dict[str, Any]:
     found: dict[str, Any] = {"me": me, "kind": "account", "account": "bystander"}
     found |= {"principal": "bystander", "team": "dev", "robot": "second", "trust": "builds"}
     found |= {"token": NOTHING, "rule": NOTHING, "issuer": NOTHING, "secret": "none"}
-    found |= {"provider": PROVIDER, "group": "none", "subject": ""}
+    found |= {"tag": "latest", "provider": PROVIDER, "group": "none", "subject": ""}
     found |= dict.fromkeys(("code", "state", "iss", "cookie"), "none")
     words = {
         "there": {"namespace": NAMESPACE},
@@ -416,6 +417,8 @@ def wrong_content(stage: Stage, row: Row, who: str, answer: Answer) -> str:
         "list-tokens": _tokens,
         "explain-access": _explanation,
         "list-entries": _entries,
+        "list-tags": _doers,
+        "list-tag-moves": _doers,
         "GET /token": _granted,
         "POST /token": _granted,
         "whoami": _name,
@@ -459,6 +462,17 @@ def _entries(stage: Stage, row: Row, who: str, told: Any) -> str:
     field = {"there": "namespace_id", "all": ""}.get(row.place, "repository_id")
     places = {each[field] for each in told["items"]} if field else set()
     return "" if len(places) <= 1 else f"shows entries of {places}"
+
+
+def _doers(stage: Stage, row: Row, who: str, told: Any) -> str:
+    """Who pushed is told to who has a role there, by what credential to who sees the trail."""
+    audits = {"owner", "auditor", "administrator"}
+    if row.place == "private":
+        audits.add("guest")
+    knows = audits | {"reader", "writer", "maintainer", "robot"}
+    wanted = ("administrator" if who in knows else None, "password" if who in audits else None)
+    shown = {(each["by"]["actor"], each["by"]["credential"]) for each in told["items"]}
+    return "" if shown == {wanted} else f"tells {shown}"
 
 
 def _granted(stage: Stage, row: Row, who: str, told: Any) -> str:

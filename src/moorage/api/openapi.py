@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from moorage import __version__
-from moorage.api.call import DEFAULT_PAGE, MAX_PAGE, Route
+from moorage.api.call import DEFAULT_PAGE, MAX_PAGE, TIME, Route
 from moorage.model.access import Action
-from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME
+from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME, TAG
 
 _REFERENCE = "#/components/schemas/{name}"
 _NAME = {"type": "string", "pattern": f"^{COMPONENT}$", "maxLength": MAX_COMPONENT}
@@ -38,6 +38,8 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "actor": _TEXT,
     "event": _TEXT,
     "trust": _NAME,
+    "tag": {"type": "string", "pattern": f"^{TAG}$"},
+    "as_of": {"type": "string", "pattern": f"^{TIME}$"},
     "who": {
         "type": "string",
         "pattern": f"^{COMPONENT}(?:[+]{COMPONENT})?$",
@@ -52,6 +54,7 @@ _SAID = {
     "principal": "An account `alice`, a robot `web+ci` or a team `web/dev`.",
     "namespace": "A namespace.",
     "repository": "A repository; the slashes in its name may be written as they are or as %2F.",
+    "as_of": "At what time, as 2026-09-14T12:00:00Z; now if it is not there.",
     "limit": "How many items the page has at most.",
     "after": "Where the page begins: behind this item, as the Link of the page before says.",
 }

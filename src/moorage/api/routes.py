@@ -20,6 +20,7 @@ from moorage.api import (
     rules,
     second_factor,
     sessions,
+    tags,
     teams,
     tokens,
     trail,
@@ -48,6 +49,7 @@ ROUTES: tuple[Route, ...] = (
     *issuers.ROUTES,
     *trusts.ROUTES,
     *repositories.ROUTES,
+    *tags.ROUTES,
 )
 # A repository's name has slashes, and none of its components can be `-`: that stands before what
 # belongs to it. In a document's terms it is one parameter, so that %2F will do as well.

@@ -135,6 +135,18 @@ def rank_of(actor: Actor, facts: Facts) -> int:
     return _RANKS[Action.MANAGE_ACCESS] if facts.standing > 1 else facts.rank
 
 
+def knows_people(actor: Actor, facts: Facts) -> bool:
+    """Tell whether the actor is told who has done something in the repository.
+
+    Those are who were given a role there, by a credential that is not confined; who reads it only
+    because everybody may, learns no names of accounts.
+    """
+    if not actor.is_signed_in:
+        return actor.kind in ("operator", "local")
+    is_confined = actor.scopes is not None or actor.bound is not None
+    return not is_confined and (facts.standing > 1 or (facts.standing > 0 and facts.rank > 0))
+
+
 def role_of(rank: int) -> str:
     """Return the name of the least role that counts so much, empty if there is none."""
     return _ROLES.get(rank, "")

@@ -27,6 +27,7 @@ _CLIENTS = {
     "team": ("moorage.cli.team:team", "Manage teams."),
     "namespace": ("moorage.cli.namespace:namespace", "Manage namespaces."),
     "repo": ("moorage.cli.repo:repo", "Manage repositories."),
+    "tag": ("moorage.cli.tag:tag", "Look at tags as they are and were."),
     "access": ("moorage.cli.access:access", "Grant rights, and see who has which."),
     "token": ("moorage.cli.token:token", "Manage your tokens."),
     "robot": ("moorage.cli.robot:robot", "Manage robots, the accounts of machines."),
@@ -38,7 +39,7 @@ _CLIENTS = {
 }
 _SECTIONS = {
     "Run a server": ("serve", "config", "doctor", "migrate", "move", "job", "audit"),
-    "Use one": ("login", "logout", "whoami", "namespace", "repo", "rule"),
+    "Use one": ("login", "logout", "whoami", "namespace", "repo", "tag", "rule"),
     "Let people in": ("user", "invite", "team", "access", "provider"),
     "Let machines in": ("token", "robot", "trust", "issuer", "k8s"),
     "This program": ("version", "completion"),

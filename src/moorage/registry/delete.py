@@ -5,6 +5,8 @@
 
 from typing import Any
 
+import msgspec
+
 from moorage.clock import DAY
 from moorage.db import blobs, manifests, tags
 from moorage.db.engine import Tx
@@ -54,7 +56,7 @@ async def delete_tag(
             tag,
             condition=condition,
             guard=guard.of(tag),
-            change=by,
+            change=msgspec.structs.replace(by, cause="delete"),
             now=now,
         )
         guard.check(tag, outcome)
@@ -97,7 +99,7 @@ async def delete_manifest(
                 tag,
                 condition=Condition(),
                 guard=guard.of(tag),
-                change=by,
+                change=msgspec.structs.replace(by, cause="delete", cause_id=digest),
                 now=now,
             )
             guard.check(tag, outcome)
