@@ -25,7 +25,7 @@ from moorage.oci.digest import Digest, digest_of
 from moorage.oci.manifest import parse_manifest
 from moorage.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from moorage.oci.names import RepositoryName, Tag
-from moorage.registry import delete, mounts, push, uploads
+from moorage.registry import delete, mounts, push, repositories, restore, uploads
 from moorage.registry.services import Services
 from moorage.registry.uploads import Body
 
@@ -230,6 +230,18 @@ class Client:
 
     async def delete_tag(self, tag: str) -> None:
         await delete.delete_tag(self.s, ALICE, self.name, Tag.parse(tag), Condition(), BY)
+
+    async def restore_manifest(self, raw: bytes) -> restore.Restored:
+        return await restore.restore_manifest(self.s, ALICE, self.name, digest_of(raw), BY)
+
+    async def restore_tag(self, tag: str, **to: Any) -> restore.RestoredTag:
+        return await restore.restore_tag(self.s, ALICE, self.name, Tag.parse(tag), BY, **to)
+
+    async def delete_repository(self) -> None:
+        await repositories.delete_repository(self.s, ALICE, self.name, BY)
+
+    async def restore_repository(self, **more: Any) -> None:
+        await repositories.restore_repository(self.s, ALICE, self.name, BY, **more)
 
     async def delete_blob(self, raw: bytes) -> None:
         await delete.delete_blob(self.s, ALICE, self.name, digest_of(raw), BY)

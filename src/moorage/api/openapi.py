@@ -8,6 +8,7 @@ import msgspec
 
 from moorage import __version__
 from moorage.api.call import DEFAULT_PAGE, MAX_PAGE, TIME, Route
+from moorage.api.fields import DIGEST
 from moorage.model.access import Action
 from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME, TAG
 
@@ -39,6 +40,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "event": _TEXT,
     "trust": _NAME,
     "tag": {"type": "string", "pattern": f"^{TAG}$"},
+    "digest": {"type": "string", "pattern": f"^{DIGEST}$"},
     "as_of": {"type": "string", "pattern": f"^{TIME}$"},
     "who": {
         "type": "string",

@@ -24,6 +24,7 @@ from moorage.api import (
     teams,
     tokens,
     trail,
+    trash,
     trusts,
     whoami,
 )
@@ -50,6 +51,7 @@ ROUTES: tuple[Route, ...] = (
     *trusts.ROUTES,
     *repositories.ROUTES,
     *tags.ROUTES,
+    *trash.ROUTES,
 )
 # A repository's name has slashes, and none of its components can be `-`: that stands before what
 # belongs to it. In a document's terms it is one parameter, so that %2F will do as well.

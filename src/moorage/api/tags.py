@@ -1,18 +1,23 @@
 """`…/-/tags`: the tags of a repository, as they are or were, and how each came to be so."""
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from moorage.api.call import Call, Route, moment, told_page, when
+from moorage.api.call import Ask, Call, Route, moment, told, told_page, when
 from moorage.api.caller import authenticate
+from moorage.api.fields import Digest
 from moorage.auth.policy import require
-from moorage.model.access import Action, RepositoryTarget
+from moorage.errors import Invalid
+from moorage.model.access import Action, RepositoryTarget, TagOf
 from moorage.model.artifacts import TagChange
 from moorage.model.history import TagMove, TagState
+from moorage.oci.digest import Digest as Parsed
 from moorage.oci.names import Tag as TagName
-from moorage.registry import history, rights
-from moorage.registry.services import Services
+from moorage.registry import history, restore, rights
+from moorage.registry.services import Services, change_by
 from moorage.web.response import Response
 
 
@@ -52,6 +57,25 @@ class Move(msgspec.Struct, frozen=True):
     by: By
 
 
+class RestoreTag(Ask, frozen=True):
+    """What a tag is to name again: of its history, by digest or by version, and not by both.
+
+    With neither it is what it named before its last move.
+    """
+
+    digest: Digest | None = None
+    version: Annotated[int, Meta(ge=1, le=10**15)] | None = None
+
+
+class RestoredTag(msgspec.Struct, frozen=True):
+    """A tag as it is again, and what it named just before; `manifests` came out of the trash."""
+
+    name: str
+    digest: str
+    before: str | None
+    manifests: list[str]
+
+
 class Moves(msgspec.Struct, frozen=True):
     """A page of moves, newest first."""
 
@@ -84,6 +108,26 @@ async def list_moves(s: Services, call: Call) -> Response:
     moves = await history.list_moves(s, actor, name, tag, page.after_number, page.limit)
     more = len(moves) == page.limit and moves[-1].version > 1
     return told_page(call, [_move(each) for each in moves], moves[-1].version if more else None)
+
+
+async def restore_tag(s: Services, call: Call) -> Response:
+    """Have a tag name again what it did before."""
+    name, tag = call.repository, TagName.parse(call.text("tag"))
+    actor = await authenticate(s, call)
+    require(actor, Action.PUSH, TagOf(name, tag), (await rights.find(s, actor, name)).facts)
+    asked = await call.asked(RestoreTag)
+    if asked.digest is not None and asked.version is not None:
+        raise Invalid("a digest or a version, and not both")
+    made = await restore.restore_tag(
+        s,
+        actor,
+        name,
+        tag,
+        change_by(actor, call.request),
+        digest=Parsed.parse(asked.digest) if asked.digest is not None else None,
+        version=asked.version or 0,
+    )
+    return told(200, RestoredTag(made.tag, made.digest, made.before, list(made.manifests)))
 
 
 def _tag(state: TagState) -> Tag:
@@ -119,5 +163,15 @@ ROUTES = (
         handler=list_moves,
         gives=Moves,
         pages=True,
+    ),
+    Route(
+        method="POST",
+        path="/repositories/{repository}/-/tags/{tag}/restore",
+        name="restore-tag",
+        summary="Have a tag name what it named before",
+        action=Action.PUSH,
+        handler=restore_tag,
+        takes=RestoreTag,
+        gives=RestoredTag,
     ),
 )

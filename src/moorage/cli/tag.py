@@ -1,5 +1,7 @@
 """`moorage tag`: the tags of a repository, what they were, and how they came to be so."""
 
+from typing import Any
+
 import click
 
 from moorage.cli.client import Client, client_command
@@ -25,12 +27,12 @@ MOVES = (
 
 @click.group()
 def tag() -> None:
-    """Look at tags as they are and were.
+    """Look at tags as they are and were, and undo their moves.
 
     \b
-    moorage tag list web/shop
     moorage tag list web/shop --as-of 2026-09-14
     moorage tag history web/shop:latest
+    moorage tag restore web/shop:latest
     """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
 
 
@@ -55,3 +57,19 @@ def tag_history(client: Client, reference: str, limit: str) -> None:
     repository, name = tagged_of(reference)
     found = client.api.items("repositories", repository, "-", "tags", name, "history")
     client.output.items(found, MOVES, limit_of(limit))
+
+
+@tag.command("restore")
+@click.argument("reference", metavar="REPOSITORY:TAG")
+@click.option("--to", default="", help="A digest or a version of its history; else the last move.")
+@client_command
+def tag_restore(client: Client, reference: str, to: str) -> None:
+    """Have a tag name what it named before; of a deleted one, what it named last."""
+    repository, name = tagged_of(reference)
+    document: dict[str, Any] = {}
+    if to:
+        document = {"version": int(to)} if to.isascii() and to.isdigit() else {"digest": to}
+    path = ("repositories", repository, "-", "tags", name, "restore")
+    made = client.api.send("POST", *path, document=document)
+    was = made.get("before") or "nothing"
+    client.output.done(f"{reference} is {made.get('digest', '')} again; it was {was}.", made)

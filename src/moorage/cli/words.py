@@ -155,3 +155,19 @@ def time_of(text: str) -> str:
             exit_code=2,
         ) from None
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+
+
+def digested_of(text: str) -> tuple[str, str]:
+    """Return the repository and the digest of `web/shop@sha256:…`.
+
+    Raises:
+        Refused: it is not written so.
+    """
+    repository, _, digest = text.partition("@")
+    if not repository or ":" in repository or ":" not in digest:
+        raise Refused(
+            f"{text!r} is not a manifest.",
+            do="Write it as REPOSITORY@DIGEST, as web/shop@sha256:9f86….",
+            exit_code=2,
+        )
+    return repository, digest

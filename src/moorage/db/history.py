@@ -36,6 +36,15 @@ LIST_CHANGES = Query(
     .order_by(tag_change.c.version.desc())
     .limit(sa.bindparam("limit")),
 )
+FIND_CHANGE_TO = Query(
+    "find_tag_change_to",
+    sa.select(*_details)
+    .where(tag_change.c.repository_id == sa.bindparam("repository_id"))
+    .where(tag_change.c.name == sa.bindparam("name"))
+    .where(tag_change.c.digest == sa.bindparam("digest"))
+    .order_by(tag_change.c.version.desc())
+    .limit(_ONE),
+)
 # Of the tag as it is, the change that made it so has its version.
 LIST_STATES = Query(
     "list_tag_states",
@@ -127,6 +136,15 @@ async def list_moves(
         for row, key in zip(rows, keys, strict=False)
     ]
     return moves[:limit]
+
+
+async def find_move_to(tx: Tx, repository_id: int, name: Tag, digest: Digest) -> TagMove | None:
+    """Return the last change by which the tag came to name that digest, None if it never did.
+
+    What it named just before is left out.
+    """
+    row = await tx.one(FIND_CHANGE_TO, repository_id=repository_id, name=name, digest=digest.key)
+    return TagMove(row[0], None, _digest(row[1]), row[2], _by(row)) if row else None
 
 
 async def list_states(tx: Tx, repository_id: int, after: str, limit: int) -> list[TagState]:

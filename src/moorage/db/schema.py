@@ -23,7 +23,7 @@ from moorage.db.columns import (
     text,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 # The oldest schema that this program can still read and write.
 SCHEMA_COMPATIBLE = 5
 
@@ -58,6 +58,7 @@ repository = sa.Table(
     number("trash_until"),
     sa.Index("repository_by_name", "name", "trash_until", unique=True),
     sa.Index("repository_by_namespace", "namespace_id", "name"),
+    partial("repository_trashed", "trash_until != 0", "namespace_id", "id"),
     **AUTOINCREMENT,
 )
 
@@ -102,6 +103,7 @@ repository_blob = sa.Table(
     number("trash_until"),
     sa.Index("repository_blob_by_blob", "blob_id"),
     sa.Index("repository_blob_by_namespace", "namespace_id", "blob_id"),
+    partial("repository_blob_trashed", "trash_until != 0", "repository_id", "blob_id"),
     **CLUSTERED,
 )
 
@@ -122,6 +124,7 @@ manifest = sa.Table(
     number("trash_until"),
     data("raw"),
     sa.Index("manifest_by_identity", "repository_id", "identity", unique=True),
+    partial("manifest_trashed", "trash_until != 0", "repository_id", "id"),
     partial(
         "manifest_by_subject", "subject != x''", "repository_id", "subject", "trash_until", "id"
     ),

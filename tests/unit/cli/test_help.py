@@ -15,7 +15,8 @@ from moorage.cli.main import commands
 QUICK_SECONDS = 0.150
 SOURCES = str(Path(__file__).parents[3] / "src")
 CLIENTS = [
-    *("login", "logout", "whoami", "user", "invite", "team", "namespace", "repo", "tag"),
+    *("login", "logout", "whoami", "user", "invite", "team", "namespace", "repo"),
+    *("tag", "manifest", "trash"),
     *("access", "token", "robot", "trust", "issuer", "provider", "rule", "k8s"),
 ]
 

@@ -1,0 +1,23 @@
+"""What is in the trash is found by an index, wherever there is any.
+
+A step is never edited once it has been released: databases out there were made with it.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+
+def upgrade() -> None:
+    """Make the indexes."""
+    rule = sa.text("trash_until != 0")
+    for name, table, columns in (
+        ("repository_trashed", "repository", ["namespace_id", "id"]),
+        ("repository_blob_trashed", "repository_blob", ["repository_id", "blob_id"]),
+        ("manifest_trashed", "manifest", ["repository_id", "id"]),
+    ):
+        op.create_index(
+            name, table, columns, unique=False, sqlite_where=rule, postgresql_where=rule
+        )
