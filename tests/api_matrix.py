@@ -57,6 +57,7 @@ ABSENT = {
     "principal": "nobody",
     "provider": "none",
     "tag": "none",
+    "digest": f"sha256:{0:064}",
 }
 # They hash passwords for each that asks.
 SLOW = {"redeem-link", "begin-session", "change-password"}
@@ -181,6 +182,9 @@ class Stage:
             "link": self._link,
             "member": self._member,
             "provider": lambda _: {"provider": self._register(unique("p"))},
+            "removed": self._removed,
+            "repository": self._repository,
+            "trashed": self._trashed,
             "robot": lambda values: {"robot": self._named(values, "robots")},
             "rule": self._rule,
             "sign-in": self._sign_in,
@@ -234,6 +238,23 @@ class Stage:
         self.administrator.post("/providers", {**asked, "client_secret": SECRET}).expect(201)
         return name
 
+    def _repository(self, values: dict[str, Any]) -> dict[str, Any]:
+        shown = values["repository"].rpartition("/")[2]
+        made = {"name": f"{NAMESPACE}/{unique('r')}", "visibility": shown}
+        self.administrator.post("/repositories", made).expect(201)
+        return {"repository": made["name"]}
+
+    def _removed(self, values: dict[str, Any]) -> dict[str, Any]:
+        made = self._repository(values)
+        self.administrator.delete(f"/repositories/{made['repository']}").expect(204)
+        return made
+
+    def _trashed(self, values: dict[str, Any]) -> dict[str, Any]:
+        place = self.cast.asked_by["administrator"].repository(values["repository"])
+        image = place.push_image()
+        place.registry.delete(place.path(f"manifests/{image.digest}")).expect(202)
+        return {"digest": image.digest}
+
     def _rule(self, values: dict[str, Any]) -> dict[str, Any]:
         on = values.get("repository")
         place = f"/repositories/{on}/-" if on else f"/namespaces/{values['namespace']}"
@@ -272,7 +293,13 @@ def values_of(place: str, who: str) -> dict[str, Any]:
     found: dict[str, Any] = {"me": me, "kind": "account", "account": "bystander"}
     found |= {"principal": "bystander", "team": "dev", "robot": "second", "trust": "builds"}
     found |= {"token": NOTHING, "rule": NOTHING, "issuer": NOTHING, "secret": "none"}
-    found |= {"tag": "latest", "provider": PROVIDER, "group": "none", "subject": ""}
+    found |= {
+        "tag": "latest",
+        "digest": ABSENT["digest"],
+        "provider": PROVIDER,
+        "group": "none",
+        "subject": "",
+    }
     found |= dict.fromkeys(("code", "state", "iss", "cookie"), "none")
     words = {
         "there": {"namespace": NAMESPACE},

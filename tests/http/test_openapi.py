@@ -51,7 +51,7 @@ def known(admin: Api) -> dict[str, Any]:
     admin.post("/repositories", {"name": f"{name}/app"}).expect(201)
     pusher = Registry(admin.url)
     pusher.authorization = admin.headers["Authorization"]
-    pusher.repository(f"{name}/app").push_image("latest")
+    pushed = pusher.repository(f"{name}/app").push_image("latest")
     admin.put(f"/namespaces/{name}/grants/account/{account}", {"role": "reader"}).expect(200)
     made = admin.post(f"/namespaces/{name}/robots/ci/tokens", {"name": "x"}).expect(201)
     token = made.json()["token"]["id"]
@@ -74,6 +74,7 @@ def known(admin: Api) -> dict[str, Any]:
         "account": account,
         "repository": f"{name}/app",
         "tag": "latest",
+        "digest": pushed.digest,
         "kind": "account",
         "principal": account,
         "token": token,
