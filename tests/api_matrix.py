@@ -182,6 +182,7 @@ class Stage:
             "link": self._link,
             "member": self._member,
             "provider": lambda _: {"provider": self._register(unique("p"))},
+            "purgeable": self._purgeable,
             "removed": self._removed,
             "repository": self._repository,
             "trashed": self._trashed,
@@ -243,6 +244,10 @@ class Stage:
         made = {"name": f"{NAMESPACE}/{unique('r')}", "visibility": shown}
         self.administrator.post("/repositories", made).expect(201)
         return {"repository": made["name"]}
+
+    def _purgeable(self, values: dict[str, Any]) -> dict[str, Any]:
+        place = self.cast.asked_by["administrator"].repository(PLACES["private"])
+        return {"digest": place.push_blob()["digest"]}
 
     def _removed(self, values: dict[str, Any]) -> dict[str, Any]:
         made = self._repository(values)

@@ -15,6 +15,7 @@ from moorage.api import (
     links,
     namespaces,
     providers,
+    purge,
     repositories,
     robots,
     rules,
@@ -52,6 +53,7 @@ ROUTES: tuple[Route, ...] = (
     *repositories.ROUTES,
     *tags.ROUTES,
     *trash.ROUTES,
+    *purge.ROUTES,
 )
 # A repository's name has slashes, and none of its components can be `-`: that stands before what
 # belongs to it. In a document's terms it is one parameter, so that %2F will do as well.

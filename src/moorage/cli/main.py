@@ -36,11 +36,12 @@ _CLIENTS = {
     "trust": ("moorage.cli.trust:trust", "Let CI systems in by their own tokens."),
     "issuer": ("moorage.cli.issuer:issuer", "Say whose tokens namespaces may trust."),
     "provider": ("moorage.cli.provider:provider", "Let people sign in from outside."),
+    "purge": ("moorage.cli.purge:purge", "Remove content at once and for good, past the trash."),
     "rule": ("moorage.cli.rule:rule", "Say which tags may not be moved."),
     "k8s": ("moorage.cli.k8s:k8s", "Let Kubernetes clusters pull."),
 }
 _SECTIONS = {
-    "Run a server": ("serve", "config", "doctor", "migrate", "move", "job", "audit"),
+    "Run a server": ("serve", "config", "doctor", "migrate", "move", "job", "audit", "purge"),
     "Use one": (
         "login",
         "logout",

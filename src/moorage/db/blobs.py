@@ -191,6 +191,7 @@ QUEUE_DELETE = Query(
         location=sa.bindparam("location"),
         not_before=sa.bindparam("not_before"),
         reason=sa.bindparam("reason"),
+        digest=sa.bindparam("digest"),
     )
     .on_conflict_do_nothing(),
 )
@@ -279,7 +280,7 @@ async def put_blob(
     number: int = known[0]
     if not await tx.run(HEAL_BLOB, blob_id=number, seen_location=known[2], new_location=location):
         raise Raced
-    await queue_deletes(tx, [known[2]], keep_until, "replaced")
+    await queue_deletes(tx, [known[2]], keep_until, "replaced", digests[0])
     for digest in digests:
         await tx.run(ADD_DIGEST, digest=digest.key, blob_id=number)
     return number, await list_digests(tx, number)
@@ -319,6 +320,15 @@ async def link_blob(
     )
 
 
+async def uncount(tx: Tx, namespace_id: int, blob_id: int, size: int, now: int) -> None:
+    """Charge the namespace no longer for a blob that has gone from a repository of it.
+
+    The caller has taken the blob. If another repository of the namespace has it, it stays counted.
+    """
+    if await tx.one(IS_COUNTED, namespace_id=namespace_id, blob_id=blob_id) is None:
+        await tx.run(ADD_USAGE, namespace_id=namespace_id, bytes=-size, now=now)
+
+
 async def list_digests(tx: Tx, blob_id: int) -> tuple[Digest, ...]:
     """Return every digest that the blob is known by."""
     return tuple(Digest.from_key(row[0]) for row in await tx.many(LIST_DIGESTS, blob_id=blob_id))
@@ -335,10 +345,22 @@ async def trash_link(tx: Tx, repository_id: int, blob_id: int, until: int) -> bo
     return bool(changed)
 
 
-async def queue_deletes(tx: Tx, locations: Sequence[str], not_before: int, reason: str) -> None:
-    """Have locations that no blob has deleted from the store, no sooner than that."""
+async def queue_deletes(
+    tx: Tx,
+    locations: Sequence[str],
+    not_before: int,
+    reason: str,
+    identity: Digest | None = None,
+) -> None:
+    """Have locations that no blob has deleted from the store, no sooner than that.
+
+    `identity` is that of the blob whose bytes are there, by which a purge finds them.
+    """
+    digest = identity.key if identity is not None else b""
     for location in locations:
-        await tx.run(QUEUE_DELETE, location=location, not_before=not_before, reason=reason)
+        await tx.run(
+            QUEUE_DELETE, location=location, not_before=not_before, reason=reason, digest=digest
+        )
 
 
 async def list_due_deletes(tx: Tx, now: int, limit: int) -> list[str]:

@@ -224,7 +224,10 @@ delete_queue = sa.Table(
     text("location", primary_key=True),
     number("not_before"),
     text("reason"),
+    # The identity of what is there, for whoever must be rid of it; empty where it is not known.
+    data("digest", server_default=""),
     sa.Index("delete_queue_by_time", "not_before"),
+    partial("delete_queue_by_digest", "digest != x''", "digest"),
     **CLUSTERED,
 )
 

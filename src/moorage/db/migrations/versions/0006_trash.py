@@ -1,4 +1,4 @@
-"""What is in the trash is found by an index, wherever there is any.
+"""What is in the trash is found by an index, and what waits for its deletion by its digest.
 
 A step is never edited once it has been released: databases out there were made with it.
 """
@@ -11,7 +11,18 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """Make the indexes."""
+    """Make the column and the indexes."""
+    op.add_column(
+        "delete_queue", sa.Column("digest", sa.LargeBinary, server_default="", nullable=False)
+    )
+    op.create_index(
+        "delete_queue_by_digest",
+        "delete_queue",
+        ["digest"],
+        unique=False,
+        sqlite_where=sa.text("digest != x''"),
+        postgresql_where=sa.text("digest != ''::bytea"),
+    )
     rule = sa.text("trash_until != 0")
     for name, table, columns in (
         ("repository_trashed", "repository", ["namespace_id", "id"]),
