@@ -23,6 +23,8 @@ from identity import CLIENT, SECRET, IdentityProvider
 from matrix import RIGHTS, VISIBILITIES
 from moorage.api.app import _ROUTES as OPEN
 from moorage.api.routes import ROUTES
+from moorage.db import jobs
+from moorage.db.engine import Tx
 from moorage.ui import sign_in
 from moorage.ui.app import _FILES, PAGES
 from moorage.v2.token import ROUTES as TOKENS
@@ -58,6 +60,7 @@ ABSENT = {
     "provider": "none",
     "tag": "none",
     "digest": f"sha256:{0:064}",
+    "job": NOTHING,
 }
 # They hash passwords for each that asks.
 SLOW = {"redeem-link", "begin-session", "change-password"}
@@ -179,6 +182,7 @@ class Stage:
             "group": self._group,
             "identity": lambda _: {"identity": self.identity()},
             "issuer": self._issuer,
+            "job": self._job,
             "link": self._link,
             "member": self._member,
             "provider": lambda _: {"provider": self._register(unique("p"))},
@@ -222,6 +226,15 @@ class Stage:
     def _issuer(self, values: dict[str, Any]) -> dict[str, Any]:
         asked = {"url": f"https://{unique('i')}.example", "jwks": self.jwks}
         return {"issuer": self.administrator.post("/issuers", asked).expect(201).json()["id"]}
+
+    def _job(self, values: dict[str, Any]) -> dict[str, Any]:
+        made: list[int] = []
+
+        async def add(tx: Tx) -> None:
+            made.append(await jobs.add_job(tx, "none", b"", run_at=2**50, now=1))
+
+        self.cast.change(add)
+        return {"job": made[0]}
 
     def _link(self, values: dict[str, Any]) -> dict[str, Any]:
         name = unique("l")

@@ -75,6 +75,7 @@ def known(admin: Api) -> dict[str, Any]:
         "repository": f"{name}/app",
         "tag": "latest",
         "digest": pushed.digest,
+        "job": admin.get("/jobs?limit=1").expect(200).json()["items"][0]["id"],
         "kind": "account",
         "principal": account,
         "token": token,

@@ -11,6 +11,7 @@ from moorage.api.call import DEFAULT_PAGE, MAX_PAGE, TIME, Route
 from moorage.api.fields import DIGEST
 from moorage.model.access import Action
 from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME, TAG
+from moorage.registry.jobs import STATES
 
 _REFERENCE = "#/components/schemas/{name}"
 _NAME = {"type": "string", "pattern": f"^{COMPONENT}$", "maxLength": MAX_COMPONENT}
@@ -36,6 +37,8 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "issuer": _ID,
     "provider": _NAME,
     "rule": _ID,
+    "job": _ID,
+    "state": {"type": "string", "enum": list(STATES)},
     "actor": _TEXT,
     "event": _TEXT,
     "trust": _NAME,

@@ -12,6 +12,7 @@ from moorage.api import (
     grants,
     groups,
     issuers,
+    jobs,
     links,
     namespaces,
     providers,
@@ -54,6 +55,7 @@ ROUTES: tuple[Route, ...] = (
     *tags.ROUTES,
     *trash.ROUTES,
     *purge.ROUTES,
+    *jobs.ROUTES,
 )
 # A repository's name has slashes, and none of its components can be `-`: that stands before what
 # belongs to it. In a document's terms it is one parameter, so that %2F will do as well.

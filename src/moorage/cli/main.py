@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SYSTEM_FILE = Path("/etc/moorage/moorage.toml")
 _CLIENTS = {
+    "job": ("moorage.cli.job:job", "Look at the work that no request waits for."),
     "login": ("moorage.cli.login:login", "Sign in to a registry, here and for docker."),
     "logout": ("moorage.cli.login:logout", "Sign out of a registry."),
     "whoami": ("moorage.cli.login:whoami", "Show who you are to the registry, and by what."),
@@ -41,18 +42,9 @@ _CLIENTS = {
     "k8s": ("moorage.cli.k8s:k8s", "Let Kubernetes clusters pull."),
 }
 _SECTIONS = {
-    "Run a server": ("serve", "config", "doctor", "migrate", "move", "job", "audit", "purge"),
-    "Use one": (
-        "login",
-        "logout",
-        "whoami",
-        "namespace",
-        "repo",
-        "tag",
-        "manifest",
-        "trash",
-        "rule",
-    ),
+    "Run a server": ("serve", "config", "doctor", "migrate", "move", "job", "audit"),
+    "Use one": ("login", "logout", "whoami", "namespace", "repo", "tag", "rule"),
+    "Take back": ("trash", "manifest", "purge"),
     "Let people in": ("user", "invite", "team", "access", "provider"),
     "Let machines in": ("token", "robot", "trust", "issuer", "k8s"),
     "This program": ("version", "completion"),
@@ -230,22 +222,6 @@ def move(file: Path | None, *, abort: bool, **flags: Any) -> None:
     from moorage.cli.move import move as run
 
     run(_load(file, **flags).config, abort=abort)
-
-
-@commands.group()
-def job() -> None:
-    """Look at the work that no request waits for."""
-
-
-@job.command("list")
-@click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
-@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
-@_settings
-def job_list(file: Path | None, *, limit: int, as_json: bool, **flags: Any) -> None:
-    """List jobs, the newest first."""
-    from moorage.cli.jobs import list_all
-
-    list_all(_load(file, **flags).config, limit, as_json=as_json)
 
 
 @commands.group()

@@ -352,7 +352,7 @@ job = sa.Table(
     text("name"),
     text("key"),  # at most one waiting job of a name has a key that is not empty
     data("payload"),
-    text("state"),  # waiting, running, done or dead
+    text("state"),  # waiting, running, done, dead or cancelled
     number("priority"),
     number("run_at"),
     number("attempts"),
@@ -368,6 +368,7 @@ job = sa.Table(
     sa.Index("job_lease", "state", "lease_until"),
     sa.Index("job_by_key", "name", "key", "state"),
     sa.Index("job_finished", "state", "finished_at"),
+    sa.Index("job_by_state", "state", "id"),
     **AUTOINCREMENT,
 )
 

@@ -1,4 +1,4 @@
-"""What is in the trash is found by an index, and what waits for its deletion by its digest.
+"""What is in the trash is found by an index; what waits for its deletion, by its digest; dead jobs.
 
 A step is never edited once it has been released: databases out there were made with it.
 """
@@ -32,3 +32,4 @@ def upgrade() -> None:
         op.create_index(
             name, table, columns, unique=False, sqlite_where=rule, postgresql_where=rule
         )
+    op.create_index("job_by_state", "job", ["state", "id"], unique=False)
