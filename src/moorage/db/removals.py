@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from moorage.db.access import FACTS, Found, found_of, subject_of
 from moorage.db.access_schema import grant, readable
 from moorage.db.engine import Query, Tx, insert
-from moorage.db.repositories import LIVE
+from moorage.db.repositories import ADD_READERS, LIVE
 from moorage.db.schema import namespace, repository
 from moorage.model.access import Subject
 from moorage.oci.names import RepositoryName
@@ -89,28 +89,23 @@ END_READERS = Query(
 )
 
 
-def _find_again(title: str, place: sa.ColumnElement[int]) -> Query:
-    found = insert(readable).from_select(
-        ["principal_id", "name", "repository_id"],
-        sa.select(
-            grant.c.principal_id,
-            sa.cast(sa.bindparam("name"), sa.Text),
-            sa.cast(sa.bindparam("number"), sa.BigInteger),
-        )
-        .where(grant.c.namespace_id == sa.bindparam("namespace_id"))
-        .where(grant.c.repository_id == place),
+_own_readers = insert(readable).from_select(
+    ["principal_id", "name", "repository_id"],
+    sa.select(
+        grant.c.principal_id,
+        sa.cast(sa.bindparam("name"), sa.Text),
+        sa.cast(sa.bindparam("number"), sa.BigInteger),
     )
-    return Query(
-        title,
-        found.on_conflict_do_update(
-            index_elements=[readable.c.principal_id, readable.c.name],
-            set_={"repository_id": found.excluded.repository_id},
-        ),
-    )
-
-
-FIND_AGAIN = _find_again("add_readers_again", LIVE)
-OWN_FIND_AGAIN = _find_again("add_own_readers_again", sa.bindparam("number", type_=sa.BigInteger))
+    .where(grant.c.namespace_id == sa.bindparam("namespace_id"))
+    .where(grant.c.repository_id == sa.bindparam("number", type_=sa.BigInteger)),
+)
+ADD_OWN_READERS = Query(
+    "add_own_readers_of_repository",
+    _own_readers.on_conflict_do_update(
+        index_elements=[readable.c.principal_id, readable.c.name],
+        set_={"repository_id": _own_readers.excluded.repository_id},
+    ),
+)
 
 
 async def find_removed(
@@ -152,5 +147,5 @@ async def bring_back(tx: Tx, repository_id: int, namespace_id: int, name: Reposi
     The caller has taken the namespace; `repositories.put_everybody` is to follow.
     """
     await tx.run(BRING_BACK, number=repository_id, new_name=name)
-    for query in (FIND_AGAIN, OWN_FIND_AGAIN):
+    for query in (ADD_READERS, ADD_OWN_READERS):
         await tx.run(query, name=name, number=repository_id, namespace_id=namespace_id)

@@ -1,8 +1,9 @@
 """The one decision, as a table: every kind of caller, action and visibility."""
 
+import msgspec
 import pytest
 
-from moorage.auth.policy import decide, require
+from moorage.auth.policy import decide, knows_people, require
 from moorage.errors import Denied, NotPermitted, Unauthorized
 from moorage.model.access import (
     Action,
@@ -179,3 +180,19 @@ def test_refusals_say_what_to_do() -> None:
             told.add((type(error), error.message, error.hint, error.scope))
         assert len(told) == 1
     require(NOBODY, Action.PULL, REPOSITORY, facts("public"))
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+@pytest.mark.parametrize("visibility", VISIBILITIES)
+def test_who_knows_people(role: Role | None, visibility: str) -> None:
+    """Who was given a role, whatever others may read; not by what is confined, nor when ended."""
+    assert knows_people(SOMEBODY, facts(visibility, role)) == (role is not None)
+    assert knows_people(SOMEBODY, facts(visibility, role, standing=2))
+    assert not knows_people(SOMEBODY, facts(visibility, role, standing=0))
+    scopes = (Scope("**", frozenset({"*"})),)
+    for limits in ({"scopes": scopes}, {"bound": scopes}):
+        confined = msgspec.structs.replace(SOMEBODY, **limits)
+        assert not knows_people(confined, facts(visibility, role, standing=2))
+    for nobody in (NOBODY, REMOTE):
+        assert not knows_people(nobody, facts(visibility))
+    assert knows_people(LOCAL, facts(visibility))
