@@ -231,7 +231,7 @@ class Stage:
         made: list[int] = []
 
         async def add(tx: Tx) -> None:
-            made.append(await jobs.add_job(tx, "none", b"", run_at=2**50, now=1))
+            made.append(await jobs.add_job(tx, "none", b"", run_at=2**42, now=1))
 
         self.cast.change(add)
         return {"job": made[0]}

@@ -26,7 +26,6 @@ from moorage.oci.names import RepositoryName
 
 _ONE: sa.ColumnClause[int] = sa.literal_column("1")
 _SUBJECT: sa.ColumnClause[str] = sa.literal_column("'subject'")
-_MANIFEST: sa.ColumnClause[str] = sa.literal_column("'manifest'")
 _ABSENT: sa.ColumnClause[str] = sa.literal_column("'absent'")
 
 
@@ -100,7 +99,7 @@ FIND_BLOB = Query("find_any_blob", _blob)
 # Whoever gives the blob to a repository has this row first: from here on nobody does.
 TAKE_BLOB = Query("take_blob_to_purge", _blob.with_for_update(of=blob))
 FIND_LINK = Query(
-    "find_any_link",
+    "find_link_to_purged",
     sa.select(repository_blob.c.repository_id)
     .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
     .limit(_ONE),
@@ -121,13 +120,13 @@ END_LINK = Query(
     .where(repository_blob.c.repository_id == sa.bindparam("repository_id"))
     .where(repository_blob.c.blob_id == sa.bindparam("blob_id")),
 )
-# What named it may lack it from now on: an index, or what it is the subject of.
+# What named it lacks it from now on: an index that may, or what it is the subject of.
 FORGET_PART = Query(
     "forget_purged_part",
     sa.update(manifest_reference)
     .where(manifest_reference.c.repository_id == sa.bindparam("repository_key"))
     .where(manifest_reference.c.child_id == sa.bindparam("purged"))
-    .where(manifest_reference.c.kind == _MANIFEST)
+    .where(manifest_reference.c.kind == sa.bindparam("old_kind"))
     .values(kind=_ABSENT, child_id=LIVE),
 )
 # What it named has one less that names it: collection looks at each.
@@ -214,12 +213,13 @@ async def list_naming(
 
 async def end_link(tx: Tx, repository_id: int, blob_id: int) -> bool:
     """Take the blob from the repository for good, and tell whether it had it."""
+    await tx.run(FORGET_PART, repository_key=repository_id, purged=blob_id, old_kind="blob")
     return bool(await tx.run(END_LINK, repository_id=repository_id, blob_id=blob_id))
 
 
 async def end_manifest(tx: Tx, repository_id: int, manifest_id: int, now: int) -> None:
     """Remove a manifest, which no tag names, for good."""
-    await tx.run(FORGET_PART, repository_key=repository_id, purged=manifest_id)
+    await tx.run(FORGET_PART, repository_key=repository_id, purged=manifest_id, old_kind="manifest")
     await tx.run(REVIEW_PARTS, manifest_id=manifest_id, now=now)
     for query in (END_PARTS, END_MANIFEST_DIGESTS, END_MANIFEST):
         await tx.run(query, manifest_id=manifest_id)

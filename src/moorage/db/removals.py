@@ -8,10 +8,11 @@ import sqlalchemy as sa
 
 from moorage.db.access import FACTS, Found, found_of, subject_of
 from moorage.db.access_schema import grant, readable
-from moorage.db.engine import Query, Tx, insert
+from moorage.db.engine import Query, Raced, Tx, insert
 from moorage.db.repositories import ADD_READERS, LIVE
 from moorage.db.schema import namespace, repository
 from moorage.model.access import Subject
+from moorage.model.artifacts import Repository
 from moorage.oci.names import RepositoryName
 
 _ONE: sa.ColumnClause[int] = sa.literal_column("1")
@@ -59,11 +60,14 @@ LAST_UNTIL = Query(
     .order_by(repository.c.trash_until.desc())
     .limit(_ONE),
 )
+# Twice: the index is used where its rule stands word for word, and what is being collected has an
+# end before all time.
 LIST_REMOVED = Query(
     "list_removed_repositories",
     sa.select(repository.c.id, repository.c.name, repository.c.visibility, repository.c.trash_until)
     .where(repository.c.namespace_id == sa.bindparam("namespace_id"))
     .where(repository.c.trash_until != LIVE)
+    .where(repository.c.trash_until > LIVE)
     .where(repository.c.id > sa.bindparam("after"))
     .order_by(repository.c.id)
     .limit(sa.bindparam("limit")),
@@ -79,7 +83,7 @@ BRING_BACK = Query(
     "bring_back_repository",
     sa.update(repository)
     .where(repository.c.id == sa.bindparam("number"))
-    .where(repository.c.trash_until != LIVE)
+    .where(repository.c.trash_until == sa.bindparam("seen"))
     .values(trash_until=LIVE, name=sa.bindparam("new_name")),
 )
 # Another repository may get the name, and whoever reads that has to find that one.
@@ -141,11 +145,15 @@ async def remove(tx: Tx, repository_id: int, name: RepositoryName, until: int) -
     return until
 
 
-async def bring_back(tx: Tx, repository_id: int, namespace_id: int, name: RepositoryName) -> None:
+async def bring_back(tx: Tx, kept: Repository, until: int, name: RepositoryName) -> None:
     """Take the repository out of the trash under that name, which no other one has.
 
     The caller has taken the namespace; `repositories.put_everybody` is to follow.
+
+    Raises:
+        Raced: it is no longer there until then: collection has begun with it.
     """
-    await tx.run(BRING_BACK, number=repository_id, new_name=name)
+    if not await tx.run(BRING_BACK, number=kept.id, seen=until, new_name=name):
+        raise Raced
     for query in (ADD_READERS, ADD_OWN_READERS):
-        await tx.run(query, name=name, number=repository_id, namespace_id=namespace_id)
+        await tx.run(query, name=name, number=kept.id, namespace_id=kept.namespace_id)

@@ -75,7 +75,7 @@ TAKE_MANIFEST = Query(
     .with_for_update(),
 )
 TAKE_LINK = Query(
-    "take_blob_link",
+    "take_link_to_restore",
     sa.select(repository_blob.c.trash_until)
     .where(repository_blob.c.repository_id == sa.bindparam("repository_id"))
     .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))

@@ -84,7 +84,7 @@ async def restore_repository(
                 f"there is another repository {wanted} by now",
                 hint="Restore it under another name",
             )
-        await removals.bring_back(tx, kept.id, kept.namespace_id, wanted)
+        await removals.bring_back(tx, kept, until, wanted)
         made = msgspec.structs.replace(kept, name=wanted)
         await repositories.put_everybody(tx, made)
         data = {"repository": wanted, "before": name, "id": made.id}
