@@ -203,6 +203,28 @@ def test_an_index_that_must_be_whole_goes_too(registries: Registries) -> None:
     within(registries, use)
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_many_manifests_go_a_few_at_a_time(
+    registries: Registries, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(purge, "_SLICE", size)
+
+    async def use(place: Place) -> None:
+        others = [image(SECRET, *[LAYER] * count) for count in range(4)]
+        for raw in others:
+            await place.shop.manifest(raw, f"t{len(raw)}")
+        outer = index(index(LEAK, *others), others[0])
+        await place.shop.manifest(index(LEAK, *others), "all")
+        await place.shop.manifest(outer, "outer")
+        done = await place.purge(SECRET, sparse="never")
+        here = next(each for each in done.repositories if each.name == SHOP)
+        assert len(here.manifests) == 7
+        assert await place.tags() == {"clean": digest_of(A)}
+        assert SECRET not in place.bytes_on_disk()
+
+    within(registries, use)
+
+
 def test_a_signature_stays(registries: Registries) -> None:
     async def use(place: Place) -> None:
         signature = image(LAYER, subject=LEAK)

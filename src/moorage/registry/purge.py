@@ -1,8 +1,9 @@
 """Removes content at once and for good, wherever it is: a leaked secret, a court's order.
 
 It goes past the trash, leases, and the time that deletions wait, and rules for tags do not hold it
-up: that is why only administrators may. Every repository is a transaction of its own; what was
-interrupted is begun again and goes on. The bytes go last, when nothing leads to them any more.
+up: that is why only administrators may. Every repository is a transaction of its own, or several
+where it has very many manifests that go; what was interrupted is begun again and goes on. The bytes
+go last, when nothing leads to them any more.
 """
 
 from collections.abc import AsyncIterator
@@ -25,6 +26,8 @@ from moorage.registry.services import Services
 _PAGE = 100
 # So often it is looked for again, should it be pushed while it is purged.
 _ROUNDS = 5
+# So many manifests go in one transaction: others want to write as well.
+_SLICE = 50
 
 
 class Affected(msgspec.Struct, frozen=True):
@@ -69,7 +72,7 @@ async def plan_purge(s: Services, actor: Actor, digest: Digest) -> Purged:
         async def read(tx: Tx, place: Place = place, blob: Blob | None = blob) -> Affected:
             doomed = await _doomed(s, tx, place, content, blob)
             named = [each for number in doomed for each in await _tags(tx, place, number)]
-            return Affected(place.name, tuple(doomed.values()), tuple(sorted(named)))
+            return _affected(place, doomed, named)
 
         found[place.id] = _joined(found.get(place.id), await s.db.read(read))
 
@@ -124,11 +127,15 @@ class _Purge:
         content = await s.db.read(lambda tx: _find(tx, self._digest))
         async for place, blob in _places(s, content):
 
-            async def write(tx: Tx, place: Place = place, blob: Blob | None = blob) -> Affected:
+            async def write(
+                tx: Tx, place: Place = place, blob: Blob | None = blob
+            ) -> tuple[Affected, bool]:
                 return await self._from(tx, place, content, blob)
 
-            gone = await s.db.write(write)
-            self._affected[place.id] = _joined(self._affected.get(place.id), gone)
+            more = True
+            while more:
+                gone, more = await s.db.write(write)
+                self._affected[place.id] = _joined(self._affected.get(place.id), gone)
 
         async def finish(tx: Tx) -> list[str] | None:
             return await self._finish(tx, content)
@@ -149,25 +156,30 @@ class _Purge:
         await self._s.db.write(forget)
         return Purged(self._digest, tuple(self._affected.values()), len(locations))
 
-    async def _from(self, tx: Tx, place: Place, content: _Content, blob: Blob | None) -> Affected:
-        """Remove it from one repository, in which nobody writes meanwhile."""
+    async def _from(
+        self, tx: Tx, place: Place, content: _Content, blob: Blob | None
+    ) -> tuple[Affected, bool]:
+        """Remove it from one repository, in which nobody writes meanwhile; True: not all yet."""
         await self._hold(tx, place.namespace)
         now = self._s.clock.now()
         current = await purge.find_place(tx, place.id)
         if current is None:
-            return Affected(place.name)
+            return Affected(place.name), False
         if blob is not None:
             await purge.take_blob(tx, content.digest)
         doomed = await _doomed(self._s, tx, place, content, blob)
-        await trash.keep_manifests(tx, doomed)
-        named = [(number, tag) for number in doomed for tag in await _tags(tx, place, number)]
-        for _, tag in sorted(named, key=lambda each: each[1]):
+        # What names others first: afterwards it would not be found by them.
+        some = dict(list(doomed.items())[-_SLICE:])
+        await trash.keep_manifests(tx, some)
+        named = [tag for number in some for tag in await _tags(tx, place, number)]
+        for tag in sorted(named):
             await self._end_tag(tx, current, tag, now)
-        for number in doomed:
+        for number in reversed(some):
             await purge.end_manifest(tx, place.id, number, now)
-        if blob is not None and await purge.end_link(tx, place.id, blob.id):
+        more = len(some) < len(doomed)
+        if blob is not None and not more and await purge.end_link(tx, place.id, blob.id):
             await blobs.uncount(tx, place.namespace_id, blob.id, blob.size, now)
-        gone = Affected(place.name, tuple(doomed.values()), tuple(sorted(tag for _, tag in named)))
+        gone = _affected(place, some, named)
         data = {
             "repository": place.name,
             "digest": self._digest,
@@ -177,7 +189,7 @@ class _Purge:
         }
         event = Event("content.purged", place.id, now, self._by, data, place.namespace_id)
         await self._s.events.publish(tx, event)
-        return gone
+        return gone, more
 
     async def _finish(self, tx: Tx, content: _Content) -> list[str] | None:
         await self._hold(tx, "")
@@ -246,7 +258,7 @@ async def _places(s: Services, content: _Content) -> AsyncIterator[tuple[Place, 
 async def _doomed(
     s: Services, tx: Tx, place: Place, content: _Content, blob: Blob | None
 ) -> dict[int, Digest]:
-    """Return the manifests of the repository that go, live or not, by their ids."""
+    """Return the manifests of the repository that go, live or not; what names others after them."""
     if blob is not None:
         waiting = await purge.list_naming(tx, place.id, "blob", blob.id)
     else:
@@ -254,16 +266,21 @@ async def _doomed(
         waiting = [(known.id, known.identity)] if known is not None else []
     doomed: dict[int, Digest] = {}
     while waiting:
-        number, identity = waiting.pop()
-        if number not in doomed:
+        for number, identity in waiting:
+            doomed.pop(number, None)
             doomed[number] = identity
-            if s.config.allow_sparse == "never":
-                waiting += await purge.list_naming(tx, place.id, "manifest", number)
-    return dict(sorted(doomed.items()))
+        found = waiting if s.config.allow_sparse == "never" else []
+        parents = [await purge.list_naming(tx, place.id, "manifest", each) for each, _ in found]
+        waiting = sorted({each for listed in parents for each in listed})
+    return doomed
 
 
 async def _tags(tx: Tx, place: Place, manifest_id: int) -> list[Tag]:
     return await tags.list_tags_of(tx, place.id, manifest_id)
+
+
+def _affected(place: Place, doomed: dict[int, Digest], named: list[Tag]) -> Affected:
+    return Affected(place.name, tuple(sorted(doomed.values())), tuple(sorted(named)))
 
 
 def _joined(first: Affected | None, second: Affected) -> Affected:
