@@ -25,6 +25,10 @@ _RANKS = {
     Action.CONFIGURE: 3,
     Action.MANAGE_ACCESS: 4,
 }
+_UNSIGNED_RANKS = {
+    "local": _RANKS[Action.DELETE],
+    "operator": _RANKS[Action.MANAGE_ACCESS],
+}
 _ROLES = {1: "reader", 2: "writer", 3: "maintainer", 4: "owner"}
 _AUDITED = frozenset({Action.AUDIT, Action.SEE_ACCESS})
 _ANY_ACCOUNT = frozenset({Action.PING, Action.CATALOG})
@@ -128,10 +132,11 @@ def require_whole(actor: Actor, facts: Facts) -> None:
 def rank_of(actor: Actor, facts: Facts) -> int:
     """Return how much the actor counts for rules about what is in a repository (`Role.rank`).
 
-    An administrator is an owner everywhere, local mode a maintainer, who may delete.
+    An administrator is an owner everywhere, as is the server's operator, and local mode a
+    maintainer, who may delete.
     """
     if not actor.is_signed_in:
-        return _RANKS[Action.DELETE] if actor.kind == "local" else 0
+        return _UNSIGNED_RANKS.get(actor.kind, 0)
     return _RANKS[Action.MANAGE_ACCESS] if facts.standing > 1 else facts.rank
 
 

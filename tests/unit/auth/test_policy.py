@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from moorage.auth.policy import decide, knows_people, require
+from moorage.auth.policy import decide, knows_people, rank_of, require
 from moorage.errors import Denied, NotPermitted, Unauthorized
 from moorage.model.access import (
     Action,
@@ -196,3 +196,13 @@ def test_who_knows_people(role: Role | None, visibility: str) -> None:
     for nobody in (NOBODY, REMOTE):
         assert not knows_people(nobody, facts(visibility))
     assert knows_people(LOCAL, facts(visibility))
+
+
+def test_how_much_somebody_counts_for_rules() -> None:
+    """Who is at the server itself is no less than its administrator."""
+    for role in (None, *Role):
+        assert rank_of(SOMEBODY, facts(role=role)) == (role.rank if role else 0)
+        assert rank_of(SOMEBODY, facts(role=role, standing=2)) == Role.OWNER.rank
+    operator = Actor("operator", "root", "uid 0")
+    ranks = [rank_of(each, facts()) for each in (NOBODY, REMOTE, LOCAL, operator)]
+    assert ranks == [0, 0, Role.MAINTAINER.rank, Role.OWNER.rank]
