@@ -32,12 +32,14 @@ from moorage.oci.names import RepositoryName, Tag
 from moorage.registry import history, listing, restore, rules, trash, usage
 from moorage.registry import repositories as whole
 from moorage.registry.services import Services
-from racing import ALICE, BY, Client, image, index, violations
+from racing import BY, Client, image, index, violations
 
 NAME = RepositoryName.parse("web/shop")
 LAYER, SECOND, THIRD = b"layer" * 100, b"second" * 100, b"third" * 100
 A, B = image(LAYER), image(LAYER, SECOND)
 BOTH = index(A, B)
+# There are accounts here, and so no local mode.
+ROOT = Actor("operator", "root", "uid 0")
 ROLES = (Role.READER, Role.WRITER, Role.MAINTAINER, Role.OWNER)
 
 OWN_GRANT = Query(
@@ -79,8 +81,12 @@ class Place:
         self.registries = registries
         self.watch = Watch()
         self.s = msgspec.structs.replace(s, clock=self.watch)
-        self.shop = Client(self.s, NAME)
+        self.shop = self.client(NAME)
         self.actors: dict[str, Actor] = {}
+
+    def client(self, name: RepositoryName, sparse: str = "indexes") -> Client:
+        """Return what pushes to a repository as somebody who may."""
+        return Client(self.s, name, sparse, ROOT)
 
     async def fill(self) -> None:
         for raw in (LAYER, SECOND):
@@ -121,7 +127,7 @@ class Place:
         """Tell whether a pull finds the manifest, and everything that it names."""
 
         async def read(tx: Tx) -> bool:
-            found = await find_target(tx, ALICE.subject, name)
+            found = await find_target(tx, ROOT.subject, name)
             if found.repository is None:
                 return False
             number = found.repository.id
@@ -132,7 +138,7 @@ class Place:
         return await self.s.db.read(read)
 
     async def tags(self, name: RepositoryName = NAME) -> dict[str, str]:
-        states = await history.list_states(self.s, ALICE, name, "", 100)
+        states = await history.list_states(self.s, ROOT, name, "", 100)
         return {each.name: str(each.digest) for each in states.tags}
 
     async def restored(self, who: str, raw: bytes) -> restore.Restored:
@@ -177,7 +183,7 @@ def test_a_manifest_is_asked_for_by_any_of_its_digests(registries: Registries) -
         alias = digest_of(A, "sha512")
         await place.shop.manifest(A, "latest", algorithm="sha512")
         await place.shop.delete_manifest(A)
-        made = await restore.restore_manifest(place.s, ALICE, NAME, alias, BY)
+        made = await restore.restore_manifest(place.s, ROOT, NAME, alias, BY)
         assert made.digest == digest_of(A)
         assert await place.has(A)
         back = await place.shop.restore_tag("latest")
@@ -208,7 +214,7 @@ def test_what_was_pushed_meanwhile_finds_it(registries: Registries) -> None:
     """An index that came while its image was in the trash, a signature by another digest."""
 
     async def use(place: Place) -> None:
-        shop = Client(place.s, NAME, "always")
+        shop = place.client(NAME, "always")
         signature = image(SECOND, subject=A, algorithm="sha512")
         await shop.manifest(A, algorithm="sha512")
         await shop.delete_manifest(A)
@@ -220,7 +226,7 @@ def test_what_was_pushed_meanwhile_finds_it(registries: Registries) -> None:
         assert await place.has(A)
 
         async def referrers(tx: Tx) -> int:
-            found = await find_target(tx, ALICE.subject, NAME)
+            found = await find_target(tx, ROOT.subject, NAME)
             assert found.repository is not None
             number = found.repository.id
             return len(await manifests.list_referrers(tx, number, digest_of(A), "", 2**60, 10))
@@ -236,7 +242,7 @@ def test_the_time_in_the_trash_ends(registries: Registries) -> None:
         await shop.manifest(A, "latest")
         await shop.delete_manifest(A)
         until = watch.at + 14 * DAY
-        items = await trash.list_items(place.s, ALICE, NAME, "manifest", 0, 10)
+        items = await trash.list_items(place.s, ROOT, NAME, "manifest", 0, 10)
         assert [(each.digest, each.until) for each in items] == [(digest_of(A), until)]
         watch.at = until
         for attempt in (shop.restore_manifest(A), shop.restore_tag("latest")):
@@ -254,7 +260,7 @@ def test_the_time_in_the_trash_ends(registries: Registries) -> None:
 def test_how_long_is_a_setting(registries: Registries, days: int) -> None:
     async def use(place: Place) -> None:
         config = msgspec.structs.replace(place.s.config, trash_days=days)
-        shop = Client(msgspec.structs.replace(place.s, config=config), NAME, "never")
+        shop = Client(msgspec.structs.replace(place.s, config=config), NAME, "never", ROOT)
         await shop.manifest(A)
         await shop.delete_manifest(A)
         place.watch.at += days * DAY
@@ -268,7 +274,7 @@ async def collected(place: Place, *raws: bytes) -> None:
     """Have blobs of the repository be gone as collection leaves them."""
 
     async def write(tx: Tx) -> None:
-        found = await find_target(tx, ALICE.subject, NAME)
+        found = await find_target(tx, ROOT.subject, NAME)
         assert found.repository is not None
         for raw in raws:
             row = await tx.one(FIND, digest=digest_of(raw).key)
@@ -314,7 +320,7 @@ def test_a_sparse_index_comes_back_without_what_is_gone(registries: Registries) 
             await tx.run(COLLECT_DIGEST, digest=digest_of(B).key)
 
         await place.s.db.write(end)
-        strict = Client(place.s, NAME, "never")
+        strict = place.client(NAME, "never")
         with pytest.raises(Conflicting):
             await strict.restore_manifest(BOTH)
         made = await shop.restore_manifest(BOTH)
@@ -345,7 +351,7 @@ def test_tags_come_back(registries: Registries) -> None:
         assert await place.tags() == {}
         made = await shop.restore_tag("latest")
         assert (made.digest, made.before, made.manifests) == (b, None, ())
-        moves = await history.list_moves(place.s, ALICE, NAME, Tag("latest"), 0, 100)
+        moves = await history.list_moves(place.s, ROOT, NAME, Tag("latest"), 0, 100)
         assert [(m.version, m.by.cause, m.by.cause_id) for m in moves] == [
             (8, "restore", "6"),
             (7, "delete", ""),
@@ -365,7 +371,7 @@ def test_a_tag_that_is_as_asked_stays(registries: Registries) -> None:
         await place.shop.manifest(A, "latest")
         made = await place.shop.restore_tag("latest", version=1)
         assert (made.digest, made.before) == (digest_of(A), digest_of(A))
-        assert len(await history.list_moves(place.s, ALICE, NAME, Tag("latest"), 0, 9)) == 1
+        assert len(await history.list_moves(place.s, ROOT, NAME, Tag("latest"), 0, 9)) == 1
 
     within(registries, use)
 
@@ -465,12 +471,12 @@ def test_a_repository_goes_and_comes_back(registries: Registries) -> None:
         await shop.delete_tag("old")
         await shop.delete_repository()
         assert not await place.has(B)
-        assert (await listing.list_repositories(place.s, ALICE, "", 10)).names == []
+        assert (await listing.list_repositories(place.s, ROOT, "", 10)).names == []
         with pytest.raises(NotFound):
             await place.tags()
         with pytest.raises(NotFound):
             await shop.delete_repository()
-        (removed,) = await whole.list_removed(place.s, ALICE, "web", 0, 10)
+        (removed,) = await whole.list_removed(place.s, ROOT, "web", 0, 10)
         assert (removed.name, removed.until) == (NAME, place.watch.at + 14 * DAY)
         await shop.restore_repository()
         assert await place.has(A)
@@ -496,7 +502,7 @@ def test_another_repository_has_the_name_meanwhile(registries: Registries) -> No
         await shop.manifest(A, "new")
         assert await place.tags() == {"new": digest_of(A)}
         with pytest.raises(NotFound):
-            await history.list_moves(place.s, ALICE, NAME, Tag("latest"), 0, 9)
+            await history.list_moves(place.s, ROOT, NAME, Tag("latest"), 0, 9)
         with pytest.raises(Conflicting):
             await shop.restore_repository()
         other = RepositoryName.parse("web/old")
@@ -505,10 +511,10 @@ def test_another_repository_has_the_name_meanwhile(registries: Registries) -> No
         assert await place.tags() == {"new": digest_of(A)}
         # And both go again, at one moment.
         await shop.delete_repository()
-        await Client(place.s, other).restore_tag("latest", version=1)
+        await place.client(other).restore_tag("latest", version=1)
         await shop.blob(LAYER)
         await shop.delete_repository()
-        removed = await whole.list_removed(place.s, ALICE, "web", 0, 10)
+        removed = await whole.list_removed(place.s, ROOT, "web", 0, 10)
         assert [each.name for each in removed] == [NAME, NAME]
         assert len({each.until for each in removed}) == 2
         await shop.restore_repository(number=removed[0].id)
@@ -539,7 +545,7 @@ def test_who_finds_the_repository_finds_it_again(registries: Registries) -> None
         await place.shop.blob(LAYER)  # a new one, in which the guest has nothing
         assert [await seen(who) for who in readers] == [[NAME]] * 4 + [[]]
         await place.shop.delete_repository()
-        (first, _) = await whole.list_removed(place.s, ALICE, "web", 0, 10)
+        (first, _) = await whole.list_removed(place.s, ROOT, "web", 0, 10)
         await place.shop.restore_repository(number=first.id)
         assert [await seen(who) for who in readers] == [[NAME]] * 5
         assert await seen("stranger") == []
@@ -582,11 +588,11 @@ def test_nobody_is_rid_of_a_protected_tag_by_the_repository(
         wanted = Proposal(TagPattern.parse("v*"))
         owner = place.actors["owner"]
         await rules.add_rule(place.s, owner, Namespace("web"), wanted, BY)
-        for actor in (owner, place.actors["maintainer"], ALICE):
+        for actor in (owner, place.actors["maintainer"], ROOT):
             with pytest.raises(TagProtected):
                 await whole.delete_repository(place.s, actor, NAME, BY)
         assert "v1" in await place.tags()
-        other = Client(place.s, "web/other")
+        other = place.client(RepositoryName("web/other"))
         await other.blob(LAYER)
         await other.manifest(A, "latest")
         await other.delete_repository()
@@ -596,7 +602,7 @@ def test_nobody_is_rid_of_a_protected_tag_by_the_repository(
 
 def test_usage_tells_what_the_trash_holds(registries: Registries) -> None:
     async def use(place: Place) -> None:
-        shop, other = place.shop, Client(place.s, "web/other")
+        shop, other = place.shop, place.client(RepositoryName("web/other"))
 
         async def told() -> tuple[int, int]:
             found = await usage.namespace_usage(place.s, place.actors["reader"], "web")
