@@ -23,6 +23,8 @@ from identity import CLIENT, SECRET, IdentityProvider
 from matrix import RIGHTS, VISIBILITIES
 from moorage.api.app import _ROUTES as OPEN
 from moorage.api.routes import ROUTES
+from moorage.db import jobs
+from moorage.db.engine import Tx
 from moorage.ui import sign_in
 from moorage.ui.app import _FILES, PAGES
 from moorage.v2.token import ROUTES as TOKENS
@@ -56,6 +58,9 @@ ABSENT = {
     "trust": "none",
     "principal": "nobody",
     "provider": "none",
+    "tag": "none",
+    "digest": f"sha256:{0:064}",
+    "job": NOTHING,
 }
 # They hash passwords for each that asks.
 SLOW = {"redeem-link", "begin-session", "change-password"}
@@ -177,9 +182,14 @@ class Stage:
             "group": self._group,
             "identity": lambda _: {"identity": self.identity()},
             "issuer": self._issuer,
+            "job": self._job,
             "link": self._link,
             "member": self._member,
             "provider": lambda _: {"provider": self._register(unique("p"))},
+            "purgeable": self._purgeable,
+            "removed": self._removed,
+            "repository": self._repository,
+            "trashed": self._trashed,
             "robot": lambda values: {"robot": self._named(values, "robots")},
             "rule": self._rule,
             "sign-in": self._sign_in,
@@ -217,6 +227,15 @@ class Stage:
         asked = {"url": f"https://{unique('i')}.example", "jwks": self.jwks}
         return {"issuer": self.administrator.post("/issuers", asked).expect(201).json()["id"]}
 
+    def _job(self, values: dict[str, Any]) -> dict[str, Any]:
+        made: list[int] = []
+
+        async def add(tx: Tx) -> None:
+            made.append(await jobs.add_job(tx, "none", b"", run_at=2**42, now=1))
+
+        self.cast.change(add)
+        return {"job": made[0]}
+
     def _link(self, values: dict[str, Any]) -> dict[str, Any]:
         name = unique("l")
         made = self.administrator.post("/links", {"kind": "invitation", "name": name}).expect(201)
@@ -232,6 +251,27 @@ class Stage:
         asked = {"name": name, "url": self.outside.url, "client_id": CLIENT}
         self.administrator.post("/providers", {**asked, "client_secret": SECRET}).expect(201)
         return name
+
+    def _repository(self, values: dict[str, Any]) -> dict[str, Any]:
+        shown = values["repository"].rpartition("/")[2]
+        made = {"name": f"{NAMESPACE}/{unique('r')}", "visibility": shown}
+        self.administrator.post("/repositories", made).expect(201)
+        return {"repository": made["name"]}
+
+    def _purgeable(self, values: dict[str, Any]) -> dict[str, Any]:
+        place = self.cast.asked_by["administrator"].repository(PLACES["private"])
+        return {"digest": place.push_blob()["digest"]}
+
+    def _removed(self, values: dict[str, Any]) -> dict[str, Any]:
+        made = self._repository(values)
+        self.administrator.delete(f"/repositories/{made['repository']}").expect(204)
+        return made
+
+    def _trashed(self, values: dict[str, Any]) -> dict[str, Any]:
+        place = self.cast.asked_by["administrator"].repository(values["repository"])
+        image = place.push_image()
+        place.registry.delete(place.path(f"manifests/{image.digest}")).expect(202)
+        return {"digest": image.digest}
 
     def _rule(self, values: dict[str, Any]) -> dict[str, Any]:
         on = values.get("repository")
@@ -271,7 +311,13 @@ def values_of(place: str, who: str) -> dict[str, Any]:
     found: dict[str, Any] = {"me": me, "kind": "account", "account": "bystander"}
     found |= {"principal": "bystander", "team": "dev", "robot": "second", "trust": "builds"}
     found |= {"token": NOTHING, "rule": NOTHING, "issuer": NOTHING, "secret": "none"}
-    found |= {"provider": PROVIDER, "group": "none", "subject": ""}
+    found |= {
+        "tag": "latest",
+        "digest": ABSENT["digest"],
+        "provider": PROVIDER,
+        "group": "none",
+        "subject": "",
+    }
     found |= dict.fromkeys(("code", "state", "iss", "cookie"), "none")
     words = {
         "there": {"namespace": NAMESPACE},
@@ -416,6 +462,8 @@ def wrong_content(stage: Stage, row: Row, who: str, answer: Answer) -> str:
         "list-tokens": _tokens,
         "explain-access": _explanation,
         "list-entries": _entries,
+        "list-tags": _doers,
+        "list-tag-moves": _doers,
         "GET /token": _granted,
         "POST /token": _granted,
         "whoami": _name,
@@ -459,6 +507,17 @@ def _entries(stage: Stage, row: Row, who: str, told: Any) -> str:
     field = {"there": "namespace_id", "all": ""}.get(row.place, "repository_id")
     places = {each[field] for each in told["items"]} if field else set()
     return "" if len(places) <= 1 else f"shows entries of {places}"
+
+
+def _doers(stage: Stage, row: Row, who: str, told: Any) -> str:
+    """Who pushed is told to who has a role there, by what credential to who sees the trail."""
+    audits = {"owner", "auditor", "administrator"}
+    if row.place == "private":
+        audits.add("guest")
+    knows = audits | {"reader", "writer", "maintainer", "robot"}
+    wanted = ("administrator" if who in knows else None, "password" if who in audits else None)
+    shown = {(each["by"]["actor"], each["by"]["credential"]) for each in told["items"]}
+    return "" if shown == {wanted} else f"tells {shown}"
 
 
 def _granted(stage: Stage, row: Row, who: str, told: Any) -> str:

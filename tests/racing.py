@@ -25,7 +25,7 @@ from moorage.oci.digest import Digest, digest_of
 from moorage.oci.manifest import parse_manifest
 from moorage.oci.media_types import OCI_INDEX, OCI_MANIFEST
 from moorage.oci.names import RepositoryName, Tag
-from moorage.registry import delete, mounts, push, uploads
+from moorage.registry import delete, mounts, push, repositories, restore, uploads
 from moorage.registry.services import Services
 from moorage.registry.uploads import Body
 
@@ -213,17 +213,20 @@ async def chunks(raw: bytes) -> AsyncIterator[bytes]:
 class Client:
     """What a client does with one repository, through one process."""
 
-    def __init__(self, services: Services, name: str, sparse: str = "indexes") -> None:
+    def __init__(
+        self, services: Services, name: str, sparse: str = "indexes", actor: Actor = ALICE
+    ) -> None:
+        self.actor = actor
         config = msgspec.structs.replace(services.config, allow_sparse=sparse)
         self.s = msgspec.structs.replace(services, config=config)
         self.name = RepositoryName.parse(name)
 
     async def blob(self, raw: bytes, algorithm: str = "sha256") -> None:
         body = Body(chunks(raw))
-        await uploads.push_whole(self.s, ALICE, self.name, body, digest_of(raw, algorithm))
+        await uploads.push_whole(self.s, self.actor, self.name, body, digest_of(raw, algorithm))
 
     async def mount(self, raw: bytes, source: RepositoryName) -> bool:
-        return await mounts.mount(self.s, ALICE, self.name, digest_of(raw), source)
+        return await mounts.mount(self.s, self.actor, self.name, digest_of(raw), source)
 
     async def manifest(
         self, raw: bytes, *tags: str, algorithm: str = "sha256", condition: Condition | None = None
@@ -237,16 +240,28 @@ class Client:
             named,
             condition or Condition(),
         )
-        await push.put_manifest(self.s, ALICE, prepared, BY)
+        await push.put_manifest(self.s, self.actor, prepared, BY)
 
     async def delete_manifest(self, raw: bytes) -> None:
-        await delete.delete_manifest(self.s, ALICE, self.name, digest_of(raw), BY)
+        await delete.delete_manifest(self.s, self.actor, self.name, digest_of(raw), BY)
 
     async def delete_tag(self, tag: str) -> None:
-        await delete.delete_tag(self.s, ALICE, self.name, Tag.parse(tag), Condition(), BY)
+        await delete.delete_tag(self.s, self.actor, self.name, Tag.parse(tag), Condition(), BY)
+
+    async def restore_manifest(self, raw: bytes) -> restore.Restored:
+        return await restore.restore_manifest(self.s, self.actor, self.name, digest_of(raw), BY)
+
+    async def restore_tag(self, tag: str, **to: Any) -> restore.RestoredTag:
+        return await restore.restore_tag(self.s, self.actor, self.name, Tag.parse(tag), BY, **to)
+
+    async def delete_repository(self) -> None:
+        await repositories.delete_repository(self.s, self.actor, self.name, BY)
+
+    async def restore_repository(self, **more: Any) -> None:
+        await repositories.restore_repository(self.s, self.actor, self.name, BY, **more)
 
     async def delete_blob(self, raw: bytes) -> None:
-        await delete.delete_blob(self.s, ALICE, self.name, digest_of(raw), BY)
+        await delete.delete_blob(self.s, self.actor, self.name, digest_of(raw), BY)
 
 
 def _descriptor(raw: bytes, media_type: str, algorithm: str = "sha256") -> dict[str, Any]:

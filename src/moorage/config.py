@@ -118,6 +118,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workers: int = 0
     allow_sparse: Literal["never", "indexes", "always"] = "indexes"
     visibility: Literal["private", "internal", "public"] = "private"
+    trash_days: int = 14
     admin_user: str = ""
     admin_password_file: str = ""
     admin_socket: Literal["auto", "on", "off"] = "auto"
@@ -349,6 +350,7 @@ def _misfits(config: Config) -> Iterator[tuple[str, bool, str]]:
     yield "listen", not config.listen, "the server needs an address to listen on"
     for name, value in flatten(config):
         yield name, _is_endless(value), "it must be a number from 0 that ends"
+    yield "trash_days", config.trash_days > 3_650, "ten years are the most"
     yield "limits.failed_sign_ins", config.limits.failed_sign_ins < 1, "everybody errs once"
     yield (
         "limits.anonymous_pulls_seconds",

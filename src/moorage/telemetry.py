@@ -268,6 +268,14 @@ class Metrics:
         self.jobs = Counter(
             "moorage_jobs", "Jobs run, by name and outcome.", ["name", "outcome"], registry=registry
         )
+        self.dead_jobs = Gauge(
+            "moorage_jobs_dead", "Jobs that were given up, up to 1,000.", registry=registry
+        )
+        self.jobs_late = Gauge(
+            "moorage_jobs_late_seconds",
+            "By how much the job is late that has been due longest.",
+            registry=registry,
+        )
         self.refusals = Counter(
             "moorage_refusals",
             "Requests refused to a caller that may not do this.",

@@ -298,6 +298,65 @@ MUTANTS = [
         "if actor.is_signed_in",
     ),
     Mutant(
+        "everybody is told who has done it",
+        "auth/policy.py",
+        "return not is_confined and (facts.standing > 1 or",
+        "return not is_confined and (facts.standing > 0 or",
+    ),
+    Mutant(
+        "a confined token is told who has done it",
+        "auth/policy.py",
+        "return not is_confined and (facts",
+        "return (facts",
+    ),
+    Mutant(
+        "readers are told by what it was done",
+        "registry/history.py",
+        "decide(actor, Action.AUDIT,",
+        "decide(actor, Action.PULL,",
+    ),
+    Mutant(
+        "what was public is told of in the trash",
+        "registry/repositories.py",
+        "require(actor, Action.DELETE, RepositoryTarget(name), hidden)",
+        "require(actor, Action.DELETE, RepositoryTarget(name), found.facts)",
+    ),
+    Mutant("writers delete", "auth/policy.py", "DELETE: 3", "DELETE: 2"),
+    Mutant(
+        "readers see the trash",
+        "registry/trash.py",
+        "require(actor, Action.DELETE,",
+        "require(actor, Action.PULL,",
+        (("api/trash.py", "require(actor, Action.DELETE, R", "require(actor, Action.PULL, R"),),
+    ),
+    Mutant(
+        "everybody purges",
+        "api/purge.py",
+        ADMINISTRATOR,
+        "",
+        (
+            ("registry/purge.py", ADMINISTRATOR + "    change", "    change"),
+            (
+                "registry/purge.py",
+                "        await rights.allow_administrator(tx, self._actor)\n",
+                "",
+            ),
+        ),
+    ),
+    Mutant(
+        "everybody sees jobs",
+        "api/jobs.py",
+        ADMINISTRATOR + "    page",
+        "    page",
+        (
+            (
+                "registry/jobs.py",
+                ADMINISTRATOR + "\n    async def read(tx: Tx) -> list[Job]",
+                "    async def read(tx: Tx) -> list[Job]",
+            ),
+        ),
+    ),
+    Mutant(
         "pages sign in by any password",
         "registry/sign_in.py",
         "if account is None or not right:",

@@ -49,6 +49,9 @@ def known(admin: Api) -> dict[str, Any]:
     admin.post(f"/namespaces/{name}/teams", {"name": "dev"}).expect(201)
     admin.post(f"/namespaces/{name}/robots", {"name": "ci"}).expect(201)
     admin.post("/repositories", {"name": f"{name}/app"}).expect(201)
+    pusher = Registry(admin.url)
+    pusher.authorization = admin.headers["Authorization"]
+    pushed = pusher.repository(f"{name}/app").push_image("latest")
     admin.put(f"/namespaces/{name}/grants/account/{account}", {"role": "reader"}).expect(200)
     made = admin.post(f"/namespaces/{name}/robots/ci/tokens", {"name": "x"}).expect(201)
     token = made.json()["token"]["id"]
@@ -70,6 +73,9 @@ def known(admin: Api) -> dict[str, Any]:
         "robot": "ci",
         "account": account,
         "repository": f"{name}/app",
+        "tag": "latest",
+        "digest": pushed.digest,
+        "job": admin.get("/jobs?limit=1").expect(200).json()["items"][0]["id"],
         "kind": "account",
         "principal": account,
         "token": token,

@@ -222,7 +222,7 @@ def test_nothing_imports(banned: str) -> None:
 def test_migrating_and_serving_load_no_second_sqlite(tmp_path: Path) -> None:
     """Not even what we stand on may load the standard library's SQLite."""
     script = (
-        "import sys, pathlib, moorage.cli.serve, moorage.cli.jobs, moorage.db.migrate as migrate;"
+        "import sys, pathlib, moorage.cli.serve, moorage.cli.audit, moorage.db.migrate as migrate;"
         "migrate.migrate_sqlite(pathlib.Path(sys.argv[1]));"
         "sys.exit(bool({'sqlite3', '_sqlite3'} & set(sys.modules)))"
     )

@@ -1,6 +1,7 @@
 """What a route of the management API is, and one call of it: the words that its handlers use."""
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -22,6 +23,10 @@ _CURSOR = "after"
 _MAX_CURSOR = 300
 _MAX_DIGITS = 18
 _JSON = "application/json"
+_TWO = "[0-9]{2}"
+TIME = rf"[0-9]{{4}}-{_TWO}-{_TWO}T{_TWO}:{_TWO}:{_TWO}(?:\.[0-9]{{1,6}})?(?:Z|[+-]{_TWO}:{_TWO})"
+_TIME = re.compile(TIME, re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_CONTROL = "\x1f"
 
 Asked = TypeVar("Asked")
@@ -240,6 +245,21 @@ def whole_number(text: str, what: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
         raise Invalid(f"{what} must be a whole number")
     return int(text)
+
+
+def moment(text: str, what: str) -> int:
+    """Return the time that a parameter is, in milliseconds since 1970.
+
+    Raises:
+        Invalid: it is none.
+    """
+    try:
+        if not _TIME.fullmatch(text):
+            raise ValueError(text)
+        return int((datetime.fromisoformat(text) - _EPOCH).total_seconds() * 1000)
+    except (ValueError, OverflowError):
+        told = "Write it as 2026-09-14T12:00:00Z, with its zone"
+        raise Invalid(f"{what} is no time", hint=told) from None
 
 
 def when(milliseconds: int) -> datetime | None:

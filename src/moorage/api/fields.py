@@ -24,3 +24,5 @@ Pattern = Annotated[
     Meta(pattern=rf"^(?:\*\*|{COMPONENT}(?:/{COMPONENT})*(?:/\*\*)?)$", max_length=MAX_NAME + 3),
 ]
 Days = Annotated[int, Meta(ge=0, le=3650)]
+DIGEST = r"(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}|blake3:[a-f0-9]{64})"
+Digest = Annotated[str, Meta(pattern=f"^{DIGEST}$")]

@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 
 from moorage import __version__
-from moorage.api.call import DEFAULT_PAGE, MAX_PAGE, Route
+from moorage.api.call import DEFAULT_PAGE, MAX_PAGE, TIME, Route
+from moorage.api.fields import DIGEST
 from moorage.model.access import Action
-from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME
+from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME, TAG
+from moorage.registry.jobs import STATES
 
 _REFERENCE = "#/components/schemas/{name}"
 _NAME = {"type": "string", "pattern": f"^{COMPONENT}$", "maxLength": MAX_COMPONENT}
@@ -35,10 +37,14 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "issuer": _ID,
     "provider": _NAME,
     "rule": _ID,
-    "digest": {"type": "string", "pattern": "^(sha256|sha512|blake3):[0-9a-f]+$"},
+    "job": _ID,
+    "state": {"type": "string", "enum": list(STATES)},
     "actor": _TEXT,
     "event": _TEXT,
     "trust": _NAME,
+    "tag": {"type": "string", "pattern": f"^{TAG}$"},
+    "digest": {"type": "string", "pattern": f"^{DIGEST}$"},
+    "as_of": {"type": "string", "pattern": f"^{TIME}$"},
     "who": {
         "type": "string",
         "pattern": f"^{COMPONENT}(?:[+]{COMPONENT})?$",
@@ -53,6 +59,7 @@ _SAID = {
     "principal": "An account `alice`, a robot `web+ci` or a team `web/dev`.",
     "namespace": "A namespace.",
     "repository": "A repository; the slashes in its name may be written as they are or as %2F.",
+    "as_of": "At what time, as 2026-09-14T12:00:00Z; now if it is not there.",
     "limit": "How many items the page has at most.",
     "after": "Where the page begins: behind this item, as the Link of the page before says.",
 }

@@ -13,17 +13,21 @@ from moorage.api import (
     grants,
     groups,
     issuers,
+    jobs,
     links,
     namespaces,
     providers,
+    purge,
     repositories,
     robots,
     rules,
     second_factor,
     sessions,
+    tags,
     teams,
     tokens,
     trail,
+    trash,
     trusts,
     whoami,
 )
@@ -50,6 +54,10 @@ ROUTES: tuple[Route, ...] = (
     *trusts.ROUTES,
     *repositories.ROUTES,
     *collection.ROUTES,
+    *tags.ROUTES,
+    *trash.ROUTES,
+    *purge.ROUTES,
+    *jobs.ROUTES,
 )
 # A repository's name has slashes, and none of its components can be `-`: that stands before what
 # belongs to it. In a document's terms it is one parameter, so that %2F will do as well.

@@ -110,7 +110,7 @@ def require_whole(actor: Actor, facts: Facts) -> None:
         Unauthorized: nobody is signed in, or with what has ended.
         NotPermitted: it is no account, or its credential is confined to something.
     """
-    if actor.kind == "local" and facts.standing == BEFORE_ACCOUNTS:
+    if _is_local(actor, facts):
         raise _of_local_mode()
     if not actor.is_signed_in:
         raise SignInNeeded
@@ -128,17 +128,35 @@ def require_whole(actor: Actor, facts: Facts) -> None:
 def rank_of(actor: Actor, facts: Facts) -> int:
     """Return how much the actor counts for rules about what is in a repository (`Role.rank`).
 
-    An administrator is an owner everywhere, local mode a maintainer, who may delete.
+    An administrator is an owner everywhere, as is the server's operator, and local mode a
+    maintainer, who may delete.
     """
     if not actor.is_signed_in:
-        is_local = actor.kind == "local" and facts.standing == BEFORE_ACCOUNTS
-        return _RANKS[Action.DELETE] if is_local else 0
+        if actor.kind == "operator":
+            return _RANKS[Action.MANAGE_ACCESS]
+        return _RANKS[Action.DELETE] if _is_local(actor, facts) else 0
     return _RANKS[Action.MANAGE_ACCESS] if facts.standing > 1 else facts.rank
+
+
+def knows_people(actor: Actor, facts: Facts) -> bool:
+    """Tell whether the actor is told who has done something in the repository.
+
+    Those are who were given a role there, by a credential that is not confined; who reads it only
+    because everybody may, learns no names of accounts.
+    """
+    if not actor.is_signed_in:
+        return actor.kind == "operator" or _is_local(actor, facts)
+    is_confined = actor.scopes is not None or actor.bound is not None
+    return not is_confined and (facts.standing > 1 or (facts.standing > 0 and facts.rank > 0))
 
 
 def role_of(rank: int) -> str:
     """Return the name of the least role that counts so much, empty if there is none."""
     return _ROLES.get(rank, "")
+
+
+def _is_local(actor: Actor, facts: Facts) -> bool:
+    return actor.kind == "local" and facts.standing == BEFORE_ACCOUNTS
 
 
 def _of_local_mode() -> Denied:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _SYSTEM_FILE = Path("/etc/moorage/moorage.toml")
 _CLIENTS = {
+    "job": ("moorage.cli.job:job", "Look at the work that no request waits for."),
     "login": ("moorage.cli.login:login", "Sign in to a registry, here and for docker."),
     "logout": ("moorage.cli.login:logout", "Sign out of a registry."),
     "whoami": ("moorage.cli.login:whoami", "Show who you are to the registry, and by what."),
@@ -27,20 +28,25 @@ _CLIENTS = {
     "team": ("moorage.cli.team:team", "Manage teams."),
     "namespace": ("moorage.cli.namespace:namespace", "Manage namespaces."),
     "repo": ("moorage.cli.repo:repo", "Manage repositories."),
+    "tag": ("moorage.cli.tag:tag", "Look at tags as they are and were, and undo their moves."),
+    "manifest": ("moorage.cli.manifest:manifest", "Restore manifests that were deleted."),
+    "trash": ("moorage.cli.trash:trash", "Look at what was deleted and can be restored."),
     "access": ("moorage.cli.access:access", "Grant rights, and see who has which."),
     "token": ("moorage.cli.token:token", "Manage your tokens."),
     "robot": ("moorage.cli.robot:robot", "Manage robots, the accounts of machines."),
     "trust": ("moorage.cli.trust:trust", "Let CI systems in by their own tokens."),
     "issuer": ("moorage.cli.issuer:issuer", "Say whose tokens namespaces may trust."),
     "provider": ("moorage.cli.provider:provider", "Let people sign in from outside."),
+    "purge": ("moorage.cli.purge:purge", "Remove content at once and for good, past the trash."),
     "rule": ("moorage.cli.rule:rule", "Say which tags may not be moved."),
     "gc": ("moorage.cli.collection:gc", "Look at collection, and why things stay."),
     "k8s": ("moorage.cli.k8s:k8s", "Let Kubernetes clusters pull."),
 }
 _SECTIONS = {
     "Run a server": ("serve", "config", "doctor", "migrate", "move"),
-    "Look after it": ("job", "gc", "audit"),
+    "Look after it": ("job", "gc", "audit", "purge"),
     "Use one": ("login", "logout", "whoami", "namespace", "repo", "rule"),
+    "Look back": ("tag", "trash", "manifest"),
     "Let people in": ("user", "invite", "team", "access", "provider"),
     "Let machines in": ("token", "robot", "trust", "issuer", "k8s"),
     "This program": ("version", "completion"),
@@ -218,22 +224,6 @@ def move(file: Path | None, *, abort: bool, **flags: Any) -> None:
     from moorage.cli.move import move as run
 
     run(_load(file, **flags).config, abort=abort)
-
-
-@commands.group()
-def job() -> None:
-    """Look at the work that no request waits for."""
-
-
-@job.command("list")
-@click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
-@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
-@_settings
-def job_list(file: Path | None, *, limit: int, as_json: bool, **flags: Any) -> None:
-    """List jobs, the newest first."""
-    from moorage.cli.jobs import list_all
-
-    list_all(_load(file, **flags).config, limit, as_json=as_json)
 
 
 @commands.group()

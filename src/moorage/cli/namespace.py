@@ -13,6 +13,8 @@ NAMESPACES = (
     Column("new repositories", "visibility"),
 )
 
+USAGE = (Column("bytes", "bytes"), Column("of the trash", "trash"))
+
 
 @click.group()
 def namespace() -> None:
@@ -65,3 +67,11 @@ def namespace_delete(client: Client, name: str) -> None:
     confirm(f"Delete the namespace {name}?", yes=client.yes)
     client.api.send("DELETE", "namespaces", name)
     client.output.done(f"{name} is deleted.")
+
+
+@namespace.command("usage")
+@click.argument("name")
+@client_command
+def namespace_usage(client: Client, name: str) -> None:
+    """Show how many bytes a namespace takes, and how many of them only its trash holds."""
+    client.output.one(client.api.get("namespaces", name, "usage"), USAGE)

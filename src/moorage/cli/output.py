@@ -21,6 +21,7 @@ _UNITS = (
     (60, "minute"),
 )
 _WIDEST = 60
+_DIGEST = len("sha256:") + 12  # of which people know one again; programs get all of it
 
 
 class Column(NamedTuple):
@@ -28,7 +29,7 @@ class Column(NamedTuple):
 
     title: str
     key: str
-    kind: Literal["text", "time"] = "text"
+    kind: Literal["text", "time", "digest"] = "text"
 
 
 class Output:
@@ -143,6 +144,8 @@ def cell(document: Mapping[str, Any], column: Column, now: float) -> str:
     if column.kind == "time":
         moment = seconds_of(value)
         return relative(moment, now) if moment else "never"
+    if column.kind == "digest":
+        return _shown(value)[:_DIGEST]
     return _shown(value)
 
 

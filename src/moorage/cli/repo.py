@@ -3,7 +3,7 @@
 import click
 
 from moorage.cli.client import Client, client_command
-from moorage.cli.output import Column
+from moorage.cli.output import Column, confirm
 from moorage.cli.words import limit_of
 
 VISIBILITIES = click.Choice(["private", "internal", "public"])
@@ -22,7 +22,7 @@ def repo() -> None:
     \b
     moorage repo list
     moorage repo create web/shop --visibility internal
-    moorage repo set web/shop --visibility public
+    moorage repo restore web/shop
     """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
 
 
@@ -62,3 +62,27 @@ def repo_set(client: Client, name: str, visibility: str) -> None:
     document = {"visibility": visibility}
     made = client.api.send("PATCH", "repositories", name, document=document)
     client.output.done(f"{name} is {visibility}.", made)
+
+
+@repo.command("delete")
+@click.argument("name")
+@client_command
+def repo_delete(client: Client, name: str) -> None:
+    """Delete a repository with all that is in it; for some time it can be restored."""
+    confirm(f"Delete {name} with all its tags? Pulls from it fail at once.", yes=client.yes)
+    client.api.send("DELETE", "repositories", name)
+    client.output.done(f"{name} is in the trash. To have it back: moorage repo restore {name}")
+
+
+@repo.command("restore")
+@click.argument("name")
+@click.option("--as", "new_name", help="Under another name of its namespace.")
+@click.option("--id", "number", type=int, help="Which of that name, as trash list shows; the last.")
+@client_command
+def repo_restore(client: Client, name: str, new_name: str | None, number: int | None) -> None:
+    """Bring back a repository that was deleted, with all that was in it."""
+    asked = {"name": new_name, "id": number}
+    document = {key: value for key, value in asked.items() if value is not None}
+    made = client.api.send("POST", "repositories", name, "-", "restore", document=document)
+    told = f"{made.get('name', '')} is there again, {made.get('visibility', '')}."
+    client.output.done(told, made)

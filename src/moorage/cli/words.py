@@ -122,3 +122,52 @@ def limit_of(text: str) -> int | None:
     if text.isascii() and text.isdigit() and 0 < int(text) < 10**9:
         return int(text)
     raise Refused(f"--limit can't be {text!r}.", do="Give a number, or all.", exit_code=2)
+
+
+def tagged_of(text: str) -> tuple[str, str]:
+    """Return the repository and the tag of `web/shop:latest`.
+
+    Raises:
+        Refused: it is not written so.
+    """
+    repository, _, tag = text.partition(":")
+    if not (repository and tag) or "@" in text or ":" in tag:
+        raise Refused(
+            f"{text!r} is not a tag.",
+            do="Write it as REPOSITORY:TAG, as web/shop:1.4.",
+            exit_code=2,
+        )
+    return repository, tag
+
+
+def time_of(text: str) -> str:
+    """Return a time as the API takes it; of a day that is its beginning, in UTC.
+
+    Raises:
+        Refused: it is no time.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused(
+            f"{text!r} is no time.",
+            do="Write it as 2026-07-01 or 2026-07-01T12:00:00Z; without a zone it is UTC.",
+            exit_code=2,
+        ) from None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+
+
+def digested_of(text: str) -> tuple[str, str]:
+    """Return the repository and the digest of `web/shop@sha256:…`.
+
+    Raises:
+        Refused: it is not written so.
+    """
+    repository, _, digest = text.partition("@")
+    if not repository or ":" in repository or ":" not in digest:
+        raise Refused(
+            f"{text!r} is not a manifest.",
+            do="Write it as REPOSITORY@DIGEST, as web/shop@sha256:9f86….",
+            exit_code=2,
+        )
+    return repository, digest

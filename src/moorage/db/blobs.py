@@ -209,6 +209,7 @@ QUEUE_DELETE = Query(
         not_before=sa.bindparam("not_before"),
         reason=sa.bindparam("reason"),
         size=sa.bindparam("size"),
+        digest=sa.bindparam("digest"),
     )
     .on_conflict_do_nothing(),
 )
@@ -305,7 +306,7 @@ async def put_blob(
     number: int = known[0]
     if not await tx.run(HEAL_BLOB, blob_id=number, seen_location=known[2], new_location=location):
         raise Raced
-    await queue_deletes(tx, {known[2]: known[1]}, keep_until, "replaced")
+    await queue_deletes(tx, {known[2]: known[1]}, keep_until, "replaced", digests[0])
     for digest in digests:
         await tx.run(ADD_DIGEST, digest=digest.key, blob_id=number)
     return number, await list_digests(tx, number)
@@ -345,6 +346,15 @@ async def link_blob(
     )
 
 
+async def uncount(tx: Tx, namespace_id: int, blob_id: int, size: int, now: int) -> None:
+    """Charge the namespace no longer for a blob that has gone from a repository of it.
+
+    The caller has taken the blob. If another repository of the namespace has it, it stays counted.
+    """
+    if await tx.one(IS_COUNTED, namespace_id=namespace_id, blob_id=blob_id) is None:
+        await tx.run(ADD_USAGE, namespace_id=namespace_id, bytes=-size, now=now)
+
+
 async def list_digests(tx: Tx, blob_id: int) -> tuple[Digest, ...]:
     """Return every digest that the blob is known by."""
     return tuple(Digest.from_key(row[0]) for row in await tx.many(LIST_DIGESTS, blob_id=blob_id))
@@ -364,14 +374,27 @@ async def trash_link(tx: Tx, repository_id: int, blob_id: int, until: int) -> bo
     return bool(changed)
 
 
-async def queue_deletes(tx: Tx, locations: Mapping[str, int], not_before: int, reason: str) -> None:
+async def queue_deletes(
+    tx: Tx,
+    locations: Mapping[str, int],
+    not_before: int,
+    reason: str,
+    identity: Digest | None = None,
+) -> None:
     """Have locations that no blob has deleted from the store, no sooner than that.
 
-    Each has its size, 0 where that is not known.
+    Each has its size, 0 where that is not known. `identity` is that of the blob whose bytes are
+    there, by which a purge finds them.
     """
+    digest = identity.key if identity is not None else b""
     for location, size in locations.items():
         await tx.run(
-            QUEUE_DELETE, location=location, not_before=not_before, reason=reason, size=size
+            QUEUE_DELETE,
+            location=location,
+            not_before=not_before,
+            reason=reason,
+            size=size,
+            digest=digest,
         )
 
 

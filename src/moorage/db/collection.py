@@ -7,7 +7,7 @@ its digests it is named. A subject is not kept by what refers to it.
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.blobs import ADD_USAGE, queue_deletes
+from moorage.db.blobs import ADD_USAGE, list_digests, queue_deletes
 from moorage.db.engine import Query, Tx
 from moorage.db.repositories import LIVE
 from moorage.db.reviews import put_reviews
@@ -332,9 +332,11 @@ async def remove_link(tx: Tx, link: Link, now: int, not_before: int) -> Freed:
 
 async def drop_blob(tx: Tx, blob_id: int, location: str, size: int, not_before: int) -> None:
     """Forget a blob that no repository has, and queue its object; the caller has taken it."""
+    known = await list_digests(tx, blob_id)
+    identity = next((each for each in known if each.algorithm == "sha256"), None)
     await tx.run(DROP_BLOB_DIGESTS, blob_id=blob_id)
     await tx.run(DROP_BLOB_ROW, blob_id=blob_id)
-    await queue_deletes(tx, {location: size}, not_before, "collected")
+    await queue_deletes(tx, {location: size}, not_before, "collected", identity)
 
 
 async def remove_stray_blob(tx: Tx, blob_id: int, not_before: int) -> Freed:

@@ -151,10 +151,43 @@ LIST_JOBS = Query(
     .order_by(job.c.id.desc())
     .limit(sa.bindparam("limit")),
 )
+LIST_JOBS_IN = Query(
+    "list_jobs_in_state",
+    sa.select(*_COLUMNS)
+    .where(job.c.state == sa.bindparam("state"))
+    .where(job.c.id < sa.bindparam("before"))
+    .order_by(job.c.id.desc())
+    .limit(sa.bindparam("limit")),
+)
+FIND_JOB = Query("find_job", sa.select(*_COLUMNS).where(job.c.id == sa.bindparam("job_id")))
+TAKE_JOB = Query(
+    "take_job", sa.select(*_COLUMNS).where(job.c.id == sa.bindparam("job_id")).with_for_update()
+)
+# A worker that has the job finds that it has not: it writes nothing any more.
+SET_JOB = Query(
+    "set_job",
+    sa.update(job)
+    .where(job.c.id == sa.bindparam("job_id"))
+    .values(
+        state=sa.bindparam("new_state"),
+        run_at=sa.bindparam("new_run_at"),
+        attempts=_NOTHING,
+        lease_until=_NOTHING,
+        epoch=job.c.epoch + sa.literal_column("1"),
+        error=sa.bindparam("new_error"),
+        finished_at=sa.bindparam("new_finished_at"),
+    ),
+)
+LIST_DEAD = Query(
+    "list_dead_jobs",
+    sa.select(job.c.id)
+    .where(job.c.state == sa.literal_column("'dead'"))
+    .limit(sa.bindparam("limit")),
+)
 FORGET_JOBS = Query(
     "forget_jobs",
     sa.delete(job)
-    .where(job.c.state == sa.literal_column("'done'"))
+    .where(job.c.state == sa.bindparam("state"))
     .where(job.c.finished_at < sa.bindparam("before")),
 )
 ADD_SCHEDULE = Query(
@@ -268,14 +301,62 @@ async def end_job(tx: Tx, held: Job, *, state: str, error: str, run_at: int, now
     return bool(ended)
 
 
-async def list_jobs(tx: Tx, before: int, limit: int) -> list[Job]:
-    """Return up to `limit` jobs with an id below `before`, newest first."""
-    return [_job(row) for row in await tx.many(LIST_JOBS, before=before, limit=limit)]
+async def list_jobs(tx: Tx, before: int, limit: int, *, state: str = "") -> list[Job]:
+    """Return up to `limit` jobs with an id below `before`, newest first; of a state if given."""
+    if state:
+        rows = await tx.many(LIST_JOBS_IN, state=state, before=before, limit=limit)
+    else:
+        rows = await tx.many(LIST_JOBS, before=before, limit=limit)
+    return [_job(row) for row in rows]
+
+
+async def find_job(tx: Tx, job_id: int) -> Job | None:
+    """Return the job of that id."""
+    row = await tx.one(FIND_JOB, job_id=job_id)
+    return _job(row) if row else None
+
+
+async def take_job(tx: Tx, job_id: int) -> Job | None:
+    """Return the job of that id, which stays as it is until the transaction ends."""
+    row = await tx.one(TAKE_JOB, job_id=job_id)
+    return _job(row) if row else None
+
+
+async def find_waiting(tx: Tx, name: str, key: str) -> int | None:
+    """Return the job of that name and key that waits; until the end nobody else adds one."""
+    await lock_job(tx, name, key)
+    row = await tx.one(FIND_WAITING, name=name, key=key)
+    return row[0] if row else None
+
+
+async def wake_job(tx: Tx, job_id: int, now: int) -> None:
+    """Have the job, which the caller has taken, run now as if it never had."""
+    await tx.run(
+        SET_JOB, job_id=job_id, new_state="waiting", new_run_at=now, new_error="", new_finished_at=0
+    )
+
+
+async def cancel_job(tx: Tx, job_id: int, why: str, now: int) -> None:
+    """End the job, which the caller has taken; a worker that has it loses it."""
+    await tx.run(
+        SET_JOB,
+        job_id=job_id,
+        new_state="cancelled",
+        new_run_at=now,
+        new_error=why,
+        new_finished_at=now,
+    )
+
+
+async def count_dead(tx: Tx, most: int) -> int:
+    """Return how many jobs are dead; counts no further than that many."""
+    return len(await tx.many(LIST_DEAD, limit=most))
 
 
 async def forget_jobs(tx: Tx, before: int) -> int:
-    """Forget the jobs that were done before that time; dead ones stay for a person to see."""
-    return await tx.run(FORGET_JOBS, before=before)
+    """Forget the jobs that were done or cancelled before that time; dead ones stay to be seen."""
+    done = await tx.run(FORGET_JOBS, state="done", before=before)
+    return done + await tx.run(FORGET_JOBS, state="cancelled", before=before)
 
 
 async def put_schedule(tx: Tx, name: str, every: int, now: int) -> None:

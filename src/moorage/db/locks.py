@@ -70,7 +70,10 @@ async def take_principal(tx: Tx, principal_id: int) -> None:
 
 
 async def take_namespace(tx: Tx, name: str) -> None:
-    """Let the writes in the namespace end; before a grant, a team or a rule of it changes."""
+    """Let the writes in the namespace end; before a grant, a team or a rule of it changes.
+
+    Before a repository of it comes or goes as a whole, too.
+    """
     await tx.one(LOCK_NAME, number=_number(b"namespace", 0, name.encode()))
 
 

@@ -148,8 +148,10 @@ async def list_repositories_in(
 
 async def is_in_use(tx: Tx, namespace_id: int) -> str:
     """Return what the namespace still has, empty if it has nothing that would be lost."""
-    if await tx.one(FIND_ANY_REPOSITORY, namespace_id=namespace_id) is not None:
+    if await tx.many(LIST_LIVE_REPOSITORIES, namespace_id=namespace_id, after="", limit=1):
         return "repositories"
+    if await tx.one(FIND_ANY_REPOSITORY, namespace_id=namespace_id) is not None:
+        return "repositories in its trash"
     for kind in ("robot", "team"):
         if await tx.one(FIND_ANY_BELONGING, kind=kind, namespace_id=namespace_id) is not None:
             return f"{kind}s"

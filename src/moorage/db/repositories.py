@@ -1,6 +1,7 @@
 """Namespaces and repositories."""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import Insert
 
 from moorage.db.access_schema import grant, readable
 from moorage.db.engine import Query, Raced, Tx, insert
@@ -41,32 +42,34 @@ ADD_NAMESPACE = Query(
     )
     .on_conflict_do_nothing(),
 )
-# Whoever may read all of the namespace finds what is made in it.
-ADD_READERS = Query(
-    "add_readers_of_repository",
-    insert(readable)
-    .from_select(
-        ["principal_id", "name", "repository_id"],
-        sa.select(
-            grant.c.principal_id,
-            sa.cast(sa.bindparam("name"), sa.Text),
-            sa.cast(sa.bindparam("number"), sa.BigInteger),
-        )
-        .where(grant.c.namespace_id == sa.bindparam("namespace_id"))
-        .where(grant.c.repository_id == LIVE),
+# Whoever may read all of the namespace finds what is made in it; of a name that is used again, the
+# repository that has it now.
+_readers = insert(readable).from_select(
+    ["principal_id", "name", "repository_id"],
+    sa.select(
+        grant.c.principal_id,
+        sa.cast(sa.bindparam("name"), sa.Text),
+        sa.cast(sa.bindparam("number"), sa.BigInteger),
     )
-    .on_conflict_do_nothing(),
+    .where(grant.c.namespace_id == sa.bindparam("namespace_id"))
+    .where(grant.c.repository_id == LIVE),
 )
-PUT_READER = Query(
-    "put_reader",
-    insert(readable)
-    .values(
-        principal_id=sa.bindparam("principal_id"),
-        name=sa.bindparam("name"),
-        repository_id=sa.bindparam("number"),
+_reader = insert(readable).values(
+    principal_id=sa.bindparam("principal_id"),
+    name=sa.bindparam("name"),
+    repository_id=sa.bindparam("number"),
+)
+
+
+def _found(values: Insert) -> Insert:
+    return values.on_conflict_do_update(
+        index_elements=[readable.c.principal_id, readable.c.name],
+        set_={"repository_id": values.excluded.repository_id},
     )
-    .on_conflict_do_nothing(),
-)
+
+
+ADD_READERS = Query("add_readers_of_repository", _found(_readers))
+PUT_READER = Query("put_reader", _found(_reader))
 END_READER = Query(
     "end_reader",
     sa.delete(readable)

@@ -23,7 +23,7 @@ from moorage.db.columns import (
     text,
 )
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 # The oldest schema that this program can still read and write.
 SCHEMA_COMPATIBLE = 5
 
@@ -59,6 +59,7 @@ repository = sa.Table(
     sa.Index("repository_by_name", "name", "trash_until", unique=True),
     sa.Index("repository_by_namespace", "namespace_id", "name"),
     partial("repository_in_trash", "trash_until != 0", "trash_until", "id"),
+    partial("repository_trashed", "trash_until != 0", "namespace_id", "id"),
     **AUTOINCREMENT,
 )
 
@@ -108,6 +109,7 @@ repository_blob = sa.Table(
     partial(
         "repository_blob_by_lease", "lease_until != 0", "lease_until", "repository_id", "blob_id"
     ),
+    partial("repository_blob_trashed", "trash_until != 0", "repository_id", "blob_id"),
     **CLUSTERED,
 )
 
@@ -128,6 +130,7 @@ manifest = sa.Table(
     number("trash_until"),
     data("raw"),
     sa.Index("manifest_by_identity", "repository_id", "identity", unique=True),
+    partial("manifest_trashed", "trash_until != 0", "repository_id", "id"),
     partial(
         "manifest_by_subject", "subject != x''", "repository_id", "subject", "trash_until", "id"
     ),
@@ -230,7 +233,10 @@ delete_queue = sa.Table(
     number("not_before"),
     text("reason"),
     number("size", server_default="0"),  # 0 where it is not known
+    # The identity of what is there, for whoever must be rid of it; empty where it is not known.
+    data("digest", server_default=""),
     sa.Index("delete_queue_by_time", "not_before"),
+    partial("delete_queue_by_digest", "digest != x''", "digest"),
     **CLUSTERED,
 )
 
@@ -382,7 +388,7 @@ job = sa.Table(
     text("name"),
     text("key"),  # at most one waiting job of a name has a key that is not empty
     data("payload"),
-    text("state"),  # waiting, running, done or dead
+    text("state"),  # waiting, running, done, dead or cancelled
     number("priority"),
     number("run_at"),
     number("attempts"),
@@ -398,6 +404,7 @@ job = sa.Table(
     sa.Index("job_lease", "state", "lease_until"),
     sa.Index("job_by_key", "name", "key", "state"),
     sa.Index("job_finished", "state", "finished_at"),
+    sa.Index("job_by_state", "state", "id"),
     **AUTOINCREMENT,
 )
 

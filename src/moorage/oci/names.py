@@ -9,7 +9,8 @@ from moorage.oci.digest import Digest
 COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{COMPONENT}(?:/{COMPONENT})*", re.ASCII)
 _ONE = re.compile(COMPONENT, re.ASCII)
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", re.ASCII)
+TAG = r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
+_TAG = re.compile(TAG, re.ASCII)
 
 # Clients limit host, slash and name together to 255 characters; this leaves room for the host.
 MAX_NAME = 229

@@ -5,7 +5,8 @@
 
 from typing import Any
 
-from moorage.clock import DAY
+import msgspec
+
 from moorage.db import blobs, manifests, tags
 from moorage.db.engine import Tx
 from moorage.db.tags import Condition, Outcome
@@ -24,8 +25,7 @@ from moorage.oci.names import RepositoryName, Tag
 from moorage.registry.rights import hold
 from moorage.registry.services import Services
 from moorage.registry.tag_guard import TagGuard, tag_guard
-
-TRASH = 7 * DAY
+from moorage.registry.trash import kept_until
 
 
 async def delete_tag(
@@ -54,7 +54,7 @@ async def delete_tag(
             tag,
             condition=condition,
             guard=guard.of(tag),
-            change=by,
+            change=msgspec.structs.replace(by, cause="delete"),
             now=now,
         )
         guard.check(tag, outcome)
@@ -97,11 +97,11 @@ async def delete_manifest(
                 tag,
                 condition=Condition(),
                 guard=guard.of(tag),
-                change=by,
+                change=msgspec.structs.replace(by, cause="delete", cause_id=digest),
                 now=now,
             )
             guard.check(tag, outcome)
-        await manifests.trash(tx, number, now + TRASH)
+        await manifests.trash(tx, number, kept_until(s, now))
         data = {"repository": name, "digest": digest, "tags": list(named)}
         await s.events.publish(tx, _event("manifest.deleted", repository, now, by, data))
 
@@ -126,7 +126,7 @@ async def delete_blob(
             raise BlobUnknown(f"{name} has no blob {digest}", detail={"digest": digest})
         await _refuse_if_named(tx, repository, "blob", blob.id, digest)
         now = s.clock.now()
-        await blobs.trash_link(tx, repository.id, blob.id, now + TRASH)
+        await blobs.trash_link(tx, repository.id, blob.id, kept_until(s, now))
         data = {"repository": name, "digest": digest}
         await s.events.publish(tx, _event("blob.deleted", repository, now, by, data))
 

@@ -114,7 +114,8 @@ async def delete_namespace(s: Services, actor: Actor, name: str, by: TagChange) 
             raise Conflicting(f"the namespace {name} stays as long as the account does")
         left = await rows.is_in_use(tx, place.id)
         if left:
-            raise Conflicting(f"the namespace {name} still has {left}", hint="Delete them first")
+            hint = "Wait for its end" if "trash" in left else "Delete them first"
+            raise Conflicting(f"the namespace {name} still has {left}", hint=hint)
         await rows.end_namespace(tx, place.id)
         event = Event("namespace.deleted", 0, s.clock.now(), by, {"namespace": name}, place.id)
         await s.events.publish(tx, event)

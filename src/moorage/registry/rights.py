@@ -51,14 +51,14 @@ async def hold(tx: Tx, actor: Actor, action: Action, target: Place) -> Found:
     """Decide once more, inside the transaction that acts; what it finds holds until its end.
 
     Whoever takes the right away does so before or after, never in between: once a revocation has
-    been acknowledged, nothing is written on the strength of the right that it took.
+    been acknowledged, nothing is written on the strength of the right that it took. Nor does a
+    repository go meanwhile that was found.
 
     Raises:
         Unauthorized, NotPermitted: the right has gone since the request was let in.
     """
     name = target.name if isinstance(target, RepositoryTarget) else target.repository
-    if actor.is_signed_in:
-        await locks.share_access(tx, actor.subject.principal_id, name.namespace)
+    await locks.share_access(tx, actor.subject.principal_id, name.namespace)
     found = await access.find_target(tx, actor.subject, name)
     require(actor, action, target, found.facts)
     return found

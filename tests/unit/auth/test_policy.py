@@ -1,8 +1,9 @@
 """The one decision, as a table: every kind of caller, action and visibility."""
 
+import msgspec
 import pytest
 
-from moorage.auth.policy import decide, rank_of, require
+from moorage.auth.policy import decide, knows_people, rank_of, require
 from moorage.errors import Denied, NotPermitted, SignInNeeded, Unauthorized
 from moorage.model.access import (
     BEFORE_ACCOUNTS,
@@ -199,3 +200,31 @@ def test_refusals_say_what_to_do() -> None:
             told.add((type(error), error.message, error.hint, error.scope))
         assert len(told) == 1
     require(NOBODY, Action.PULL, REPOSITORY, facts("public"))
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+@pytest.mark.parametrize("visibility", VISIBILITIES)
+def test_who_knows_people(role: Role | None, visibility: str) -> None:
+    """Who was given a role, whatever others may read; not by what is confined, nor when ended."""
+    assert knows_people(SOMEBODY, facts(visibility, role)) == (role is not None)
+    assert knows_people(SOMEBODY, facts(visibility, role, standing=2))
+    assert not knows_people(SOMEBODY, facts(visibility, role, standing=0))
+    scopes = (Scope("**", frozenset({"*"})),)
+    for limits in ({"scopes": scopes}, {"bound": scopes}):
+        confined = msgspec.structs.replace(SOMEBODY, **limits)
+        assert not knows_people(confined, facts(visibility, role, standing=2))
+    for nobody in (NOBODY, REMOTE):
+        assert not knows_people(nobody, facts(visibility))
+    assert knows_people(LOCAL, facts(visibility, standing=BEFORE_ACCOUNTS))
+    assert not knows_people(LOCAL, facts(visibility, standing=0))
+
+
+def test_how_much_somebody_counts_for_rules() -> None:
+    """Who is at the server itself is no less than its administrator."""
+    for role in (None, *Role):
+        assert rank_of(SOMEBODY, facts(role=role)) == (role.rank if role else 0)
+        assert rank_of(SOMEBODY, facts(role=role, standing=2)) == Role.OWNER.rank
+    operator = Actor("operator", "root", "uid 0")
+    early = facts(standing=BEFORE_ACCOUNTS)
+    ranks = [rank_of(each, early) for each in (NOBODY, REMOTE, LOCAL, operator)]
+    assert ranks == [0, 0, Role.MAINTAINER.rank, Role.OWNER.rank]

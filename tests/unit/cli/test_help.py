@@ -16,6 +16,7 @@ QUICK_SECONDS = 0.150
 SOURCES = str(Path(__file__).parents[3] / "src")
 CLIENTS = [
     *("login", "logout", "whoami", "user", "invite", "team", "namespace", "repo"),
+    *("tag", "manifest", "trash", "purge", "job"),
     *("access", "token", "robot", "trust", "issuer", "provider", "rule", "gc", "k8s"),
 ]
 

@@ -22,6 +22,15 @@ def test_a_table() -> None:
     )
 
 
+def test_digests_are_cut_for_people_only() -> None:
+    digest = "sha256:" + "0123456789ab" * 5
+    column = Column("digest", "digest", "digest")
+    assert table([{"digest": digest}, {"digest": None}], (column,), NOW) == (
+        f"DIGEST\n{digest[:19]}\n"
+    )
+    assert plain({"digest": digest}, column) == digest
+
+
 @pytest.mark.parametrize(
     ("distance", "told"),
     [

@@ -6,12 +6,15 @@ import pytest
 
 from moorage.cli.words import (
     days_of,
+    digested_of,
     grants_of,
     limit_of,
     principal_of,
     robot_of,
     scopes_of,
+    tagged_of,
     team_of,
+    time_of,
 )
 from moorage.errors import Refused
 
@@ -83,3 +86,43 @@ def test_limits() -> None:
     for text in ("0", "-1", "x", "\u0663"):
         with pytest.raises(Refused):
             limit_of(text)
+
+
+def test_tags_and_manifests() -> None:
+    assert tagged_of("web/shop:1.4") == ("web/shop", "1.4")
+    assert digested_of("web/shop@sha256:abc") == ("web/shop", "sha256:abc")
+
+
+@pytest.mark.parametrize(
+    "text", ["web/shop", "web/shop:", ":1.4", "localhost:5000/web:1", "web@sha256:abc", ""]
+)
+def test_what_is_not_a_tag(text: str) -> None:
+    with pytest.raises(Refused, match="not a tag"):
+        tagged_of(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["web/shop:1.4", "web@", "@sha256:abc", "a:1@sha256:abc", "web@abc"]
+)
+def test_what_is_not_a_manifest(text: str) -> None:
+    with pytest.raises(Refused, match="not a manifest"):
+        digested_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-09-14", "2026-09-14T00:00:00+00:00"),
+        ("2026-09-14T12:30", "2026-09-14T12:30:00+00:00"),
+        ("2026-09-14 12:30:05Z", "2026-09-14T12:30:05+00:00"),
+        ("2026-09-14T01:30+02:00", "2026-09-13T23:30:00+00:00"),
+    ],
+)
+def test_moments(text: str, moment: str) -> None:
+    assert time_of(text) == moment
+
+
+@pytest.mark.parametrize("text", ["", "soon", "14.9.2026", "2026-02-30"])
+def test_what_is_not_a_moment(text: str) -> None:
+    with pytest.raises(Refused, match="no time"):
+        time_of(text)

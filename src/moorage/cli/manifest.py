@@ -1,0 +1,30 @@
+"""`moorage manifest`: manifests that were deleted come back."""
+
+import click
+
+from moorage.cli.client import Client, client_command
+from moorage.cli.words import digested_of
+
+
+@click.group()
+def manifest() -> None:
+    """Restore manifests that were deleted.
+
+    \b
+    moorage trash list web/shop
+    moorage manifest restore web/shop@sha256:9f86d081884c…
+    moorage tag restore web/shop:latest                     # the manifest with its tag
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+
+
+@manifest.command("restore")
+@click.argument("reference", metavar="REPOSITORY@DIGEST")
+@client_command
+def manifest_restore(client: Client, reference: str) -> None:
+    """Take a manifest out of the trash with all that it names; its tags are restored apart."""
+    repository, digest = digested_of(reference)
+    path = ("repositories", repository, "-", "manifests", digest, "restore")
+    made = client.api.send("POST", *path)
+    count = len(made.get("manifests", []))
+    told = f"{count} manifest{'s are' if count > 1 else ' is'} out of the trash." if count else ""
+    client.output.done(told or "It is not in the trash: nothing was to do.", made)

@@ -1,0 +1,60 @@
+"""`moorage purge`: content is removed at once and for good, everywhere."""
+
+import click
+
+from moorage.cli.client import Client, client_command
+from moorage.cli.output import Column, confirm
+from moorage.client.api import Document
+
+REPOSITORIES = (
+    Column("repository", "name"),
+    Column("manifests", "manifests"),
+    Column("tags", "tags"),
+)
+
+
+@click.command()
+@click.argument("digest")
+@click.option("--now", is_flag=True, help="Do it; without, it only shows what would go.")
+@click.option("--reason", default="", help="Why, for the audit trail.")
+@client_command
+def purge(client: Client, digest: str, *, now: bool, reason: str) -> None:
+    """Remove a blob or manifest for good, past the trash: a leaked secret, a court's order.
+
+    \b
+    moorage purge sha256:9f86d081884c…
+    moorage purge sha256:9f86d081884c… --now --reason 'a key in a layer'
+    moorage audit list --action content.purged
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    asked = {"digest": digest, "reason": reason}
+    found = client.api.send("POST", "purge", document={**asked, "dry_run": True})
+    if not now:
+        _show(client, found, "would go")
+        return
+    if client.output.is_for_people:
+        _show(client, found, "will go")
+    places = len(found.get("repositories", []))
+    confirm(
+        f"Remove it from {places} repositories, with these manifests and tags? "
+        "Nothing of it can be restored.",
+        yes=client.yes,
+    )
+    done = client.api.send("POST", "purge", document={**asked, "dry_run": False})
+    objects = done.get("objects", 0)
+    client.output.done(
+        f"{digest} is gone from {len(done.get('repositories', []))} repositories; "
+        f"{objects} objects are deleted.\n"
+        "Copies that were pulled are where they are, and so are backups: look for them.",
+        done,
+    )
+
+
+def _show(client: Client, found: Document, verb: str) -> None:
+    if client.output.form in ("json", "jsonl"):
+        client.output.done("", found)
+        return
+    client.output.items(found.get("repositories", []), REPOSITORIES, None)
+    objects = found.get("objects", 0)
+    click.echo(f"From these {verb} what is listed, and {objects} objects with the bytes.", err=True)
+    if verb == "would go":
+        click.echo("To do it, add --now.", err=True)

@@ -1,0 +1,258 @@
+"""Content that must be gone at once: where it is, in the trash or not, and its removal for good.
+
+No statement here looks at leases, holds or the trash: whoever purges has been asked twice.
+"""
+
+import msgspec
+import sqlalchemy as sa
+
+from moorage.db.engine import EMPTY, Query, Tx, insert
+from moorage.db.repositories import LIVE
+from moorage.db.schema import (
+    blob,
+    blob_digest,
+    delete_queue,
+    manifest,
+    manifest_digest,
+    manifest_reference,
+    namespace,
+    repository,
+    repository_blob,
+    review_queue,
+)
+from moorage.model.artifacts import Blob
+from moorage.oci.digest import Digest
+from moorage.oci.names import RepositoryName
+
+_ONE: sa.ColumnClause[int] = sa.literal_column("1")
+_SUBJECT: sa.ColumnClause[str] = sa.literal_column("'subject'")
+_ABSENT: sa.ColumnClause[str] = sa.literal_column("'absent'")
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A repository, deleted or not, as far as a purge has to do with it."""
+
+    id: int
+    namespace_id: int
+    name: RepositoryName
+    namespace: str
+    rules_version: int
+
+
+_place = (
+    repository.c.id,
+    repository.c.namespace_id,
+    repository.c.name,
+    namespace.c.name,
+    namespace.c.rules_version,
+)
+# From repository to repository, each asked by the key of what it may have: the digests of manifests
+# have no index of their own, which every push would pay for.
+LIST_WITH_BLOB = Query(
+    "list_places_with_blob",
+    sa.select(*_place)
+    .select_from(repository)
+    .join(namespace, namespace.c.id == repository.c.namespace_id)
+    .where(repository.c.id > sa.bindparam("after"))
+    .where(
+        sa.select(_ONE)
+        .where(repository_blob.c.repository_id == repository.c.id)
+        .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
+        .correlate(repository)
+        .scalar_subquery()
+        == _ONE
+    )
+    .order_by(repository.c.id)
+    .limit(sa.bindparam("limit")),
+)
+LIST_WITH_MANIFEST = Query(
+    "list_places_with_manifest",
+    sa.select(*_place)
+    .select_from(repository)
+    .join(namespace, namespace.c.id == repository.c.namespace_id)
+    .where(repository.c.id > sa.bindparam("after"))
+    .where(
+        sa.select(_ONE)
+        .where(manifest_digest.c.repository_id == repository.c.id)
+        .where(manifest_digest.c.digest == sa.bindparam("digest"))
+        .correlate(repository)
+        .scalar_subquery()
+        == _ONE
+    )
+    .order_by(repository.c.id)
+    .limit(sa.bindparam("limit")),
+)
+FIND_PLACE = Query(
+    "find_place",
+    sa.select(*_place)
+    .select_from(repository)
+    .join(namespace, namespace.c.id == repository.c.namespace_id)
+    .where(repository.c.id == sa.bindparam("repository_id")),
+)
+_blob = (
+    sa.select(blob.c.id, blob.c.size, blob.c.location)
+    .select_from(blob_digest)
+    .join(blob, blob.c.id == blob_digest.c.blob_id)
+    .where(blob_digest.c.digest == sa.bindparam("digest"))
+)
+FIND_BLOB = Query("find_any_blob", _blob)
+# Whoever gives the blob to a repository has this row first: from here on nobody does.
+TAKE_BLOB = Query("take_blob_to_purge", _blob.with_for_update(of=blob))
+FIND_LINK = Query(
+    "find_link_to_purged",
+    sa.select(repository_blob.c.repository_id)
+    .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
+    .limit(_ONE),
+)
+LIST_NAMING = Query(
+    "list_naming",
+    sa.select(manifest.c.id, manifest.c.identity)
+    .select_from(manifest_reference)
+    .join(manifest, manifest.c.id == manifest_reference.c.manifest_id)
+    .where(manifest_reference.c.repository_id == sa.bindparam("repository_id"))
+    .where(manifest_reference.c.child_id == sa.bindparam("child_id"))
+    .where(manifest_reference.c.kind == sa.bindparam("kind"))
+    .where(manifest_reference.c.role != _SUBJECT),
+)
+END_LINK = Query(
+    "purge_link",
+    sa.delete(repository_blob)
+    .where(repository_blob.c.repository_id == sa.bindparam("repository_id"))
+    .where(repository_blob.c.blob_id == sa.bindparam("blob_id")),
+)
+# What named it lacks it from now on: an index that may, or what it is the subject of.
+FORGET_PART = Query(
+    "forget_purged_part",
+    sa.update(manifest_reference)
+    .where(manifest_reference.c.repository_id == sa.bindparam("repository_key"))
+    .where(manifest_reference.c.child_id == sa.bindparam("purged"))
+    .where(manifest_reference.c.kind == sa.bindparam("old_kind"))
+    .values(kind=_ABSENT, child_id=LIVE),
+)
+# What it named has one less that names it: collection looks at each.
+_dropped = insert(review_queue).from_select(
+    ["kind", "repository_id", "subject_id", "review_after", "tries", "event"],
+    sa.select(
+        manifest_reference.c.kind,
+        manifest_reference.c.repository_id,
+        manifest_reference.c.child_id,
+        sa.cast(sa.bindparam("now"), sa.BigInteger),
+        LIVE,
+        sa.literal_column("'purged'"),
+    )
+    .where(manifest_reference.c.manifest_id == sa.bindparam("manifest_id"))
+    .where(manifest_reference.c.child_id != LIVE)
+    .where(manifest_reference.c.role != _SUBJECT),
+)
+REVIEW_PARTS = Query("review_parts_of_purged", _dropped.on_conflict_do_nothing())
+END_PARTS = Query(
+    "purge_parts",
+    sa.delete(manifest_reference).where(
+        manifest_reference.c.manifest_id == sa.bindparam("manifest_id")
+    ),
+)
+END_MANIFEST_DIGESTS = Query(
+    "purge_manifest_digests",
+    sa.delete(manifest_digest).where(manifest_digest.c.manifest_id == sa.bindparam("manifest_id")),
+)
+END_MANIFEST = Query(
+    "purge_manifest", sa.delete(manifest).where(manifest.c.id == sa.bindparam("manifest_id"))
+)
+END_BLOB_DIGESTS = Query(
+    "purge_blob_digests",
+    sa.delete(blob_digest).where(blob_digest.c.blob_id == sa.bindparam("blob_id")),
+)
+END_BLOB = Query("purge_blob", sa.delete(blob).where(blob.c.id == sa.bindparam("blob_id")))
+LIST_QUEUED = Query(
+    "list_queued_of_digest",
+    sa.select(delete_queue.c.location)
+    .where(delete_queue.c.digest == sa.bindparam("digest"))
+    .where(delete_queue.c.digest != EMPTY),
+)
+# Whatever they waited for: a crash leaves them to the job that deletes what is due.
+HASTEN = Query(
+    "hasten_queued_of_digest",
+    sa.update(delete_queue)
+    .where(delete_queue.c.digest == sa.bindparam("of_digest"))
+    .where(delete_queue.c.digest != EMPTY)
+    .values(not_before=sa.bindparam("now")),
+)
+
+
+async def list_places(tx: Tx, digest: Digest, blob_id: int, after: int, limit: int) -> list[Place]:
+    """Return up to `limit` repositories with the blob, with 0 with a manifest of the digest.
+
+    They are in the order of their ids, which are above `after`, and deleted ones are among them.
+    """
+    if blob_id:
+        rows = await tx.many(LIST_WITH_BLOB, blob_id=blob_id, after=after, limit=limit)
+    else:
+        rows = await tx.many(LIST_WITH_MANIFEST, digest=digest.key, after=after, limit=limit)
+    return [_place_of(row) for row in rows]
+
+
+async def find_place(tx: Tx, repository_id: int) -> Place | None:
+    """Return the repository of that id, deleted or not."""
+    row = await tx.one(FIND_PLACE, repository_id=repository_id)
+    return _place_of(row) if row else None
+
+
+async def find_blob(tx: Tx, digest: Digest) -> Blob | None:
+    """Return the blob of that digest, wherever it is and however damaged."""
+    row = await tx.one(FIND_BLOB, digest=digest.key)
+    return Blob(*row) if row else None
+
+
+async def list_naming(
+    tx: Tx, repository_id: int, kind: str, child_id: int
+) -> list[tuple[int, Digest]]:
+    """Return what names the content as anything but its subject: ids and identities."""
+    rows = await tx.many(LIST_NAMING, repository_id=repository_id, kind=kind, child_id=child_id)
+    return sorted({(row[0], Digest.from_key(row[1])) for row in rows})
+
+
+async def end_link(tx: Tx, repository_id: int, blob_id: int) -> bool:
+    """Take the blob from the repository for good, and tell whether it had it."""
+    await tx.run(FORGET_PART, repository_key=repository_id, purged=blob_id, old_kind="blob")
+    return bool(await tx.run(END_LINK, repository_id=repository_id, blob_id=blob_id))
+
+
+async def end_manifest(tx: Tx, repository_id: int, manifest_id: int, now: int) -> None:
+    """Remove a manifest, which no tag names, for good."""
+    await tx.run(FORGET_PART, repository_key=repository_id, purged=manifest_id, old_kind="manifest")
+    await tx.run(REVIEW_PARTS, manifest_id=manifest_id, now=now)
+    for query in (END_PARTS, END_MANIFEST_DIGESTS, END_MANIFEST):
+        await tx.run(query, manifest_id=manifest_id)
+
+
+async def end_blob(tx: Tx, digest: Digest) -> Blob | None:
+    """Remove a blob that no repository has any more, and return it; None if one has it.
+
+    Its location is the caller's to delete.
+    """
+    row = await tx.one(TAKE_BLOB, digest=digest.key)
+    if row is None or await tx.one(FIND_LINK, blob_id=row[0]) is not None:
+        return None
+    await tx.run(END_BLOB_DIGESTS, blob_id=row[0])
+    await tx.run(END_BLOB, blob_id=row[0])
+    return Blob(*row)
+
+
+async def take_blob(tx: Tx, digest: Digest) -> None:
+    """Keep the blob, if there is one, as it is until the transaction ends."""
+    await tx.one(TAKE_BLOB, digest=digest.key)
+
+
+async def hasten(tx: Tx, digest: Digest, now: int) -> list[str]:
+    """Have all that waits with that content be due, and return the locations."""
+    await tx.run(HASTEN, of_digest=digest.key, now=now)
+    return await list_queued(tx, digest)
+
+
+async def list_queued(tx: Tx, digest: Digest) -> list[str]:
+    """Return the locations with that content, by its identity, that wait for their deletion."""
+    return [row[0] for row in await tx.many(LIST_QUEUED, digest=digest.key)]
+
+
+def _place_of(row: tuple[int, int, str, str, int]) -> Place:
+    return Place(row[0], row[1], RepositoryName(row[2]), row[3], row[4])

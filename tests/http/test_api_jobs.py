@@ -1,0 +1,73 @@
+"""Jobs over the management API and the command line, on a real server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api import Api, problem
+from cli import Person
+from conftest import PASSWORD
+from process import Server
+from registry import Registry
+
+pytestmark = pytest.mark.metadata
+
+
+@pytest.fixture(scope="module")
+def admin(administered: Registry) -> Api:
+    """Return the API as its administrator asks it."""
+    return Api(administered.url, ("admin", PASSWORD))
+
+
+def test_what_is_there(admin: Api) -> None:
+    (first, *_) = admin.items("/jobs?state=done&limit=3")
+    assert first["state"] == "done"
+    assert first["finished_at"]
+    shown = admin.get(f"/jobs/{first['id']}").expect(200).json()
+    assert first.items() <= shown.items()
+    assert shown["payload"] is None
+    assert admin.items("/jobs?state=dead") == []
+    problem(admin.get("/jobs?state=lost"), 422, "INVALID")
+    problem(admin.get("/jobs/0"), 404, "NOT_FOUND")
+    problem(admin.get("/jobs/x"), 404, "NOT_FOUND")
+    problem(admin.post(f"/jobs/{first['id']}/retry"), 409, "CONFLICT")
+    problem(admin.post(f"/jobs/{first['id']}/cancel"), 409, "CONFLICT")
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, Server]]:
+    """Return root on a server's host, and the server."""
+    with Server(env={"MOORAGE_ADMIN_SOCKET": "on"}) as running:
+        environment = {"MOORAGE_DATA": str(running.data), "MOORAGE_SERVER": "local"}
+        environment |= {k: v for k, v in running.env.items() if k == "MOORAGE_DATABASE"}
+        home: Path = tmp_path_factory.mktemp("host")
+        yield Person(home, **environment), running
+        running.stop()
+
+
+def test_the_commands(host: tuple[Person, Server]) -> None:
+    person, _ = host
+    until = time.monotonic() + 20
+    while not (found := person("job", "list", "--state", "done", "-o", "json").json()):
+        assert time.monotonic() < until
+    number = str(found[0]["id"])
+    table = person("job", "list", "--limit", "1").out.splitlines()
+    assert table[0].split() == ["ID", "NAME", "STATE", "DUE", "TRIES", "ERROR"]
+    assert "done" in person("job", "show", number).out
+    assert person.run("job", "retry", number).code == 9
+    assert person.run("job", "cancel", number).code == 2
+    assert person.run("job", "cancel", number, "--yes").code == 9
+    assert person.run("job", "show", "999999").code == 3
+    assert person.run("job", "list", "--state", "lost").code == 2
+    assert person("job", "list", "--state", "dead").out == "There are none.\n"
+
+
+def test_the_metrics(host: tuple[Person, Server]) -> None:
+    _, running = host
+    text = Registry(running.url).get("/metrics").expect(200).body.decode()
+    assert "moorage_jobs_dead 0.0" in text
+    assert "moorage_jobs_late_seconds" in text
