@@ -16,7 +16,7 @@ from moorage.registry.collecting import Watch
 from moorage.registry.services import Services
 
 # After this, leases have ended; and after this, what was deleted is no longer in the trash.
-LEASED, TRASHED = 25 * HOUR, 8 * DAY
+LEASED, TRASHED = 25 * HOUR, 15 * DAY
 
 
 class Ahead:

@@ -143,7 +143,7 @@ def test_a_deleted_image_goes_with_all_that_only_it_named(collected: Callable[..
         await client.manifest(OTHER_IMAGE, "gone")
         await c.review(LEASED)
         await client.delete_manifest(OTHER_IMAGE)
-        await c.review(6 * DAY)
+        await c.review(13 * DAY)
         assert await total(c, MANIFESTS) == 2
         await c.review(2 * DAY)
         assert await total(c, MANIFESTS) == 1
@@ -176,7 +176,7 @@ def test_the_trash_keeps_what_it_names(collected: Callable[..., None]) -> None:
         await client.delete_manifest(IMAGE)
         await client.delete_blob(LAYER)
         c.clock.ahead += HOUR
-        await c.review(6 * DAY)
+        await c.review(13 * DAY)
         assert await total(c, MANIFESTS) == 1
         assert await total(c, BLOBS) == 1
         await c.review(DAY)
@@ -191,7 +191,7 @@ def test_a_push_takes_it_out_of_the_trash(collected: Callable[..., None]) -> Non
         await client.manifest(IMAGE, "latest")
         await client.delete_manifest(IMAGE)
         await client.delete_blob(LAYER)
-        c.clock.ahead += 6 * DAY
+        c.clock.ahead += 13 * DAY
         await client.blob(LAYER)
         await client.manifest(IMAGE, "latest")
         await c.review(TRASHED)
@@ -320,7 +320,7 @@ def test_a_hold_keeps_it(collected: Callable[..., None], what: bytes, until: str
         await client.blob(LAYER)
         await client.manifest(IMAGE)
         (number,) = {row[0] for row in await c.rows(LINKS)}
-        end = 0 if until == "for ever" else c.clock.now() + 20 * DAY
+        end = 0 if until == "for ever" else c.clock.now() + 35 * DAY
         held = {
             "repository_id": number,
             "digest": digest_of(what).key,
