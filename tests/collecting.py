@@ -62,19 +62,30 @@ class Collector:
         assert job.name == name
         return Running(self.s.db, self.clock, job)
 
+    async def wait(self, time: int) -> None:
+        """Let that much time go by, in which the server is on and looks now and then."""
+        self.clock.ahead += time
+        now = self.clock.now()
+
+        async def look(tx: Tx) -> None:
+            if time and await collection_runs.find_seen(tx):
+                await collection_runs.put_times(tx, {"seen": now})
+
+        await self.s.db.write(look)
+
     async def review(self, after: int = 0) -> None:
         """Let that much time go by, and run a review."""
-        self.clock.ahead += after
+        await self.wait(after)
         await self._run("collection.review", collect.review)
 
     async def delete(self, after: int = 0) -> None:
         """Let that much time go by, and delete what is due."""
-        self.clock.ahead += after
+        await self.wait(after)
         await self._run("objects.delete", deleting.delete)
 
     async def sweep(self, after: int = 0) -> None:
         """Let that much time go by, and sweep."""
-        self.clock.ahead += after
+        await self.wait(after)
         await self._run("collection.sweep", sweep.sweep)
 
     async def _run(self, name: str, work: Any) -> None:

@@ -154,8 +154,6 @@ manifest_digest = sa.Table(
     data("digest", primary_key=True),
     number("manifest_id"),
     sa.Index("manifest_digest_by_manifest", "manifest_id"),
-    # In whichever repository: for who asks why something is still there.
-    sa.Index("manifest_digest_by_digest", "digest", "repository_id"),
     **CLUSTERED,
 )
 
