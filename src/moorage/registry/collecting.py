@@ -1,5 +1,6 @@
 """A run of collection: its transactions, its row, and what stops it.
 
+Reviews (`collect.py`), deletions of objects (`deleting.py`) and sweeps (`sweep.py`) are such runs.
 Nothing is removed but in a transaction that finds no pause, by a clock that nobody has just set.
 """
 

@@ -1,4 +1,8 @@
-"""What collection did and would do, why something is still there, and leave to go on."""
+"""What collection did and would do, why something is still there, and leave to go on.
+
+For administrators, who look: only `start` and `resume` change anything, and remove nothing
+themselves. The work is in `collect.py`.
+"""
 
 import msgspec
 

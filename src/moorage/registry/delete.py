@@ -1,4 +1,4 @@
-"""Takes tags, manifests and blobs out of sight; their bytes go later, by collection.
+"""Takes tags, manifests and blobs out of sight for who asks; bytes go later, by collection.
 
 (distribution-spec, end-9 and end-10.)
 """
