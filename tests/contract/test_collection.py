@@ -31,15 +31,18 @@ from moorage.db.schema import (
     usage_delta,
 )
 from moorage.errors import BlobUnknown, BlobUploadUnknown, RegistryError
+from moorage.model.access import Actor
 from moorage.oci.digest import digest_of
-from moorage.registry import collect, pull, sessions, uploads
+from moorage.registry import collect, collection, pull, sessions, uploads
 from moorage.registry.services import Services
 from moorage.registry.sweep import OLD
-from racing import ALICE, Client, chunks, image, index
+from racing import ALICE, BY, Client, chunks, image, index
 from s3 import S3Server
 
 LAYER, OTHER = os.urandom(2_000), os.urandom(3_000)
 IMAGE, OTHER_IMAGE = image(LAYER), image(LAYER, OTHER)
+
+OPERATOR = Actor("operator", "root", "socket")
 
 Use = Callable[[Collector, Client], Awaitable[None]]
 
@@ -392,6 +395,29 @@ def test_a_share_that_is_implausible_stops_the_run(collected: Callable[..., None
         await c.review(MINUTE)
         assert await total(c, BLOBS) == 1
         assert (await c.runs())[0].blobs == 60
+
+    collected(use, stop_count=50)
+
+
+def test_leave_to_go_on_is_for_what_had_stopped_it(collected: Callable[..., None]) -> None:
+    """Who says that the clock is right has not said that everything may go."""
+
+    async def use(c: Collector, client: Client) -> None:
+        for number in range(60):
+            await client.blob(b"%d" % number)
+        await c.review()
+        c.clock.ahead += 9 * DAY
+        await c.review()
+        pause = await collection.resume(c.s, OPERATOR, BY)
+        assert pause is not None
+        assert "nothing was collected" in pause.reason
+        await c.review()
+        assert await total(c, BLOBS) == 60
+        assert "60 of 60 blobs" in (await c.runs())[0].reason
+        assert await collection.resume(c.s, OPERATOR, BY) is not None
+        await c.review()
+        assert await total(c, BLOBS) == 0
+        assert await collection.resume(c.s, OPERATOR, BY) is None
 
     collected(use, stop_count=50)
 

@@ -214,3 +214,23 @@ def test_a_purge_deletes_no_object_that_a_blob_has(collected: Callable[..., None
         assert await c.objects() == {location}
 
     collected(use)
+
+
+def test_a_purge_leaves_an_index_that_names_a_manifest_of_the_same_bytes(
+    collected: Callable[..., None],
+) -> None:
+    """It lacks its image from then on, as where that was no blob as well."""
+
+    async def use(c: Collector, client: Client) -> None:
+        both = index(IMAGE)
+        await client.blob(LAYER)
+        await client.manifest(IMAGE)
+        await client.manifest(both, "latest")
+        await client.blob(IMAGE)
+        done = await purge.purge_content(c.s, OPERATOR, digest_of(IMAGE), "a leak", BY)
+        assert [each.tags for each in done.repositories] == [()]
+        assert await sizes(c, MANIFESTS) == [len(both)]
+        assert await sizes(c, BLOBS) == [len(LAYER)]
+        assert [row[1:] for row in await c.rows(NAMES)] == [("absent", 0)]
+
+    collected(use)

@@ -109,12 +109,10 @@ def _as_other(kind: str, repository_id: Any, number: Any) -> sa.Select[int]:
 
 def is_named(kind: str) -> sa.ColumnElement[bool]:
     """Return whether anything names `number` in `repository_id`, live or in the trash."""
-    found = names(kind, sa.bindparam("repository_id"), sa.bindparam("number"))
-    return sa.or_(*(sa.exists(each) for each in found))
+    return sa.or_(*(sa.exists(each) for each in _by_kind[KINDS.index(kind)]))
 
 
-def _parents(kind: str) -> sa.Select[int, bytes, int]:
-    found = names(kind, sa.bindparam("repository_id"), sa.bindparam("number"))
+def _parents(found: tuple[sa.Select[int], ...]) -> sa.Select[int, bytes, int]:
     each = sa.union_all(*found).subquery()
     return (
         sa.select(manifest.c.id, manifest.c.identity, manifest.c.trash_until)
@@ -123,13 +121,24 @@ def _parents(kind: str) -> sa.Select[int, bytes, int]:
     )
 
 
+_by_kind = tuple(
+    names(each, sa.bindparam("repository_id"), sa.bindparam("number")) for each in KINDS
+)
 FIND_PARENT = tuple(
     Query(
-        f"find_parent_of_{kind}", _parents(kind).where(manifest.c.trash_until == LIVE).limit(_ONE)
+        f"find_parent_of_{kind}", _parents(found).where(manifest.c.trash_until == LIVE).limit(_ONE)
     )
-    for kind in KINDS
+    for kind, found in zip(KINDS, _by_kind, strict=True)
 )
-LIST_PARENTS = tuple(Query(f"list_parents_of_{kind}", _parents(kind)) for kind in KINDS)
+LIST_PARENTS = tuple(
+    Query(f"list_parents_of_{kind}", _parents(found))
+    for kind, found in zip(KINDS, _by_kind, strict=True)
+)
+_itself, _unfound, _ = _by_kind[KINDS.index(BLOB)]
+LIST_OF_BLOB = Query(
+    "list_manifests_of_blob",
+    _parents((_itself, _unfound.where(_role != sa.literal_column("'manifest'")))),
+)
 
 
 async def find_parent(tx: Tx, repository_id: int, kind: str, number: int) -> Digest | None:
@@ -148,4 +157,13 @@ async def list_parents(
     """
     query = LIST_PARENTS[KINDS.index(kind)]
     rows = await tx.many(query, repository_id=repository_id, number=number)
+    return sorted({(row[0], Digest.from_key(row[1]), row[2]) for row in rows})
+
+
+async def list_of_blob(tx: Tx, repository_id: int, blob_id: int) -> list[tuple[int, Digest, int]]:
+    """Return in the same way what is made of the blob, without what names a manifest of its bytes.
+
+    An index that lacks an image has not lost it with the blob.
+    """
+    rows = await tx.many(LIST_OF_BLOB, repository_id=repository_id, number=blob_id)
     return sorted({(row[0], Digest.from_key(row[1]), row[2]) for row in rows})

@@ -141,6 +141,7 @@ FIND_BEGIN = Query(
         .where(setting.c.key == sa.literal_column("'schema.made_at'"))
         .scalar_subquery(),
         sa.select(store_epoch.c.at)
+        .where(store_epoch.c.epoch >= LIVE)
         .order_by(store_epoch.c.epoch.desc())
         .limit(_ONE)
         .scalar_subquery(),

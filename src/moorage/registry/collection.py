@@ -205,9 +205,10 @@ async def start(s: Services, actor: Actor) -> None:
 
 
 async def resume(s: Services, actor: Actor, by: TagChange) -> Pause | None:
-    """Let collection go on, for a day whatever share it removes; return why it had stopped.
+    """Let collection go on; return why it had stopped.
 
-    None if it had not; then nothing is changed.
+    Where it had for the share that a run would have removed, it may remove any for a day; a clock
+    or a restore says nothing of that. None if it had not stopped; then nothing is changed.
 
     Raises:
         Unauthorized, NotPermitted: the actor is no administrator.
@@ -221,7 +222,9 @@ async def resume(s: Services, actor: Actor, by: TagChange) -> Pause | None:
         if pause is None:
             return None
         await rows.put_pause(tx, None)
-        await rows.put_times(tx, {"allowed": now + DAY, "seen": now})
+        await rows.put_times(tx, {"seen": now})
+        if not pause.until:
+            await rows.put_times(tx, {"allowed": now + DAY})
         data = {"reason": pause.reason}
         await s.events.publish(tx, Event("collection.resumed", 0, now, by, data))
         for name in ("collection.review", "objects.delete"):

@@ -265,7 +265,8 @@ async def _doomed(
 ) -> dict[int, Digest]:
     """Return the manifests of the repository that go, live or not; what names others after them."""
     if blob is not None:
-        waiting = await _naming(tx, place, naming.BLOB, blob.id)
+        made_of = await naming.list_of_blob(tx, place.id, blob.id)
+        waiting = [(number, identity) for number, identity, _ in made_of]
     else:
         known = await trash.find_manifest(tx, place.id, content.digest)
         waiting = [(known.id, known.identity)] if known is not None else []
@@ -275,15 +276,11 @@ async def _doomed(
             doomed.pop(number, None)
             doomed[number] = identity
         found = waiting if s.config.allow_sparse == "never" else []
-        parents = [await _naming(tx, place, naming.MANIFEST, each) for each, _ in found]
-        waiting = sorted({each for listed in parents for each in listed})
+        parents = [
+            await naming.list_parents(tx, place.id, naming.MANIFEST, each) for each, _ in found
+        ]
+        waiting = sorted({(each[0], each[1]) for listed in parents for each in listed})
     return doomed
-
-
-async def _naming(tx: Tx, place: Place, kind: str, number: int) -> list[tuple[int, Digest]]:
-    """Return what names the content, live or in the trash: ids and identities."""
-    found = await naming.list_parents(tx, place.id, kind, number)
-    return [(each, identity) for each, identity, _ in found]
 
 
 async def _tags(tx: Tx, place: Place, manifest_id: int) -> list[Tag]:
