@@ -787,6 +787,7 @@ def test_the_share_of_a_repository_counts_too(collected: Callable[..., None]) ->
         for number in range(6):
             await client.blob(b"%d" % number)
         await client.manifest(image(b"0", b"1", b"2", b"3", b"4", b"5"), "latest")
+        await c.review(LEASED)  # so that the repository is all that is due
         trash = Query("test_trash", sa.update(repository).values(trash_until=1))
         await c.s.db.write(lambda tx: tx.run(trash))
         await c.review(LEASED)

@@ -109,18 +109,17 @@ TAKE_MANIFEST = Query("take_manifest_by_id", _manifest.with_for_update())
 
 
 def _held(names: sa.Table) -> sa.Select[int]:
-    return (
+    # For each digest by the key of holds: as a join SQLite may go through all of the repository.
+    held = (
         sa.select(_ONE)
-        .select_from(names)
-        .join(
-            hold,
-            sa.and_(
-                hold.c.repository_id == sa.bindparam("repository_id"),
-                hold.c.digest == names.c.digest,
-            ),
-        )
+        .where(hold.c.repository_id == sa.bindparam("repository_id"))
+        .where(hold.c.digest == names.c.digest)
         .where(sa.or_(hold.c.until == LIVE, hold.c.until > sa.bindparam("now")))
+        .correlate(names)
+        .limit(_ONE)
+        .scalar_subquery()
     )
+    return sa.select(_ONE).select_from(names).where(held == _ONE)
 
 
 _names_of_blob = blob_digest.c.blob_id == sa.bindparam("number")
@@ -221,6 +220,7 @@ FORGET_CHILD = Query(
     sa.update(manifest_reference)
     .where(manifest_reference.c.repository_id == sa.bindparam("repository_key"))
     .where(manifest_reference.c.child_id == sa.bindparam("number"))
+    .where(manifest_reference.c.child_id != LIVE)
     .where(manifest_reference.c.kind == sa.bindparam("old_kind"))
     .values(kind=sa.literal_column("'absent'"), child_id=LIVE),
 )

@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import BEYOND_IDENTITIES, Query, Tx
 from moorage.db.repositories import LIVE
 from moorage.db.schema import blob_digest, manifest, manifest_digest, manifest_reference
 from moorage.oci.digest import Digest
@@ -31,80 +31,92 @@ def names(kind: str, repository_id: Any, number: Any) -> tuple[sa.Select[int], .
 
     `repository_id` and `number`, the content's id, are parameters or columns of a row outside.
     """
-    return (
-        _references(kind, repository_id, number).where(_role != sa.literal_column("'subject'")),
-        _unresolved(kind, repository_id, number).where(_may_name(kind)),
-        _as_other(kind, repository_id, number).where(_role == sa.literal_column("'manifest'")),
+    outside: set[sa.FromClause] = {
+        each.table for each in (repository_id, number) if isinstance(each, sa.Column)
+    }
+    resolved = _resolved(repository_id)
+    found = (
+        resolved.where(manifest_reference.c.child_id == number)
+        .where(manifest_reference.c.kind == sa.literal_column(f"'{kind}'"))
+        .where(_role != sa.literal_column("'subject'")),
+        _unresolved(kind, repository_id, number, outside),
+        # As the other kind, asked for first as one value; a join would let SQLite begin with all
+        # that is in the repository.
+        resolved.where(
+            manifest_reference.c.child_id == _other(kind, repository_id, number, outside)
+        )
+        .where(manifest_reference.c.kind == sa.literal_column(f"'{_OTHER[kind]}'"))
+        .where(_role == sa.literal_column("'manifest'")),
     )
+    return tuple(each.correlate(*outside) for each in found)
 
 
 _role = manifest_reference.c.role
 
 
-def _may_name(kind: str) -> sa.ColumnElement[bool]:
-    """Return which roles may name such content: an index may list blobs, no layer is a manifest."""
-    if kind == MANIFEST:
-        return _role == sa.literal_column("'manifest'")
-    return _role != sa.literal_column("'subject'")
-
-
-def _references(kind: str, repository_id: Any, number: Any) -> sa.Select[int]:
+def _resolved(repository_id: Any) -> sa.Select[int]:
+    # That there is a child is the rule of the partial index.
     return (
         sa.select(manifest_reference.c.manifest_id)
         .where(manifest_reference.c.repository_id == repository_id)
-        .where(manifest_reference.c.child_id == number)
-        .where(manifest_reference.c.kind == sa.literal_column(f"'{kind}'"))
+        .where(manifest_reference.c.child_id != LIVE)
     )
 
 
-def _digests(kind: str, repository_id: Any, number: Any) -> tuple[sa.Table, sa.ColumnElement[bool]]:
-    """Return the table of the content's digests, and which of its rows they are."""
-    if kind == BLOB:
-        return blob_digest, blob_digest.c.blob_id == number
-    return manifest_digest, sa.and_(
-        manifest_digest.c.repository_id == repository_id,
-        manifest_digest.c.manifest_id == number,
-    )
-
-
-def _unresolved(kind: str, repository_id: Any, number: Any) -> sa.Select[int]:
-    table, own = _digests(kind, repository_id, number)
+def _unresolved(
+    kind: str, repository_id: Any, number: Any, outside: set[sa.FromClause]
+) -> sa.Select[int]:
+    own = sa.select(_own_digest.c.digest).where(_own_digest.c.blob_id == number)
+    may_name = _role != sa.literal_column("'subject'")
+    if kind == MANIFEST:
+        own = (
+            sa.select(_own_name.c.digest)
+            .where(_own_name.c.repository_id == repository_id)
+            .where(_own_name.c.manifest_id == number)
+        )
+        # An index may list blobs; no layer is a manifest.
+        may_name = _role == sa.literal_column("'manifest'")
     return (
         sa.select(manifest_reference.c.manifest_id)
-        .select_from(table)
-        .join(
-            manifest_reference,
-            sa.and_(
-                manifest_reference.c.repository_id == repository_id,
-                manifest_reference.c.child_digest == table.c.digest,
-                manifest_reference.c.child_id == LIVE,
-            ),
-        )
-        .where(own)
+        .where(manifest_reference.c.repository_id == repository_id)
+        .where(manifest_reference.c.child_digest.in_(own.correlate(*outside)))
+        .where(manifest_reference.c.child_id == LIVE)
+        .where(may_name)
     )
 
 
-def _as_other(kind: str, repository_id: Any, number: Any) -> sa.Select[int]:
-    table, own = _digests(kind, repository_id, number)
-    other = blob_digest if kind == MANIFEST else manifest_digest
-    same: sa.ColumnElement[bool] = other.c.digest == table.c.digest
+def _other(
+    kind: str, repository_id: Any, number: Any, outside: set[sa.FromClause]
+) -> sa.ScalarSelect[int]:
+    """Return the id of the same bytes as the other kind: one blob, one manifest of a repository."""
     if kind == BLOB:
-        same = sa.and_(same, manifest_digest.c.repository_id == repository_id)
-    other_id = blob_digest.c.blob_id if kind == MANIFEST else manifest_digest.c.manifest_id
-    return (
-        sa.select(manifest_reference.c.manifest_id)
-        .select_from(table)
-        .join(other, same)
-        .join(
-            manifest_reference,
-            sa.and_(
-                manifest_reference.c.repository_id == repository_id,
-                manifest_reference.c.child_id == other_id,
-                manifest_reference.c.kind == sa.literal_column(f"'{_OTHER[kind]}'"),
-            ),
+        bytes_of = (
+            sa.select(_own_digest.c.digest)
+            .where(_own_digest.c.blob_id == number)
+            .where(_own_digest.c.digest < BEYOND_IDENTITIES)
         )
-        .where(own)
-    )
+        found = (
+            sa.select(_other_manifest.c.id)
+            .where(_other_manifest.c.repository_id == repository_id)
+            .where(_other_manifest.c.identity == _one(bytes_of, outside))
+        )
+    else:
+        bytes_of = sa.select(_own_manifest.c.identity).where(_own_manifest.c.id == number)
+        found = sa.select(blob_digest.c.blob_id).where(
+            blob_digest.c.digest == _one(bytes_of, outside)
+        )
+    return _one(found, outside)
+
+
+# Under other names than those of the rows outside, or they would be taken for these.
+_own_digest = blob_digest.alias("own_digest")
+_own_name = manifest_digest.alias("own_name")
+_own_manifest = manifest.alias("own_manifest")
+_other_manifest = manifest.alias("other_manifest")
+
+
+def _one(found: sa.Select[Any], outside: set[sa.FromClause]) -> sa.ScalarSelect[Any]:
+    return found.limit(_ONE).correlate(*outside).scalar_subquery()
 
 
 def is_named(kind: str) -> sa.ColumnElement[bool]:

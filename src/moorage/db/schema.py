@@ -170,7 +170,8 @@ manifest_reference = sa.Table(
     data("child_digest"),
     text("kind"),  # blob, manifest, foreign or absent
     number("child_id"),  # 0 unless kind is blob or manifest
-    sa.Index("manifest_reference_by_child", "repository_id", "child_id", "kind"),
+    # Apart, so that what is looked for by one is never looked for among all the others.
+    partial("manifest_reference_by_child", "child_id != 0", "repository_id", "child_id", "kind"),
     partial("manifest_reference_missing", "child_id = 0", "repository_id", "child_digest"),
     **CLUSTERED,
 )

@@ -90,6 +90,15 @@ def upgrade() -> None:
         "blob_id",
     )
     op.drop_index("manifest_reference_absent", "manifest_reference")
+    op.drop_index("manifest_reference_by_child", "manifest_reference")
+    _partial(
+        "manifest_reference_by_child",
+        "manifest_reference",
+        "child_id != 0",
+        "repository_id",
+        "child_id",
+        "kind",
+    )
     _partial(
         "manifest_reference_missing",
         "manifest_reference",
