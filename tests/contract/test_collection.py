@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from collecting import LEASED, TRASHED, Collector
 from contract.conftest import STORES, OpenDatabase, Registries, settings_in
 from moorage.clock import DAY, HOUR, MINUTE
-from moorage.db import collection_runs
+from moorage.db import collection_runs, sweeping
 from moorage.db.collection_runs import Pause
 from moorage.db.engine import Query, Tx
 from moorage.db.schema import (
@@ -759,6 +759,15 @@ def test_objects_older_than_the_database_stay(collected: Callable[..., None]) ->
             await c.delete(LEASED)
         assert await c.objects() == before
         assert await c.runs() == []
+
+    collected(use)
+
+
+def test_a_database_knows_when_it_was_made(collected: Callable[..., None]) -> None:
+    async def use(c: Collector, _: Client) -> None:
+        begin = await c.s.db.read(sweeping.find_begin)
+        assert begin is not None
+        assert c.clock.now() - DAY < begin <= c.clock.now()
 
     collected(use)
 
