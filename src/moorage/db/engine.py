@@ -144,7 +144,6 @@ class Query:
             raise TypeError(f"{self.title}: unknown {sorted(unknown)}, missing {sorted(missing)}")
         return bound
 
-
     def arguments(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return the parameters in the order of their numbers in the text for SQLite.
 
