@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import socket
+import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -201,6 +203,20 @@ def test_what_was_looked_at_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> 
 
     body, seen = run(lambda _: said("200 OK", b"{}"), use)
     assert (body, seen, asked) == (b"{}", ["GET /keys HTTP/1.1"], ["keys.example"])
+
+
+def test_authorities_are_read_beside_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    read = ssl.create_default_context
+
+    def watched(*, cafile: str | None) -> ssl.SSLContext:
+        threads.append(threading.current_thread())
+        return read(cafile=cafile)
+
+    monkeypatch.setattr(ssl, "create_default_context", watched)
+    run(lambda _: said("200 OK", b"{}"), Fetcher(LOOPBACK).fetch)
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
 
 
 def test_fetching(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,11 +60,10 @@ def read_hosts(directory: str) -> Hosts:
         return Hosts(str(document["default"]), found)
     except FileNotFoundError:
         return Hosts("", {})
-    # What isn't JSON, and JSON of other fields or kinds.
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Refused(
-            f"{path} can't be read.", why=str(error), do=f"Remove it and sign in again: rm {path}."
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, str(error)) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(path, "It is JSON, but not what moorage login writes.") from error
 
 
 def put_host(directory: str, host: Host) -> None:
@@ -105,7 +104,13 @@ def replace_file(path: str, text: str, mode: int) -> None:
 
 
 def _host(name: str, texts: Mapping[str, object]) -> Host:
-    return Host(name, **{field: str(text) for field, text in texts.items()})
+    # Another version may have written more of them.
+    known = (field for field in Host._fields[1:] if field in texts)
+    return Host(name, **{field: str(texts[field]) for field in known})
+
+
+def _unreadable(path: str, why: str) -> Refused:
+    return Refused(f"{path} can't be read.", why=why, do=f"Remove it and sign in again: rm {path}.")
 
 
 def _require_own(path: str, found: os.stat_result) -> None:

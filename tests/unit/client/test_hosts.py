@@ -80,6 +80,13 @@ def test_a_damaged_file_is_refused(directory: str, text: str) -> None:
         read_hosts(directory)
 
 
+def test_fields_of_another_version_are_passed_over(directory: str) -> None:
+    put_host(directory, SHOP)
+    path = Path(directory, "hosts.json")
+    path.write_text(path.read_text().replace('"url"', '"later": 1, "url"'))
+    assert read_hosts(directory).hosts == {SHOP.name: SHOP}
+
+
 @pytest.mark.parametrize(
     "text", ['a"b', "a\nb", "a\\b", "[x]", "\x7f", "\u00e9 \U0001f6a2", "a.b:5000"]
 )
