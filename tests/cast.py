@@ -18,6 +18,7 @@ from moorage.app import database, prepare
 from moorage.auth.passwords import hash_password
 from moorage.auth.scopes import encode_scopes
 from moorage.auth.secrets import hash_secret, mark_of, new_secret
+from moorage.clock import HOUR, SystemClock
 from moorage.config import load
 from moorage.db import principals, repositories
 from moorage.db.access_schema import grant, principal, token
@@ -207,7 +208,8 @@ class Cast:
         reads = (Scope(f"{NAMESPACE}/**", frozenset({"pull"})),)
         await self._token(tx, "robot", row[0])
         await self._token(tx, "scoped", owner, reads)
-        await self._token(tx, "expired", owner, expires_at=2)
+        # Lately: what expired long ago is forgotten, and refused as a secret of nobody is.
+        await self._token(tx, "expired", owner, expires_at=SystemClock().now() - HOUR)
         await self._token(tx, "revoked", owner)
         await self._token(tx, "stranger's token", self._ids["stranger"])
         elsewhere = (Scope(f"{COMMON}/**", frozenset({"*"})),)

@@ -34,17 +34,13 @@ Refused = (Unauthorized, NotPermitted)
 HOME = "192.0.2.1"
 
 
-class Connection:
-    """One of its own for each request."""
-
-
 class Asked:
     """A request with a header, as far as credentials are concerned."""
 
     def __init__(self, authorization: str, address: str = HOME) -> None:
         self.headers = CIMultiDict({"Authorization": authorization})
         self.actor, self.address = "", address
-        self.protocol = Connection()
+        self.kept: dict[str, Any] = {}
 
     def connection(self, name: str) -> Any:
         """Return where it is from."""

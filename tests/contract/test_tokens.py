@@ -21,17 +21,13 @@ from people import ANONYMOUS, BY, everything_told, later, organisation, person
 Refused = (Unauthorized, Denied)
 
 
-class Connection:
-    """One of its own for each request."""
-
-
 class Asked:
     """A request with a token, as far as credentials are concerned."""
 
     def __init__(self, secret: str) -> None:
         self.headers = CIMultiDict({"Authorization": f"Bearer {secret}"})
         self.actor = ""
-        self.protocol = Connection()
+        self.kept: dict[str, Any] = {}
 
     def connection(self, name: str) -> Any:
         """Return where it is from."""

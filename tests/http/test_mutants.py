@@ -96,7 +96,7 @@ MUTANTS = [
     Mutant(
         "a scope is for every action",
         "model/access.py",
-        'if action.value not in self.actions and "*" not in self.actions:',
+        'if action not in self.actions and "*" not in self.actions:',
         "if not self.actions:",
     ),
     Mutant(
@@ -108,12 +108,12 @@ MUTANTS = [
     unchecked(
         "a revoked token goes on",
         "db/access.py",
-        ".where(token.c.revoked_at == LIVE)",
+        ".where(_token.c.revoked_at == LIVE)",
     ),
     unchecked(
         "a disabled account goes on",
         "db/access.py",
-        ".where(principal.c.enabled == _ONE)",
+        ".where(_principal.c.enabled == _ONE)",
     ),
     Mutant(
         "an expired token goes on",
@@ -124,14 +124,14 @@ MUTANTS = [
     Mutant(
         "a grant is for every namespace",
         "db/access.py",
-        "        .where(grant.c.namespace_id == sa.func.coalesce(namespace_id, _NOWHERE))\n",
+        "        .where(_grant.c.namespace_id == sa.func.coalesce(namespace_id, _NOWHERE))\n",
         "",
     ),
     Mutant(
         "a grant is for every repository",
         "db/access.py",
-        ".where(grant.c.repository_id == place)",
-        ".where(grant.c.repository_id >= LIVE)",
+        ".where(_grant.c.repository_id == place)",
+        ".where(_grant.c.repository_id >= LIVE)",
     ),
     Mutant("readers push", "auth/policy.py", "Action.PUSH: 2,", "Action.PUSH: 1,"),
     Mutant("writers delete", "auth/policy.py", "Action.DELETE: 3,", "Action.DELETE: 2,"),

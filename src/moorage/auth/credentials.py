@@ -13,7 +13,6 @@ import math
 import re
 import secrets
 import time
-import weakref
 from typing import Protocol
 
 import msgspec
@@ -41,6 +40,8 @@ _REMEMBERED = MINUTE
 # How long local mode is taken to hold still, for those whose own statement finds out.
 _LOOKED_SECONDS = 1.0
 _MAX_REMEMBERED = 10_000
+# What a connection sent last, in `Request.kept`.
+_LAST = "last credential"
 _ANONYMOUS = Actor("anonymous", "anonymous", "none")
 _LOCAL = Actor("local", "local", "loopback", subject=EARLY)
 _LOOKS_SIGNED = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
@@ -94,8 +95,8 @@ class _Known(msgspec.Struct, frozen=True):
 class _Last(msgspec.Struct, frozen=True):
     """What a connection sent last, as a keyed hash; `host` is the name it asked the registry by.
 
-    `asking` is who it is as of `asked_at`, which is good for a second; after `until` it is looked
-    up anew.
+    `asking` is who it is as of `asked_at`, which is good for a second, up to `fresh_until`; after
+    `until` it is looked up anew.
     """
 
     mark: bytes
@@ -104,6 +105,7 @@ class _Last(msgspec.Struct, frozen=True):
     until: int
     asking: Actor
     asked_at: int
+    fresh_until: int
 
 
 class Guard(msgspec.Struct, frozen=True):
@@ -143,7 +145,6 @@ class Credentials:
         self._known: dict[bytes, _Known] = {}
         # What is being found out at this moment; whoever sends the same waits for the one answer.
         self._asked: dict[bytes, asyncio.Task[_Known]] = {}
-        self._last: weakref.WeakKeyDictionary[object, _Last] = weakref.WeakKeyDictionary()
         self._has_accounts = False
         self._looked_at = -math.inf
 
@@ -178,35 +179,39 @@ class Credentials:
         text = rest.strip()
         given = _basic(text) if scheme.lower() == "basic" else ("token", text)
         # Both: another connection may have had the one forgotten before.
-        last = self._last.pop(request.protocol, None)
+        last = request.kept.pop(_LAST, None)
         return self._known.pop(self._mark(*given), None) is not None or last is not None
 
     def _last_of(self, request: Request, mark: bytes) -> Actor | None:
         """Return who the connection's last request was from, if this one has sent the same."""
-        last = self._last.get(request.protocol)
-        now = self._clock.now()
+        last: _Last | None = request.kept.get(_LAST)
         if (
             last is None
             or not hmac.compare_digest(last.mark, mark)
-            or last.until <= now
             # A bearer is good at the host that it was got from.
             or last.host != request.headers.get("Host")
         ):
             return None
-        if not 0 <= now - last.asked_at < SECOND:
-            asking = self._asking(last.actor)
-            last = msgspec.structs.replace(last, asking=asking, asked_at=now)
-            self._last[request.protocol] = last
-        return last.asking
+        now = self._clock.now()
+        if last.asked_at <= now < last.fresh_until:
+            return last.asking
+        return self._keep(request, last, now).asking if now < last.until else None
 
     async def _find_out(self, request: Request, mark: bytes, grace: int) -> Actor:
         header, host = request.headers["Authorization"], request.headers.get("Host")
         known = await self._identify(header, request, grace)
-        asking = self._asking(known.actor)
-        self._last[request.protocol] = _Last(
-            mark, host, known.actor, known.until, asking, self._clock.now()
+        actor, now = known.actor, self._clock.now()
+        last = _Last(mark, host, actor, known.until, actor, now, now)
+        return self._keep(request, last, now).asking
+
+    def _keep(self, request: Request, last: _Last, now: int) -> _Last:
+        kept = request.kept[_LAST] = msgspec.structs.replace(
+            last,
+            asking=self._asking(last.actor),
+            asked_at=now,
+            fresh_until=min(now + SECOND, last.until),
         )
-        return asking
+        return kept
 
     async def _sign_in(self, user: str, password: str, request: Request) -> _Known:
         now = self._clock.now()

@@ -8,7 +8,6 @@ each of which would otherwise be let in through the loopback address.
 import ipaddress
 import os
 import sys
-import weakref
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -17,6 +16,8 @@ from moorage.config import Config
 from moorage.web.listen import parse_address
 from moorage.web.request import Request
 
+# What a connection's peer is refused for, in `Request.kept`.
+_PEER = "local peer"
 _PROXY_HEADERS = frozenset({b"forwarded", b"via", b"x-real-ip"})
 _FORWARDED = b"x-forwarded-"
 _SITES = frozenset({"", "none", "same-origin"})
@@ -28,7 +29,6 @@ class LocalMode:
     def __init__(self, config: Config) -> None:
         """Note what of the conditions lies in the settings."""
         self._refusal = _refusal_of(config)
-        self._uids: weakref.WeakKeyDictionary[object, str] = weakref.WeakKeyDictionary()
         self._trusted = frozenset({0, os.getuid()})
 
     def refusal(self, request: Request) -> str:
@@ -36,9 +36,9 @@ class LocalMode:
         return self._refusal or _refusal_of_headers(request) or self._refusal_of_peer(request)
 
     def _refusal_of_peer(self, request: Request) -> str:
-        known = self._uids.get(request.protocol)
+        known: str | None = request.kept.get(_PEER)
         if known is None:
-            known = self._uids[request.protocol] = self._look_at_peer(request)
+            known = request.kept[_PEER] = self._look_at_peer(request)
         return known
 
     def _look_at_peer(self, request: Request) -> str:

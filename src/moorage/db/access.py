@@ -27,39 +27,43 @@ _NOWHERE: sa.ColumnClause[int] = sa.literal_column("-1")
 _AUDITS = 16
 _BIT: sa.ColumnClause[int] = sa.literal_column(str(_AUDITS))
 
+# By letters: SQLite's statements are looked for by all of their text, 1.7 µs for 1,000 characters.
+_principal, _token, _account = principal.alias("p"), token.alias("k"), account.alias("a")
+_grant, _member = grant.alias("h"), team_member.alias("m")
+
 _token_holds = sa.exists(
-    sa.select(token.c.id)
-    .where(token.c.id == sa.bindparam("token_id"))
-    .where(token.c.principal_id == principal.c.id)
-    .where(token.c.revoked_at == LIVE)
-    .correlate(principal)
+    sa.select(_token.c.id)
+    .where(_token.c.id == sa.bindparam("token_id"))
+    .where(_token.c.principal_id == _principal.c.id)
+    .where(_token.c.revoked_at == LIVE)
+    .correlate(_principal)
 )
 # Whose provider has been silent for so long is nobody any more, whatever it signs in with.
 CONFIRMED = DAY
 _is_unconfirmed = sa.exists(
-    sa.select(account.c.principal_id)
-    .where(account.c.principal_id == principal.c.id)
-    .where(account.c.provider != sa.literal_column("''"))
-    .where(account.c.confirmed_at <= sa.bindparam("unconfirmed"))
-    .correlate(principal)
+    sa.select(_account.c.principal_id)
+    .where(_account.c.principal_id == _principal.c.id)
+    .where(_account.c.provider != sa.literal_column("''"))
+    .where(_account.c.confirmed_at <= sa.bindparam("unconfirmed"))
+    .correlate(_principal)
 )
 _standing = (
-    sa.select(_ONE + principal.c.administrator)
-    .where(principal.c.id == sa.bindparam("principal_id"))
+    sa.select(_ONE + _principal.c.administrator)
+    .where(_principal.c.id == sa.bindparam("principal_id"))
     .where(
         sa.or_(
             sa.bindparam("generation", type_=sa.BigInteger) == LIVE,
-            principal.c.generation == sa.bindparam("generation"),
+            _principal.c.generation == sa.bindparam("generation"),
         )
     )
-    .where(principal.c.enabled == _ONE)
-    .where(principal.c.ended_at == LIVE)
+    .where(_principal.c.enabled == _ONE)
+    .where(_principal.c.ended_at == LIVE)
     .where(sa.or_(sa.bindparam("token_id", type_=sa.BigInteger) == LIVE, _token_holds))
     .where(~_is_unconfirmed)
     .scalar_subquery()
 )
 # Any principal will do: an account comes before all else, and rows are never removed.
-_somebodys = sa.exists(sa.select(principal.c.id).where(principal.c.id > LIVE).correlate(None))
+_somebodys = sa.exists(sa.select(_principal.c.id).where(_principal.c.id > LIVE).correlate(None))
 _of_nobody = sa.case((_somebodys, LIVE), else_=sa.literal_column(str(BEFORE_ACCOUNTS)))
 _STANDING = sa.func.coalesce(_standing, _of_nobody)
 
@@ -67,15 +71,15 @@ _STANDING = sa.func.coalesce(_standing, _of_nobody)
 def _granted(
     namespace_id: sa.ColumnElement[int], place: sa.ColumnElement[int], *, by_team: bool
 ) -> sa.Select[int, int]:
-    found = sa.select(grant.c.rank, grant.c.audits)
-    holder: sa.ColumnElement[int] = grant.c.principal_id
+    found = sa.select(_grant.c.rank, _grant.c.audits)
+    holder: sa.ColumnElement[int] = _grant.c.principal_id
     if by_team:
-        found = found.join(team_member, team_member.c.team_id == grant.c.principal_id)
-        holder = team_member.c.account_id
+        found = found.join(_member, _member.c.team_id == _grant.c.principal_id)
+        holder = _member.c.account_id
     return (
         found.where(holder == sa.bindparam("principal_id"))
-        .where(grant.c.namespace_id == sa.func.coalesce(namespace_id, _NOWHERE))
-        .where(grant.c.repository_id == place)
+        .where(_grant.c.namespace_id == sa.func.coalesce(namespace_id, _NOWHERE))
+        .where(_grant.c.repository_id == place)
         .correlate(namespace, repository)
     )
 
@@ -138,7 +142,7 @@ FIND_NAMESPACE_TARGET = Query(
 
 
 def _as_row(facts: Sequence[sa.ColumnElement[Any]]) -> sa.Subquery:
-    columns = (each.label(f"fact_{place}") for place, each in enumerate(facts))
+    columns = (each.label(f"f{place}") for place, each in enumerate(facts))
     # The limit is so that no database merges it into the statement, and asks for rights twice.
     return sa.select(*columns).select_from(HERE).limit(_ONE).subquery()
 

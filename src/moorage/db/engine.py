@@ -5,7 +5,9 @@ executes the text. That is 10 to 40 times quicker than going through SQLAlchemy'
 price is that columns are integers, texts and bytes only: conversions live in the modules beside.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Literal, Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -25,6 +27,8 @@ _DIALECTS: dict[str, Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="named"),
     "postgresql": PGDialect_psycopg(),  # type: ignore[no-untyped-call]
 }
+# A text, which is left alone, or a parameter.
+_TEXT_OR_PARAMETER = re.compile(r"'[^']*'|:(\w+)", re.ASCII)
 # Its `ON CONFLICT` is SQLite's as well; SQLite's own does not compile for PostgreSQL.
 insert = postgresql.insert
 
@@ -83,7 +87,7 @@ class Query:
     depend on the values. Parameters with a value in the statement itself are its defaults.
     """
 
-    __slots__ = ("_defaults", "_statement", "_texts", "names", "reads", "title")
+    __slots__ = ("_defaults", "_in_order", "_statement", "_texts", "names", "reads", "title")
 
     def __init__(
         self, title: str, statement: ClauseElement, *, only: Literal["postgresql"] | None = None
@@ -101,6 +105,7 @@ class Query:
         if only is not None:
             compiled = statement.compile(dialect=_DIALECTS[only])
             self._texts["sqlite"] = ""
+            self._in_order = _getter(())
             self._defaults = {}
             self.names = frozenset(compiled.params)
             return
@@ -115,7 +120,8 @@ class Query:
         if any(f":{name}" in text for name in idle):
             raise ValueError(f"{title}: a number in a limit must be a named parameter")
         values = {name: value for name, value in compiled.params.items() if name not in idle}
-        self._texts["sqlite"] = text
+        self._texts["sqlite"], order = _numbered(text)
+        self._in_order = _getter(order)
         self._defaults = {name: value for name, value in values.items() if value is not None}
         self.names = frozenset(values)
 
@@ -142,6 +148,40 @@ class Query:
             unknown, missing = bound.keys() - self.names, self.names - bound.keys()
             raise TypeError(f"{self.title}: unknown {sorted(unknown)}, missing {sorted(missing)}")
         return bound
+
+    def arguments(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the parameters in the order of their numbers in the text for SQLite.
+
+        Raises:
+            TypeError: a name is unknown or missing.
+        """
+        # With all that are needed and not one more, none is unknown: comparing names takes longer.
+        if len(values) == len(self.names) and not self._defaults:
+            try:
+                return self._in_order(values)
+            except KeyError:
+                pass  # one is missing, and another too many: told below
+        return self._in_order(self.bind(values))
+
+
+def _numbered(text: str) -> tuple[str, tuple[str, ...]]:
+    """Return the text with numbers for its parameters, and their names in that order.
+
+    They are bound in a third of the time, and SQLite's statements are looked for by all their text.
+    """
+    order: dict[str, int] = {}
+
+    def number(found: re.Match[str]) -> str:
+        name = found[1]
+        return found[0] if name is None else f"?{order.setdefault(name, len(order) + 1)}"
+
+    return _TEXT_OR_PARAMETER.sub(number, text), tuple(order)
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)
 
 
 class Tx(Protocol):

@@ -7,14 +7,15 @@ costs a third of a second. What is PostgreSQL's own is in `server.py`.
 
 import io
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import apsw
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import Query, insert
+from moorage.db.engine import Query, Row, insert
 from moorage.db.gate import WriteGate
 from moorage.db.schema import SCHEMA_COMPATIBLE, SCHEMA_VERSION, setting
 from moorage.db.sqlite import connect
@@ -144,9 +145,13 @@ def _migrate(directory: Path) -> int:
         connection.close()
 
 
+def _rows(connection: apsw.Connection, query: Query, values: Mapping[str, Any]) -> list[Row]:
+    return connection.execute(query.text("sqlite"), query.arguments(values)).fetchall()
+
+
 def _state(connection: apsw.Connection) -> SchemaState:
     def read(key: str) -> str | None:
-        rows = connection.execute(READ_SETTING.text("sqlite"), {"key": key}).fetchall()
+        rows = _rows(connection, READ_SETTING, {"key": key})
         return str(rows[0][0]) if rows else None
 
     return check_schema(read if connection.table_exists(None, "setting") else None)
@@ -157,9 +162,8 @@ def secret(directory: Path, name: str) -> bytes:
     connection = connect(directory / "moorage.db")
     try:
         row = new_secret(name)
-        connection.execute(ADD_SETTING.text("sqlite"), row).fetchall()
-        key = {"key": row["key"]}
-        rows = connection.execute(READ_SETTING.text("sqlite"), key).fetchall()
+        _rows(connection, ADD_SETTING, row)
+        rows = _rows(connection, READ_SETTING, {"key": row["key"]})
         return bytes.fromhex(str(rows[0][0]))
     finally:
         connection.close()

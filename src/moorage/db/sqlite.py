@@ -50,23 +50,23 @@ class SqliteTx:
 
     async def one(self, query: Query, /, **values: Any) -> Row | None:
         """Return the first row."""
-        rows = self._connection.execute(query.text("sqlite"), query.bind(values)).fetchall()
+        rows = self._connection.execute(query.text("sqlite"), query.arguments(values)).fetchall()
         return rows[0] if rows else None
 
     async def many(self, query: Query, /, **values: Any) -> list[Row]:
         """Return all rows."""
-        return self._connection.execute(query.text("sqlite"), query.bind(values)).fetchall()
+        return self._connection.execute(query.text("sqlite"), query.arguments(values)).fetchall()
 
     async def run(self, query: Query, /, **values: Any) -> int:
         """Return how many rows were changed."""
-        self._connection.execute(query.text("sqlite"), query.bind(values)).fetchall()
+        self._connection.execute(query.text("sqlite"), query.arguments(values)).fetchall()
         return self._connection.changes()
 
     async def run_many(self, query: Query, rows: Sequence[Mapping[str, Any]], /) -> None:
         """Run the statement for each mapping."""
         text = query.text("sqlite")
         for values in rows:
-            self._connection.execute(text, query.bind(values)).fetchall()
+            self._connection.execute(text, query.arguments(values)).fetchall()
 
 
 def drive(awaitable: Awaitable[Value]) -> Value:

@@ -85,7 +85,7 @@ class Scope(msgspec.Struct, frozen=True):
 
     def covers(self, name: str, action: Action) -> bool:
         """Tell whether it lets the action through on the repository of that name."""
-        if action.value not in self.actions and "*" not in self.actions:
+        if action not in self.actions and "*" not in self.actions:
             return False
         if self.pattern in ("**", name):
             return True

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl
 
 from aiohttp import ClientError, HttpVersion11, web
@@ -109,9 +109,9 @@ class Request:
         return transport.get_extra_info(name) if transport is not None else None
 
     @property
-    def protocol(self) -> object:
-        """The identity of the connection, for what is found out once for each."""
-        return self._raw.protocol
+    def kept(self) -> dict[str, Any]:
+        """What has been found out about the connection, for as long as it lasts."""
+        return cast("dict[str, Any]", self._raw.protocol.kept)  # type: ignore[attr-defined]
 
     @property
     def raw(self) -> web.BaseRequest:

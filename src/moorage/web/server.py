@@ -224,12 +224,13 @@ class _Server(web.Server):
 class _Connection(RequestHandler):
     """One connection; what the parser refuses is answered here, and the connection ends."""
 
-    __slots__ = ("__weakref__", "_body_seen", "_idle_bytes")
+    __slots__ = ("_body_seen", "_idle_bytes", "kept")
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._body_seen = 0
         self._idle_bytes = 0
+        self.kept: dict[str, Any] = {}
 
     @property
     def is_idle(self) -> bool:

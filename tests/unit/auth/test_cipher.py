@@ -25,4 +25,5 @@ def test_damaged(cut: int) -> None:
     cipher = Cipher(b"s" * 32, "totp")
     sealed = cipher.seal("account 1", b"plain")
     assert cipher.open("account 1", sealed[:cut]) is None
-    assert cipher.open("account 1", sealed[:cut] + b"?" + sealed[cut + 1 :]) is None
+    other = bytes([sealed[cut] ^ 1])
+    assert cipher.open("account 1", sealed[:cut] + other + sealed[cut + 1 :]) is None

@@ -42,8 +42,8 @@ def cheap_hashes() -> Iterator[None]:
     passwords._nobodys.cache_clear()
 
 
-class Connection:
-    """A connection that requests come by."""
+class Connection(dict[str, object]):
+    """A connection that requests come by: what has been found out about it."""
 
 
 class Asked:
@@ -51,7 +51,7 @@ class Asked:
 
     def __init__(self, authorization: str | None, by: Connection | None = None) -> None:
         self.headers = CIMultiDict({"Authorization": authorization} if authorization else {})
-        self.protocol = by or Connection()
+        self.kept = Connection() if by is None else by
         self.actor = ""
 
     def connection(self, name: str) -> object:

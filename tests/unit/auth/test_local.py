@@ -15,10 +15,6 @@ HOST = ("Host", "localhost:5000")
 Header = tuple[str, str]
 
 
-class Connection:
-    """What identifies a connection to the server."""
-
-
 class Asked:
     """A request as far as local mode looks at it, over a connection that is really there."""
 
@@ -26,7 +22,7 @@ class Asked:
         self._names = {"sockname": own, "peername": peer}
         self.headers = CIMultiDictProxy(CIMultiDict(headers))
         self.raw_headers = tuple((name.encode(), value.encode()) for name, value in headers)
-        self.protocol = Connection()
+        self.kept: dict[str, Any] = {}
         self.is_http_1_1 = facts.get("is_http_1_1", True)
         self.is_tls = facts.get("is_tls", False)
         self.authority = facts.get("authority", "")

@@ -38,10 +38,10 @@ def test_what_was_verified_is_remembered_for_a_minute(monkeypatch: pytest.Monkey
     async def body() -> None:
         checks = Passwords()
         await checks.verify("admin", "correct horse battery", STORED)
-        began = time.perf_counter()
+        began = time.process_time()
         for _ in range(100):
             assert await checks.verify("admin", "correct horse battery", STORED)
-        assert time.perf_counter() - began < 0.02
+        assert time.process_time() - began < 0.02
         asked = []
         real = passwords._verify
         monkeypatch.setattr(passwords, "_verify", lambda *pair: asked.append(pair) or real(*pair))

@@ -13,9 +13,28 @@ KEY = setting.c.key == sa.bindparam("key")
 def test_names_and_text() -> None:
     query = Query("q", sa.select(setting.c.value).where(KEY).limit(sa.bindparam("limit")))
     assert query.names == {"key", "limit"}
-    assert ":key" in query.text("sqlite")
-    assert "OFFSET" not in query.text("sqlite")
+    assert "%(key)s" in query.text("postgresql")
+    assert '"key" = ?1' in query.text("sqlite")
+    assert query.text("sqlite").endswith("LIMIT ?2")
     assert query.bind({"key": "a", "limit": 1}) == {"key": "a", "limit": 1}
+    assert query.arguments({"limit": 1, "key": "a"}) == ("a", 1)
+
+
+def test_a_name_has_one_number() -> None:
+    other = setting.c.value != sa.bindparam("value")
+    query = Query("q", sa.select(setting.c.key).where(other, KEY, setting.c.value != KEY.right))
+    assert query.text("sqlite").count("?2") == 2
+    assert query.arguments({"key": "a", "value": "b"}) == ("b", "a")
+
+
+def test_texts_in_a_statement_are_left_alone() -> None:
+    query = Query("q", sa.select(setting.c.value, sa.literal_column("'it''s :key'")).where(KEY))
+    assert "'it''s :key'" in query.text("sqlite")
+    assert query.arguments({"key": "a"}) == ("a",)
+
+
+def test_no_names_are_no_arguments() -> None:
+    assert Query("q", sa.select(setting.c.value)).arguments({}) == ()
 
 
 def test_values_in_the_statement_are_defaults() -> None:
@@ -26,8 +45,10 @@ def test_values_in_the_statement_are_defaults() -> None:
 
 @pytest.mark.parametrize("values", [{}, {"kye": "a"}, {"key": "a", "other": 1}])
 def test_names_must_be_right(values: dict[str, object]) -> None:
-    with pytest.raises(TypeError, match="the_title"):
-        Query("the_title", sa.select(setting.c.value).where(KEY)).bind(values)
+    query = Query("the_title", sa.select(setting.c.value).where(KEY))
+    for bind in (query.bind, query.arguments):
+        with pytest.raises(TypeError, match="the_title"):
+            bind(values)
 
 
 @pytest.mark.parametrize("names", [sa.bindparam("names", expanding=True), ["a", "b"]])
@@ -43,8 +64,8 @@ def test_a_number_in_a_limit_is_bound_or_refused() -> None:
     except ValueError:
         return
     bound = query.bind({})
-    assert all(f":{name}" in query.text("sqlite") for name in bound)
-    assert query.text("sqlite").count(":") == len(bound)
+    assert all(f"?{number}" in query.text("sqlite") for number in range(1, len(bound) + 1))
+    assert query.text("sqlite").count("?") == len(bound)
 
 
 def test_inserts_too() -> None:
