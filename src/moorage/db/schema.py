@@ -11,7 +11,8 @@ Conventions, which every table keeps:
 
 import sqlalchemy as sa
 
-import moorage.db.access_schema  # noqa: F401 - its tables are part of the schema
+import moorage.db.access_schema
+import moorage.db.repair_schema  # noqa: F401 - their tables are part of the schema
 from moorage.db.columns import (
     AUTOINCREMENT,
     CLUSTERED,
@@ -23,7 +24,7 @@ from moorage.db.columns import (
     text,
 )
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 # The oldest schema that this program can still read and write.
 SCHEMA_COMPATIBLE = 5
 
@@ -81,6 +82,8 @@ blob = sa.Table(
     text("location", unique=True),
     text("state"),  # live, or lost: known to be damaged, answered as absent, healed by a push
     number("created_at"),
+    number("verified_at", server_default="0"),  # when its bytes were last known to be right
+    sa.Index("blob_by_verification", "verified_at", "id"),
     **AUTOINCREMENT,
 )
 
