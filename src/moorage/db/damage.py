@@ -134,7 +134,8 @@ LIST_HOLDERS = Query(
 
 
 def _damage(row: Row) -> Damage:
-    return Damage(*row[:3], _named(row[3]), *row[4:])
+    values: Row = (*row[:3], _named(row[3]), *row[4:])
+    return Damage(*values)
 
 
 def _named(key: bytes) -> str:

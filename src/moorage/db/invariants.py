@@ -291,13 +291,14 @@ _identity = (
     .limit(_ONE)
     .scalar_subquery()
 )
+TO_BE_DELETED, NO_IDENTITY, LOST = 1, 2, 3
 BLOBS = _look(
     "look_at_blobs",
     (
         _case(
-            (_queued, 1),
-            (_identity.is_(None), 2),
-            (blob.c.state == sa.literal_column("'lost'"), 3),
+            (_queued, TO_BE_DELETED),
+            (_identity.is_(None), NO_IDENTITY),
+            (blob.c.state == sa.literal_column("'lost'"), LOST),
         ),
         _identity.label("identity"),
         blob.c.location,
@@ -305,9 +306,9 @@ BLOBS = _look(
     blob,
     "blob {0} at {1}",
     {
-        1: ("I6", "the blob's object is to be deleted"),
-        2: ("I3", "the blob has no sha256"),
-        3: ("I5", "the blob is lost: its bytes are damaged or gone, push it again"),
+        TO_BE_DELETED: ("I6", "the blob's object is to be deleted"),
+        NO_IDENTITY: ("I3", "the blob has no sha256"),
+        LOST: ("I5", "the blob is lost: its bytes are damaged or gone, push it again"),
     },
     key=(blob.c.id,),
 )

@@ -1,7 +1,5 @@
 """Blobs in the order in which their bytes are read: those first that were not for the longest."""
 
-from collections.abc import Sequence
-
 import msgspec
 import sqlalchemy as sa
 
@@ -122,11 +120,9 @@ async def find_oldest(tx: Tx) -> int | None:
     return row[0] if row else None
 
 
-async def mark_verified(tx: Tx, verified: Sequence[Blob], now: int) -> None:
-    """Note that the bytes of these have been looked at, where they are there still."""
-    rows = [{"blob_id": each.id, "seen_location": each.location, "now": now} for each in verified]
-    if rows:
-        await tx.run_many(MARK_VERIFIED, rows)
+async def mark_verified(tx: Tx, verified: Blob, now: int) -> None:
+    """Note that the blob's bytes have been looked at, if it has them still."""
+    await tx.run(MARK_VERIFIED, blob_id=verified.id, seen_location=verified.location, now=now)
 
 
 async def free_location(tx: Tx, location: str) -> bool:
