@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -67,9 +69,7 @@ class Verifier(Collector):
         """Return what is damaged and kept, the newest first."""
         return await self.s.db.read(lambda tx: damage.list_damage(tx, 2**62, 1_000))
 
-    async def _do(
-        self, name: str, payload: bytes, work: Callable[..., Awaitable[None]]
-    ) -> None:
+    async def _do(self, name: str, payload: bytes, work: Callable[..., Awaitable[None]]) -> None:
         async def claim(tx: Tx) -> jobs.Job | None:
             now = self.clock.now()
             await jobs.add_job(tx, name, payload, run_at=0, now=now, priority=0)
@@ -78,11 +78,29 @@ class Verifier(Collector):
         job = await self.s.db.write(claim)
         assert job is not None
         assert job.name == name
-        try:
+        with suppress(Again):
             await work(self.s, self.examiner, Running(self.s.db, self.clock, job))
-        except Again:
-            pass
         now = self.clock.now()
         await self.s.db.write(
             lambda tx: jobs.end_job(tx, job, state="done", error="", run_at=now, now=now)
         )
+
+
+async def rewrite(s: Services, place: str, content: bytes | None) -> None:
+    """Have the object be that, whatever the store; None takes it away."""
+    await s.blobs.delete([place])
+    if content is None:
+        return
+    directory = s.config.directory / "objects"
+    if not s.config.storage:
+        (directory / place[:2] / place).write_bytes(content)
+        return
+    bucket = s.blobs._bucket  # type: ignore[attr-defined]
+    await bucket.put(f"objects/{place[:2]}/{place}", io.BytesIO(content))
+
+
+def flipped(raw: bytes) -> bytes:
+    """Return the bytes with one bit turned."""
+    turned = bytearray(raw)
+    turned[len(raw) // 2] ^= 4
+    return bytes(turned)

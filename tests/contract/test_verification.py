@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -26,12 +27,12 @@ from moorage.db.schema import (
 )
 from moorage.errors import BlobUnknown, Conflicting, ManifestBlobUnknown, NotFound
 from moorage.oci.digest import digest_of
-from moorage.registry import damage, purge, pull, verification
+from moorage.registry import damage, jobs, pull, purge, verification
 from moorage.registry.services import Services
 from moorage.registry.verifying import MARKED, READMITTED
 from racing import ALICE, Client, image
 from s3 import S3Server
-from verifying import BY, MONTH, OPERATOR, Verifier
+from verifying import BY, MONTH, OPERATOR, Verifier, flipped, rewrite
 
 LAYER, OTHER = os.urandom(200_000), os.urandom(3_000)
 IMAGE = image(LAYER)
@@ -100,28 +101,6 @@ async def is_there(v: Verifier, client: Client, raw: bytes) -> bool:
     return True
 
 
-async def rewrite(v: Verifier, place: str, content: bytes | None) -> None:
-    """Have the object be that, whatever the store; None takes it away."""
-    await v.s.blobs.delete([place])
-    if content is None:
-        return
-    directory = v.s.config.directory / "objects"
-    if not v.s.config.storage:
-        (directory / place[:2] / place).write_bytes(content)
-        return
-    import io
-
-    bucket = v.s.blobs._bucket  # type: ignore[attr-defined]
-    await bucket.put(f"objects/{place[:2]}/{place}", io.BytesIO(content))
-
-
-def flipped(raw: bytes) -> bytes:
-    """Return the bytes with one bit turned."""
-    turned = bytearray(raw)
-    turned[len(raw) // 2] ^= 4
-    return bytes(turned)
-
-
 DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
     "content": flipped,
     "size": lambda raw: raw[:-1],
@@ -135,9 +114,7 @@ async def actions(v: Verifier) -> list[str]:
 
 
 @pytest.mark.parametrize("why", DAMAGES)
-def test_a_scrub_finds_it_and_a_push_heals_it(
-    stored: Callable[[Use], None], why: str
-) -> None:
+def test_a_scrub_finds_it_and_a_push_heals_it(stored: Callable[[Use], None], why: str) -> None:
     """In every store: absent from then on, mounts too, there again after a push, and kept."""
 
     async def use(v: Verifier, client: Client) -> None:
@@ -146,7 +123,7 @@ def test_a_scrub_finds_it_and_a_push_heals_it(
         await client.manifest(IMAGE, "latest")
         place = await place_of(v, client, LAYER)
         broken = DAMAGES[why](LAYER)
-        await rewrite(v, place, broken)
+        await rewrite(v.s, place, broken)
         await v.scrub(MONTH // 2)
         assert await v.verifications() == []
         assert await is_there(v, client, LAYER)
@@ -194,7 +171,7 @@ def test_what_is_kept_stays_until_somebody_lets_it_go(verified: Callable[..., No
     async def use(v: Verifier, client: Client) -> None:
         await client.blob(LAYER)
         place = await place_of(v, client, LAYER)
-        await rewrite(v, place, flipped(LAYER))
+        await rewrite(v.s, place, flipped(LAYER))
         await v.scrub()
         (kept,) = await v.damage()
         with pytest.raises(Conflicting):
@@ -222,7 +199,7 @@ def test_a_lost_blob_that_is_collected(verified: Callable[..., None]) -> None:
     async def use(v: Verifier, client: Client) -> None:
         await client.blob(LAYER)
         place = await place_of(v, client, LAYER)
-        await rewrite(v, place, flipped(LAYER))
+        await rewrite(v.s, place, flipped(LAYER))
         await v.scrub()
         await v.review(LEASED)
         assert await v.rows(BLOBS) == []
@@ -245,7 +222,7 @@ def test_a_purge_takes_what_is_kept(verified: Callable[..., None]) -> None:
 
     async def use(v: Verifier, client: Client) -> None:
         await client.blob(LAYER)
-        await rewrite(v, await place_of(v, client, LAYER), flipped(LAYER))
+        await rewrite(v.s, await place_of(v, client, LAYER), flipped(LAYER))
         await v.scrub()
         await client.blob(LAYER)
         assert len(await v.objects()) == 2
@@ -264,10 +241,10 @@ def test_bytes_that_come_back(verified: Callable[..., None]) -> None:
     async def use(v: Verifier, client: Client) -> None:
         await client.blob(LAYER)
         place = await place_of(v, client, LAYER)
-        await rewrite(v, place, None)
+        await rewrite(v.s, place, None)
         await v.scrub()
         assert not await is_there(v, client, LAYER)
-        await rewrite(v, place, LAYER)
+        await rewrite(v.s, place, LAYER)
         run = await v.fsck("full")
         assert not await is_there(v, client, LAYER)
         assert (run.found, run.repaired) == (1, 0)
@@ -278,10 +255,10 @@ def test_bytes_that_come_back(verified: Callable[..., None]) -> None:
         assert await v.damage() == []
         assert "blob.found" in await actions(v)
         # By a scrub, too.
-        await rewrite(v, place, flipped(LAYER))
+        await rewrite(v.s, place, flipped(LAYER))
         await v.scrub()
         assert not await is_there(v, client, LAYER)
-        await rewrite(v, place, LAYER)
+        await rewrite(v.s, place, LAYER)
         await v.scrub()
         assert await is_there(v, client, LAYER)
         assert (await v.verifications())[0].repaired == 1
@@ -297,7 +274,7 @@ def test_a_store_that_is_away_is_no_damage(verified: Callable[..., None]) -> Non
         for raw in raws:
             await client.blob(raw)
         for raw in raws[:6]:
-            await rewrite(v, await place_of(v, client, raw), None)
+            await rewrite(v.s, await place_of(v, client, raw), None)
         await v.scrub()
         assert all([await is_there(v, client, raw) for raw in raws])
         (run,) = await v.verifications()
@@ -353,7 +330,7 @@ def test_reading_is_paced(verified: Callable[..., None]) -> None:
 def test_no_scrub_where_the_settings_say_so(verified: Callable[..., None]) -> None:
     async def use(v: Verifier, client: Client) -> None:
         await client.blob(LAYER)
-        await rewrite(v, await place_of(v, client, LAYER), None)
+        await rewrite(v.s, await place_of(v, client, LAYER), None)
         await v.scrub()
         assert await v.verifications() == []
         assert await is_there(v, client, LAYER)
@@ -426,7 +403,7 @@ def test_what_is_wrong_is_found(
         await client.manifest(IMAGE, "latest")
         await client.manifest(IMAGE + b" ", "latest")
         broken = Query("test_break", statement)
-        await v.s.db.write(lambda tx: tx.run(broken, **{}))
+        await v.s.db.write(lambda tx: tx.run(broken))
         run = await v.fsck()
         found = await v.findings(run)
         assert rule in {each.rule for each in found}, found
@@ -456,8 +433,6 @@ def test_a_referrer_is_mended(verified: Callable[..., None]) -> None:
     async def use(v: Verifier, client: Client) -> None:
         await client.blob(LAYER)
         await client.manifest(IMAGE)
-        import json
-
         document = json.loads(IMAGE)
         document["subject"] = {
             "mediaType": document["mediaType"],
@@ -505,9 +480,9 @@ def test_a_check_looks_and_changes_nothing(stored: Callable[[Use], None]) -> Non
         raws = [b"%d" % number * 1_000 for number in range(7)]
         for raw in raws:
             await client.blob(raw)
-        await rewrite(v, await place_of(v, client, raws[0]), None)
-        await rewrite(v, await place_of(v, client, raws[1]), raws[1][:-1])
-        await rewrite(v, await place_of(v, client, raws[2]), flipped(raws[2]))
+        await rewrite(v.s, await place_of(v, client, raws[0]), None)
+        await rewrite(v.s, await place_of(v, client, raws[1]), raws[1][:-1])
+        await rewrite(v.s, await place_of(v, client, raws[2]), flipped(raws[2]))
         before = sorted((row[0], row[1]) for row in await v.rows(BLOBS))
         run = await v.fsck()
         found = {each.subject: each.rule for each in await v.findings(run)}
@@ -558,8 +533,6 @@ def test_one_check_at_a_time(verified: Callable[..., None]) -> None:
         first = await verification.start(v.s, OPERATOR, "fast", BY, repairs=False)
         with pytest.raises(Conflicting):
             await verification.start(v.s, OPERATOR, "full", BY, repairs=False)
-        from moorage.registry import jobs
-
         await jobs.cancel_job(v.s, OPERATOR, first.job_id, BY)
         shown = await verification.find_run(v.s, OPERATOR, first.id)
         assert shown.state == "broken off"

@@ -221,4 +221,4 @@ async def _compare(tx: Tx, run: Verifying, place: Sum, looked: int) -> Part:
         repair = f"{lacks:+} bytes were added"
     problem = f"{noted} bytes are noted, and its blobs have {place.total}"
     finding = Finding("I7", f"the namespace {place.name}", problem, repair)
-    return Part([finding], over, looked, repaired=bool(repair))
+    return Part([finding], over, looked, repaired=int(bool(repair)))
