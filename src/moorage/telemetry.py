@@ -311,9 +311,7 @@ class Metrics:
             registry=registry,
         )
         self.refusals = Counter(
-            "moorage_refusals",
-            "Requests refused to a caller that may not do this.",
-            registry=registry,
+            "moorage_refusals", "Requests refused to callers without the right.", registry=registry
         )
         self.collection = CollectionMetrics(registry)
         self.verification = VerificationMetrics(registry)

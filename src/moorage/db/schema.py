@@ -11,8 +11,7 @@ Conventions, which every table keeps:
 
 import sqlalchemy as sa
 
-import moorage.db.access_schema
-import moorage.db.repair_schema  # noqa: F401 - their tables are part of the schema
+from moorage.db import access_schema, repair_schema  # noqa: F401 - tables of the schema, too
 from moorage.db.columns import (
     AUTOINCREMENT,
     CLUSTERED,
@@ -126,8 +125,7 @@ manifest = sa.Table(
     text("artifact_type"),
     # The subject's identity where it is known, else the key as written; empty without a subject.
     data("subject"),
-    # The descriptor that the referrers API lists; empty without a subject.
-    data("listed"),
+    data("listed"),  # the descriptor that the referrers API lists; empty without a subject
     number("size"),
     number("created_at"),
     number("trash_until"),
@@ -236,8 +234,7 @@ delete_queue = sa.Table(
     number("not_before"),
     text("reason"),
     number("size", server_default="0"),  # 0 where it is not known
-    # The identity of what is there, for whoever must be rid of it; empty where it is not known.
-    data("digest", server_default=""),
+    data("digest", server_default=""),  # the identity of what is there, where it is known
     sa.Index("delete_queue_by_time", "not_before"),
     partial("delete_queue_by_digest", "digest != x''", "digest"),
     **CLUSTERED,

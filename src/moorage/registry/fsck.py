@@ -9,10 +9,10 @@ from functools import partial
 
 import msgspec
 
-from moorage.db import checking, invariants, usage, verifying
+from moorage.db import checking, invariants, looking, usage, verifying
 from moorage.db import verifications as rows
 from moorage.db.engine import Tx
-from moorage.db.invariants import Broken, Look
+from moorage.db.looking import Broken, Look
 from moorage.db.schema import SCHEMA_VERSION
 from moorage.db.settings import GET_SETTING
 from moorage.db.verifications import FULL, Finding, Run
@@ -141,7 +141,7 @@ async def check_rows(look: Look, run: Verifying) -> None:
     """Look at a page of a table."""
 
     async def read(tx: Tx) -> Page:
-        return await invariants.list_page(tx, look, tuple(run.place or ()), _PAGE)
+        return await looking.list_page(tx, look, tuple(run.place or ()), _PAGE)
 
     broken, looked, last = await run.s.db.read(read, pages=True)
 
@@ -160,7 +160,7 @@ async def _found(tx: Tx, run: Verifying, look: Look, broken: Broken) -> Finding 
     finding = broken.finding
     if look is not invariants.BLOBS:
         return finding
-    location = finding.subject.rpartition(" ")[2]
+    location = broken.about[-1]
     if broken.number == invariants.LOST:
         # What this run has made lost, it has told already.
         return None if await checking.damaged_since(tx, location, run.run.started_at) else finding
