@@ -1,5 +1,6 @@
 """A run of collection: its transactions, its row, and what stops it.
 
+Reviews (`collect.py`), deletions of objects (`deleting.py`) and sweeps (`sweep.py`) are such runs.
 Nothing is removed but in a transaction that finds no pause, by a clock that nobody has just set.
 """
 
@@ -113,19 +114,28 @@ class Collecting:
         return value
 
     async def _look_back(self) -> None:
-        """Stop if the clock now shows a time long before that of an earlier run."""
+        """Stop if the clock shows a time long before or long after that of the run before."""
         now = self._watch.now()
 
         async def body(tx: Tx) -> None:
             pause = await runs.find_pause(tx, now)
+            last = await runs.find_last_pause(tx)
             seen = await runs.find_seen(tx)
             await runs.put_times(tx, {"seen": now})
             if pause is not None:
                 raise Stopped(pause)
             if seen - now > STEP:
                 raise Stopped(stepped_pause(now, now - seen), is_new=True)
+            # One such pause is enough: what is seldom on must come to collect as well.
+            if seen and now - seen > self._usual and (last is None or last.since < seen):
+                raise Stopped(absent_pause(now, now - seen), is_new=True)
 
         await self._running.write(body)
+
+    @property
+    def _usual(self) -> int:
+        """How long it may be since the last run where the server was on all the time."""
+        return max(DAY, 3 * int(self.s.config.collection.every_minutes * MINUTE))
 
     async def _stop(self, stopped: Stopped) -> None:
         pause = stopped.pause
@@ -136,7 +146,7 @@ class Collecting:
                 number = self._id or await runs.add_run(tx, self._kind, now)
                 await runs.end_run(tx, number, "stopped", pause.reason, now)
                 await pause_now(self.s, tx, pause, _SYSTEM)
-                await runs.put_times(tx, {"seen": now})
+                await runs.put_times(tx, {"seen": pause.since})
             elif self._id:
                 await runs.end_run(tx, self._id, "stopped", pause.reason, now)
 
@@ -166,6 +176,15 @@ def stepped_pause(now: int, by: int) -> Pause:
     """Return the pause after a clock was set, by so many milliseconds."""
     way = "forward" if by > 0 else "back"
     reason = f"the clock was set {way} by {abs(by) // MINUTE} minutes"
+    return Pause(reason, now, now + DAY)
+
+
+def absent_pause(now: int, by: int) -> Pause:
+    """Return the pause after a time in which nothing ran, or the clock was set while nothing did.
+
+    Nobody can tell one from the other; if it was the clock, somebody has a day to see it.
+    """
+    reason = f"nothing was collected for {by // DAY} days: the server was off, or the clock was set"
     return Pause(reason, now, now + DAY)
 
 

@@ -94,7 +94,7 @@ async def _rows(run: Verifying, after: str, upto: str) -> tuple[set[str], list[O
 def _strays(run: Verifying, listed: Sequence[Stored], known: set[str]) -> list[Finding]:
     old = run.s.clock.now() - OLD
     return [
-        Finding("I8", f"the object {each.location}", "no row names it; a sweep deletes it")
+        Finding("I8", f"the object {each.location}", "no row names it")
         for each in listed
         if each.location not in known
         and each.changed_at < old

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from moorage.db import blobs, damage, locks, purge, tags, trash
+from moorage.db import blobs, collection, damage, locks, naming, purge, tags, trash
 from moorage.db.engine import Tx
 from moorage.db.purge import Place
 from moorage.db.tags import Condition, Guard
@@ -172,15 +172,19 @@ class _Purge:
         doomed = await _doomed(self._s, tx, place, content, blob)
         # What names others first: afterwards it would not be found by them.
         some = dict(list(doomed.items())[-_SLICE:])
-        await trash.keep_manifests(tx, some)
+        taken = {each: await collection.take_manifest(tx, place.id, each) for each in sorted(some)}
         named = [tag for number in some for tag in await _tags(tx, place, number)]
         for tag in sorted(named):
             await self._end_tag(tx, current, tag, now)
         for number in reversed(some):
-            await purge.end_manifest(tx, place.id, number, now)
+            one = taken[number]
+            if one is not None:
+                await collection.remove_manifest(tx, one, now, "purged")
         more = len(some) < len(doomed)
-        if blob is not None and not more and await purge.end_link(tx, place.id, blob.id):
-            await blobs.uncount(tx, place.namespace_id, blob.id, blob.size, now)
+        if blob is not None and not more:
+            link = await collection.take_link(tx, place.id, blob.id)
+            if link is not None:
+                await collection.end_link(tx, link, now)
         gone = _affected(place, some, named)
         data = {
             "repository": place.name,
@@ -266,7 +270,8 @@ async def _doomed(
 ) -> dict[int, Digest]:
     """Return the manifests of the repository that go, live or not; what names others after them."""
     if blob is not None:
-        waiting = await purge.list_naming(tx, place.id, "blob", blob.id)
+        made_of = await naming.list_of_blob(tx, place.id, blob.id)
+        waiting = [(number, identity) for number, identity, _ in made_of]
     else:
         known = await trash.find_manifest(tx, place.id, content.digest)
         waiting = [(known.id, known.identity)] if known is not None else []
@@ -276,8 +281,10 @@ async def _doomed(
             doomed.pop(number, None)
             doomed[number] = identity
         found = waiting if s.config.allow_sparse == "never" else []
-        parents = [await purge.list_naming(tx, place.id, "manifest", each) for each, _ in found]
-        waiting = sorted({each for listed in parents for each in listed})
+        parents = [
+            await naming.list_parents(tx, place.id, naming.MANIFEST, each) for each, _ in found
+        ]
+        waiting = sorted({(each[0], each[1]) for listed in parents for each in listed})
     return doomed
 
 
