@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -26,8 +28,9 @@ from moorage.db.schema import (
     usage_delta,
 )
 from moorage.errors import BlobUnknown, Conflicting, ManifestBlobUnknown, NotFound
+from moorage.jobs.queue import LeaseLost, Running
 from moorage.oci.digest import digest_of
-from moorage.registry import damage, jobs, pull, purge, verification
+from moorage.registry import damage, jobs, pull, purge, scrub, verification
 from moorage.registry.services import Services
 from moorage.registry.verifying import MARKED, READMITTED
 from racing import ALICE, Client, image
@@ -558,5 +561,75 @@ def test_damage_that_was_healed_meanwhile(verified: Callable[..., None]) -> None
         assert not await v.s.db.write(lambda tx: damage.lose(v.s, tx, old, "content", "scrub"))
         assert await is_there(v, client, LAYER)
         assert await v.damage() == []
+
+    verified(use)
+
+
+def test_whoever_has_lost_the_job_changes_nothing(verified: Callable[..., None]) -> None:
+    """Two processes scrub: the one whose lease has ended marks no blob, and starts no run."""
+
+    async def use(v: Verifier, client: Client) -> None:
+        await client.blob(LAYER)
+        await rewrite(v.s, await place_of(v, client, LAYER), flipped(LAYER))
+        v.clock.ahead += MONTH
+        stale = await v.running("objects.scrub")
+        lost = msgspec.structs.replace(stale.job, epoch=stale.job.epoch - 1)
+        with pytest.raises(LeaseLost):
+            await scrub.scrub(v.s, v.examiner, Running(v.s.db, v.clock, lost))
+        assert await v.verifications() == []
+        assert await is_there(v, client, LAYER)
+
+    verified(use)
+
+
+def test_a_sector_that_can_not_be_read(
+    verified: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a disk says of it is damage; other trouble of the system's is not, and is told."""
+
+    async def use(v: Verifier, client: Client) -> None:
+        await client.blob(LAYER)
+        await client.blob(OTHER)
+        read = v.s.blobs.read
+        place = await place_of(v, client, LAYER)
+        code = errno.EMFILE
+
+        async def failing(location: str, start: int, end: int) -> AsyncIterator[bytes]:
+            if location == place:
+                raise OSError(code, "trouble")
+            async for chunk in read(location, start, end):
+                yield chunk
+
+        monkeypatch.setattr(v.s.blobs, "read", failing)
+        with pytest.raises(OSError, match="trouble"):
+            await v.scrub()
+        assert await is_there(v, client, LAYER)
+        code = errno.EIO
+        await v.scrub(0)
+        assert not await is_there(v, client, LAYER)
+        assert [each.why for each in await v.damage()] == ["unreadable"]
+
+    verified(use)
+
+
+def test_more_objects_than_a_page_has(
+    verified: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are missing at the end of the store are found too, and none twice."""
+
+    async def use(v: Verifier, client: Client) -> None:
+        monkeypatch.setattr("moorage.registry.fsck_objects._PAGE", 4)
+        monkeypatch.setattr("moorage.registry.fsck_objects._SLICE", 3)
+        monkeypatch.setattr("moorage.registry.fsck._PAGE", 2)
+        raws = [b"%d" % number * 100 for number in range(19)]
+        for raw in raws:
+            await client.blob(raw)
+        assert (await v.fsck("full")).found == 0
+        places = {await place_of(v, client, raw): raw for raw in raws}
+        gone = sorted(places)[10:]
+        await v.s.blobs.delete(gone)
+        run = await v.fsck()
+        found = [each.subject for each in await v.findings(run)]
+        assert sorted(found) == sorted(digest_of(places[each]) for each in gone)
 
     verified(use)
