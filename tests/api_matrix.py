@@ -23,7 +23,7 @@ from identity import CLIENT, SECRET, IdentityProvider
 from matrix import RIGHTS, VISIBILITIES
 from moorage.api.app import _ROUTES as OPEN
 from moorage.api.routes import ROUTES
-from moorage.db import jobs
+from moorage.db import damage, jobs, verifications
 from moorage.db.engine import Tx
 from moorage.ui import sign_in
 from moorage.ui.app import _FILES, PAGES
@@ -61,6 +61,8 @@ ABSENT = {
     "tag": "none",
     "digest": f"sha256:{0:064}",
     "job": NOTHING,
+    "run": NOTHING,
+    "damage": NOTHING,
 }
 # They hash passwords for each that asks.
 SLOW = {"redeem-link", "begin-session", "change-password"}
@@ -177,6 +179,8 @@ class Stage:
         """Make what a change uses up, and return what names it."""
         makers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "account": self._account,
+            "check": self._check,
+            "damage": self._damage,
             "grantee": lambda values: {"principal": self._account(values)["account"]},
             "grant": self._grant,
             "group": self._group,
@@ -235,6 +239,37 @@ class Stage:
 
         self.cast.change(add)
         return {"job": made[0]}
+
+    def _check(self, values: dict[str, Any]) -> dict[str, Any]:
+        made: list[int] = []
+
+        async def add(tx: Tx) -> None:
+            made.append(await verifications.add_run(tx, "fast", 1, repairs=False))
+            await verifications.end_run(tx, made[0], "done", "", 2)
+
+        self.cast.change(add)
+        return {"run": made[0]}
+
+    def _damage(self, values: dict[str, Any]) -> dict[str, Any]:
+        asked = {
+            "location": unique("l"),
+            "blob_id": 0,
+            "digest": b"\x01" + b"x" * 32,
+            "size": 1,
+            "why": "content",
+            "found_by": "pull",
+            "found_at": 1,
+            "ending": "healed",
+            "ended_at": 2,
+        }
+        made: list[int] = []
+
+        async def add(tx: Tx) -> None:
+            await tx.run(damage.PUT_DAMAGE, **asked)
+            made.append((await damage.list_damage(tx, 2**62, 1))[0].id)
+
+        self.cast.change(add)
+        return {"damage": made[0]}
 
     def _link(self, values: dict[str, Any]) -> dict[str, Any]:
         name = unique("l")

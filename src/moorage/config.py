@@ -107,6 +107,13 @@ class Collection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stop_percent: int = 25
 
 
+class Verification(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How often the bytes of every blob are read to see that they are right, and how fast."""
+
+    scrub_days: float = 30.0
+    mib_per_second: float = 100.0
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Every setting of the server, typed; made by `load`."""
 
@@ -131,6 +138,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: Log = Log()
     limits: Limits = Limits()
     collection: Collection = Collection()
+    verification: Verification = Verification()
 
     @property
     def directory(self) -> Path:
@@ -362,6 +370,11 @@ def _misfits(config: Config) -> Iterator[tuple[str, bool, str]]:
     yield "collection.every_minutes", config.collection.every_minutes <= 0, "it takes some time"
     yield "collection.lease_hours", config.collection.lease_hours <= 0, "a push takes some time"
     yield "collection.stop_percent", not 1 <= config.collection.stop_percent <= 100, "1 to 100"
+    yield (
+        "verification.scrub_days",
+        config.verification.scrub_days > 3_650,
+        "ten years are the most",
+    )
     yield "workers", not 0 <= config.workers <= 256, "from 0 (one for each core, at most 4) to 256"
 
 

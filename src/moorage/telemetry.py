@@ -221,6 +221,40 @@ class CollectionMetrics:
         )
 
 
+class VerificationMetrics:
+    """What is told of blobs whose bytes are looked at."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register all of them."""
+        self.verified = Counter(
+            "moorage_verified_objects", "Objects that were read to the end.", registry=registry
+        )
+        self.read = Counter(
+            "moorage_verified_bytes", "Bytes that were read to verify them.", registry=registry
+        )
+        self.damaged = Counter(
+            "moorage_damaged_objects",
+            "Blobs that were found to be damaged or gone, by why.",
+            ["why"],
+            registry=registry,
+        )
+        self.lost = Gauge(
+            "moorage_lost_blobs",
+            "Blobs that are damaged or gone and wait for a push, up to 1,000.",
+            registry=registry,
+        )
+        self.age = Gauge(
+            "moorage_scrub_age_seconds",
+            "How long ago the object was verified that was not for the longest.",
+            registry=registry,
+        )
+        self.stopped = Gauge(
+            "moorage_scrub_stopped",
+            "Whether the scrub has stopped because so much was missing.",
+            registry=registry,
+        )
+
+
 class Metrics:
     """The metrics of one process; labels come from fixed sets, never from a user's text."""
 
@@ -277,11 +311,10 @@ class Metrics:
             registry=registry,
         )
         self.refusals = Counter(
-            "moorage_refusals",
-            "Requests refused to a caller that may not do this.",
-            registry=registry,
+            "moorage_refusals", "Requests refused to callers without the right.", registry=registry
         )
         self.collection = CollectionMetrics(registry)
+        self.verification = VerificationMetrics(registry)
         self._request_children: dict[tuple[str, str, int], Any] = {}
         self._second_children: dict[str, Any] = {}
 

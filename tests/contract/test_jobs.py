@@ -11,7 +11,7 @@ from moorage.clock import HOUR, MINUTE, SECOND
 from moorage.db import jobs as rows
 from moorage.db.engine import Database, Tx
 from moorage.db.migrate import ADD_SETTING, READ_SETTING
-from moorage.jobs.queue import LEASE, LeaseLost, Queue, Runner, Running
+from moorage.jobs.queue import LEASE, Again, LeaseLost, Queue, Runner, Running
 
 NEWEST = 2**62
 
@@ -123,6 +123,36 @@ def test_failures_are_tried_again_then_dead(database: OpenDatabase) -> None:
         assert not await each.run_one()
 
     database.run(use)
+
+
+def test_a_job_in_parts_lets_others_have_their_turn(database: OpenDatabase) -> None:
+    """It goes on as the same job, with all of its tries before it, after what is due too."""
+    ran: list[str] = []
+
+    async def use(db: Database) -> None:
+        clock = Clock()
+        number = await enqueue(db, clock, "long")
+        await enqueue(db, clock, "short", delay=5)
+
+        async def long(running: Running) -> None:
+            ran.append("long")
+            clock.time += 10
+            if len(ran) < 30:
+                raise Again
+
+        async def short(running: Running) -> None:
+            ran.append("short")
+
+        each = runner(db, clock, "a", long=long, short=short)
+        while await each.run_one():
+            pass
+        found = {job.name: job for job in await listed(db)}
+        assert (found["long"].id, found["long"].state) == (number, "done")
+        assert found["long"].attempts == 1
+
+    database.run(use)
+    assert ran[:3] == ["long", "short", "long"]
+    assert len(ran) >= 30
 
 
 def test_a_stopped_worker_is_fenced(database: OpenDatabase) -> None:

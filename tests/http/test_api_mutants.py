@@ -357,6 +357,34 @@ MUTANTS = [
         ),
     ),
     Mutant(
+        "everybody begins checks",
+        "api/verification.py",
+        ADMINISTRATOR + "    asked",
+        "    asked",
+        (
+            ("registry/verification.py", ADMINISTRATOR + "    steps_of", "    steps_of"),
+            (
+                "registry/verification.py",
+                "        await rights.hold_administration(tx, actor)\n",
+                "",
+            ),
+        ),
+    ),
+    Mutant(
+        "everybody lets damage go",
+        "api/verification.py",
+        ADMINISTRATOR + "    await damage.discard",
+        "    await damage.discard",
+        (
+            (
+                "registry/damage.py",
+                ADMINISTRATOR + "\n    async def write",
+                "    async def write",
+            ),
+            ("registry/damage.py", "        await rights.hold_administration(tx, actor)\n", ""),
+        ),
+    ),
+    Mutant(
         "pages sign in by any password",
         "registry/sign_in.py",
         "if account is None or not right:",

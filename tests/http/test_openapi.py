@@ -61,6 +61,7 @@ def known(admin: Api) -> dict[str, Any]:
     trust: dict[str, Any] = {"name": "builds", "issuer": url, "robot": "ci", "audience": "registry"}
     trust["rules"] = [{"claim": "sub", "patterns": ["job"]}]
     admin.post(f"/namespaces/{name}/trusts", trust).expect(201)
+    admin.post("/verification/runs", {"kind": "full"}).expect((202, 409))
     rule = admin.post(f"/namespaces/{name}/rules", {"pattern": "v*"}).expect(201).json()["id"]
     return {
         "rule": rule,
@@ -76,6 +77,8 @@ def known(admin: Api) -> dict[str, Any]:
         "tag": "latest",
         "digest": pushed.digest,
         "job": admin.get("/jobs?limit=1").expect(200).json()["items"][0]["id"],
+        "run": admin.get("/verification/runs?limit=1").expect(200).json()["items"][0]["id"],
+        "damage": 1,
         "kind": "account",
         "principal": account,
         "token": token,

@@ -38,6 +38,8 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "provider": _NAME,
     "rule": _ID,
     "job": _ID,
+    "run": _ID,
+    "damage": _ID,
     "state": {"type": "string", "enum": list(STATES)},
     "actor": _TEXT,
     "event": _TEXT,

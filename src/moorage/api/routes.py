@@ -29,6 +29,7 @@ from moorage.api import (
     trail,
     trash,
     trusts,
+    verification,
     whoami,
 )
 from moorage.api.call import Route
@@ -58,6 +59,7 @@ ROUTES: tuple[Route, ...] = (
     *trash.ROUTES,
     *purge.ROUTES,
     *jobs.ROUTES,
+    *verification.ROUTES,
 )
 # A repository's name has slashes, and none of its components can be `-`: that stands before what
 # belongs to it. In a document's terms it is one parameter, so that %2F will do as well.

@@ -40,11 +40,12 @@ _CLIENTS = {
     "purge": ("moorage.cli.purge:purge", "Remove content at once and for good, past the trash."),
     "rule": ("moorage.cli.rule:rule", "Say which tags may not be moved."),
     "gc": ("moorage.cli.collection:gc", "Look at collection, and why things stay."),
+    "fsck": ("moorage.cli.fsck:fsck", "Check that everything is there and right."),
     "k8s": ("moorage.cli.k8s:k8s", "Let Kubernetes clusters pull."),
 }
 _SECTIONS = {
     "Run a server": ("serve", "config", "doctor", "migrate", "move"),
-    "Look after it": ("job", "gc", "audit", "purge"),
+    "Look after it": ("job", "gc", "fsck", "audit", "purge"),
     "Use one": ("login", "logout", "whoami", "namespace", "repo", "rule"),
     "Look back": ("tag", "trash", "manifest"),
     "Let people in": ("user", "invite", "team", "access", "provider"),

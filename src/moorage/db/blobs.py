@@ -19,6 +19,7 @@ from moorage.db.access import (
     readable_id,
     subject_of,
 )
+from moorage.db.damage import keep_object
 from moorage.db.engine import Query, Raced, Tx, insert
 from moorage.db.repositories import LIVE
 from moorage.db.schema import (
@@ -115,7 +116,7 @@ LIST_HOLDERS_IN = Query(
 # Whoever gives a blob to a repository or changes it has its row.
 TAKE_BLOB = Query(
     "take_blob",
-    sa.select(blob.c.id, blob.c.size, blob.c.location)
+    sa.select(blob.c.id, blob.c.size, blob.c.location, blob.c.state)
     .select_from(blob_digest)
     .join(blob, blob.c.id == blob_digest.c.blob_id)
     .where(blob_digest.c.digest == sa.bindparam("digest"))
@@ -133,22 +134,16 @@ ADD_BLOB = Query(
         location=sa.bindparam("location"),
         state=_IS_LIVE,
         created_at=sa.bindparam("now"),
+        verified_at=sa.bindparam("now"),
     )
     .returning(blob.c.id),
-)
-LOSE_BLOB = Query(
-    "lose_blob",
-    sa.update(blob)
-    .where(blob.c.id == sa.bindparam("blob_id"))
-    .where(blob.c.location == sa.bindparam("seen_location"))
-    .values(state=sa.literal_column("'lost'")),
 )
 HEAL_BLOB = Query(
     "heal_blob",
     sa.update(blob)
     .where(blob.c.id == sa.bindparam("blob_id"))
     .where(blob.c.location == sa.bindparam("seen_location"))
-    .values(location=sa.bindparam("new_location"), state=_IS_LIVE),
+    .values(location=sa.bindparam("new_location"), state=_IS_LIVE, verified_at=sa.bindparam("now")),
 )
 ADD_DIGEST = Query(
     "add_blob_digest",
@@ -229,6 +224,14 @@ END_DELETE = Query(
 )
 
 
+class Put(msgspec.Struct, frozen=True):
+    """A blob that has just got its bytes: its id, all of its digests, and whether it was lost."""
+
+    id: int
+    digests: tuple[Digest, ...]
+    was_lost: bool = False
+
+
 async def has_linked(tx: Tx, repository_id: int, digest: Digest) -> bool:
     """Tell whether the repository has a live blob of that digest at this moment."""
     return await tx.one(FIND_LINKED, repository_id=repository_id, digest=digest.key) is not None
@@ -289,27 +292,34 @@ async def put_blob(
     location: str,
     now: int,
     keep_until: int,
-) -> tuple[int, tuple[Digest, ...]]:
-    """Return the id and all digests of the blob that the location holds.
+) -> Put:
+    """Return the blob that the location holds by now.
 
     The first of `digests` is its identity.
 
     A blob that was there already gets the new location: these bytes have just been verified, the
-    old ones have not, so a push heals a damaged blob. The old location is deleted later.
+    old ones have not, so a push heals a damaged blob. The old location is deleted later, unless it
+    is known to be damaged: then it is kept.
 
     Raises:
         Raced: another transaction has just made the blob, or changed it.
     """
     known = await tx.one(TAKE_BLOB, digest=digests[0].key)
     if known is None:
-        return await _add_blob(tx, digests, size, location, now), digests
+        return Put(await _add_blob(tx, digests, size, location, now), digests)
     number: int = known[0]
-    if not await tx.run(HEAL_BLOB, blob_id=number, seen_location=known[2], new_location=location):
+    old, state = known[2:]
+    if not await tx.run(
+        HEAL_BLOB, blob_id=number, seen_location=old, new_location=location, now=now
+    ):
         raise Raced
-    await queue_deletes(tx, {known[2]: known[1]}, keep_until, "replaced", digests[0])
+    if state == "lost":
+        await keep_object(tx, old, "healed", now)
+    else:
+        await queue_deletes(tx, {old: known[1]}, keep_until, "replaced", digests[0])
     for digest in digests:
         await tx.run(ADD_DIGEST, digest=digest.key, blob_id=number)
-    return number, await list_digests(tx, number)
+    return Put(number, await list_digests(tx, number), state == "lost")
 
 
 async def _add_blob(tx: Tx, digests: tuple[Digest, ...], size: int, location: str, now: int) -> int:
@@ -320,11 +330,6 @@ async def _add_blob(tx: Tx, digests: tuple[Digest, ...], size: int, location: st
         if not await tx.run(ADD_DIGEST, digest=digest.key, blob_id=number):
             raise Raced
     return number
-
-
-async def lose_blob(tx: Tx, blob: Blob) -> None:
-    """Note that the blob's bytes are damaged or gone: absent from now on, until a push heals."""
-    await tx.run(LOSE_BLOB, blob_id=blob.id, seen_location=blob.location)
 
 
 async def link_blob(

@@ -4,10 +4,13 @@ Whatever a manifest names stays, whether that manifest is live or in the trash, 
 its digests it is named. A subject is not kept by what refers to it.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 import sqlalchemy as sa
 
 from moorage.db.blobs import ADD_USAGE, list_digests, queue_deletes
+from moorage.db.damage import keep_object
 from moorage.db.engine import Query, Tx
 from moorage.db.naming import BLOB, MANIFEST, is_named
 from moorage.db.repositories import LIVE
@@ -170,7 +173,10 @@ DROP_BLOB_DIGESTS = Query(
     "drop_blob_digests",
     sa.delete(blob_digest).where(blob_digest.c.blob_id == sa.bindparam("blob_id")),
 )
-DROP_BLOB_ROW = Query("drop_blob_row", sa.delete(blob).where(blob.c.id == sa.bindparam("blob_id")))
+DROP_BLOB_ROW = Query(
+    "drop_blob_row",
+    sa.delete(blob).where(blob.c.id == sa.bindparam("blob_id")).returning(blob.c.state),
+)
 SET_REVIEW_OF_LINK = Query(
     "set_review_of_link",
     sa.update(repository_blob)
@@ -324,25 +330,34 @@ async def remove_link(tx: Tx, link: Link, now: int, not_before: int) -> Freed:
     """
     if await end_link(tx, link, now):
         return Freed(links=1)
-    await drop_blob(tx, link.blob_id, link.location, link.size, not_before)
+    await drop_blob(tx, link.blob_id, {link.location: link.size}, now, not_before)
     return Freed(links=1, blobs=1, bytes=link.size)
 
 
-async def drop_blob(tx: Tx, blob_id: int, location: str, size: int, not_before: int) -> None:
-    """Forget a blob that no repository has, and queue its object; the caller has taken it."""
+async def drop_blob(
+    tx: Tx, blob_id: int, location: Mapping[str, int], now: int, not_before: int
+) -> None:
+    """Forget a blob that no repository has, and queue its object; the caller has taken it.
+
+    The location comes with its size. The object of a blob that is lost stays.
+    """
     known = await list_digests(tx, blob_id)
     identity = next((each for each in known if each.algorithm == "sha256"), None)
     await tx.run(DROP_BLOB_DIGESTS, blob_id=blob_id)
-    await tx.run(DROP_BLOB_ROW, blob_id=blob_id)
-    await queue_deletes(tx, {location: size}, not_before, "collected", identity)
+    row = await tx.one(DROP_BLOB_ROW, blob_id=blob_id)
+    if row is not None and row[0] == "lost":
+        for each in location:
+            await keep_object(tx, each, "collected", now)
+    else:
+        await queue_deletes(tx, location, not_before, "collected", identity)
 
 
-async def remove_stray_blob(tx: Tx, blob_id: int, not_before: int) -> Freed:
+async def remove_stray_blob(tx: Tx, blob_id: int, now: int, not_before: int) -> Freed:
     """Forget a blob that no repository has, if there is such a one; a sweep has found it."""
     row = await tx.one(TAKE_BLOB, blob_id=blob_id)
     if row is None or (await tx.one(FIND_ANY_LINK, blob_id=blob_id)) is not None:
         return Freed()
-    await drop_blob(tx, blob_id, row[1], row[2], not_before)
+    await drop_blob(tx, blob_id, {row[1]: row[2]}, now, not_before)
     return Freed(blobs=1, bytes=row[2])
 
 

@@ -22,6 +22,7 @@ _BEFORE_ALL: dict[type, Any] = {int: -(2**62), str: "", bytes: b""}
 # Blobs are copied with their bytes. What is queued, leased or under way belongs to the place that
 # it was begun in and ends there.
 _LEFT = {"blob", "upload", "job", "job_schedule", "delete_queue", "replica"}
+_LEFT |= {"verification_run", "verification_finding"}
 # Of the settings, the schema's own marks and those of the move stay where they are.
 _OWN_SETTINGS = ("schema.", "move.")
 

@@ -144,6 +144,18 @@ END_JOB = Query(
         finished_at=sa.bindparam("new_finished_at"),
     ),
 )
+# It has its tries before it again: a part of its work is done.
+REST_JOB = Query(
+    "rest_job",
+    sa.update(job)
+    .where(*_held)
+    .values(
+        state=_WAITING,
+        error=_NO_TEXT,
+        run_at=sa.bindparam("new_run_at"),
+        attempts=_NOTHING,
+    ),
+)
 LIST_JOBS = Query(
     "list_jobs",
     sa.select(*_COLUMNS)
@@ -299,6 +311,12 @@ async def end_job(tx: Tx, held: Job, *, state: str, error: str, run_at: int, now
         new_finished_at=0 if state == "waiting" else now,
     )
     return bool(ended)
+
+
+async def rest_job(tx: Tx, held: Job, *, run_at: int) -> bool:
+    """Have the job go on later with the rest of its work; False when the lease was lost."""
+    rested = await tx.run(REST_JOB, job_id=held.id, held_epoch=held.epoch, new_run_at=run_at)
+    return bool(rested)
 
 
 async def list_jobs(tx: Tx, before: int, limit: int, *, state: str = "") -> list[Job]:

@@ -12,7 +12,8 @@ Conventions, which every table keeps:
 import sqlalchemy as sa
 
 import moorage.db.access_schema
-import moorage.db.jobs_schema  # noqa: F401 - their tables are part of the schema
+import moorage.db.jobs_schema
+import moorage.db.repair_schema  # noqa: F401 - their tables are part of the schema
 from moorage.db.columns import (
     AUTOINCREMENT,
     CLUSTERED,
@@ -24,7 +25,7 @@ from moorage.db.columns import (
     text,
 )
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 # The oldest schema that this program can still read and write.
 SCHEMA_COMPATIBLE = 5
 
@@ -82,6 +83,8 @@ blob = sa.Table(
     text("location", unique=True),
     text("state"),  # live, or lost: known to be damaged, answered as absent, healed by a push
     number("created_at"),
+    number("verified_at", server_default="0"),  # when its bytes were last known to be right
+    sa.Index("blob_by_verification", "verified_at", "id"),
     **AUTOINCREMENT,
 )
 
@@ -124,8 +127,7 @@ manifest = sa.Table(
     text("artifact_type"),
     # The subject's identity where it is known, else the key as written; empty without a subject.
     data("subject"),
-    # The descriptor that the referrers API lists; empty without a subject.
-    data("listed"),
+    data("listed"),  # the descriptor that the referrers API lists; empty without a subject
     number("size"),
     number("created_at"),
     number("trash_until"),
@@ -233,8 +235,7 @@ delete_queue = sa.Table(
     number("not_before"),
     text("reason"),
     number("size", server_default="0"),  # 0 where it is not known
-    # The identity of what is there, for whoever must be rid of it; empty where it is not known.
-    data("digest", server_default=""),
+    data("digest", server_default=""),  # the identity of what is there, where it is known
     sa.Index("delete_queue_by_time", "not_before"),
     partial("delete_queue_by_digest", "digest != x''", "digest"),
     **CLUSTERED,

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from moorage.db.blobs import queue_deletes
 from moorage.db.engine import Query, Tx
 from moorage.db.naming import BLOB, MANIFEST, names
+from moorage.db.repair_schema import damage
 from moorage.db.repositories import LIVE
 from moorage.db.schema import (
     blob,
@@ -127,6 +128,7 @@ def _between(title: str, column: sa.Column[str]) -> Query:
 
 LIST_LOCATIONS = _between("list_locations", blob.c.location)
 LIST_QUEUED = _between("list_queued_locations", delete_queue.c.location)
+LIST_KEPT = _between("list_kept_locations", damage.c.location)
 FIND_LOCATION = Query(
     "find_location",
     sa.select(_ONE).select_from(blob).where(blob.c.location == sa.bindparam("location")),
@@ -171,9 +173,12 @@ async def list_page(tx: Tx, look: Look, after: tuple[int, int], limit: int) -> l
 
 
 async def list_known(tx: Tx, after: str, upto: str, limit: int) -> set[str]:
-    """Return the locations behind one up to another that a blob has or that are to be deleted."""
+    """Return the locations behind one up to another that have a row.
+
+    A blob has them, they are to be deleted, or they are kept because they are damaged.
+    """
     found: set[str] = set()
-    for query in (LIST_LOCATIONS, LIST_QUEUED):
+    for query in (LIST_LOCATIONS, LIST_QUEUED, LIST_KEPT):
         place = after
         while True:
             rows = await tx.many(query, after=place, upto=upto, limit=limit)

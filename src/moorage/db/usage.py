@@ -116,7 +116,8 @@ LIST_WITH_TRASH = Query(
 async def find_usage(tx: Tx, namespace_id: int) -> int:
     """Return how many bytes the namespace's blobs have, each counted once, the trash's too."""
     row = await tx.one(FIND_USAGE, namespace_id=namespace_id)
-    return sum(each or 0 for each in row) if row else 0
+    # A sum of whole numbers is a decimal one on PostgreSQL.
+    return int(sum(each or 0 for each in row)) if row else 0
 
 
 async def list_with_trash(

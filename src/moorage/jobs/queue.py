@@ -29,6 +29,10 @@ class LeaseLost(Exception):
     """Another worker has the job by now; nothing of this transaction was written."""
 
 
+class Again(Exception):
+    """The job has done a part of its work, and goes on after others that are due."""
+
+
 class Queue:
     """The `Jobs` seam."""
 
@@ -148,9 +152,20 @@ class Runner:
         except LeaseLost as lost:
             self._ended(job.name, "lost", lost)
             return
+        except Again:
+            await self._rest(job)
+            return
         except Exception as failure:  # noqa: BLE001 - the worker loop: a job's fault is the job's
             error = failure
         await self._end(job, error)
+
+    async def _rest(self, job: rows.Job) -> None:
+        now = self._clock.now()
+
+        async def rest(tx: Tx) -> bool:
+            return await rows.rest_job(tx, job, run_at=now)
+
+        self._ended(job.name, "again" if await self._db.write(rest) else "lost", None)
 
     async def _end(self, job: rows.Job, error: BaseException | None) -> None:
         now = self._clock.now()

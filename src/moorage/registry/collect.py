@@ -139,7 +139,7 @@ async def collect_blob(tx: Tx, candidate: Candidate, now: int, not_before: int) 
     if link is None:
         freed = Freed()
         if not candidate.repository_id:
-            freed = await collection.remove_stray_blob(tx, candidate.number, not_before)
+            freed = await collection.remove_stray_blob(tx, candidate.number, now, not_before)
         await reviews.end_review(tx, candidate)
         return Judged("" if freed.blobs else "gone", freed)
     found = await judge_link(tx, link, now)

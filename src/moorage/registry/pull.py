@@ -13,6 +13,7 @@ from moorage.model.access import Actor
 from moorage.model.artifacts import Blob, Repository, StoredManifest
 from moorage.oci.digest import Digest
 from moorage.oci.names import Reference, RepositoryName
+from moorage.registry import damage
 from moorage.registry.services import Services
 
 
@@ -66,12 +67,14 @@ async def extend_lease(s: Services, repository: Repository, blob: Blob, leased_u
 
 async def note_damage(s: Services, blob: Blob) -> None:
     """Answer the blob as absent from now on, so that clients send it again, which heals it."""
+    size = await s.blobs.size(blob.location)
+    why = "missing" if size is None else "content" if size == blob.size else "size"
 
-    async def write(tx: Tx) -> None:
-        await blobs.lose_blob(tx, blob)
+    async def write(tx: Tx) -> bool:
+        return await damage.lose(s, tx, blob, why, "pull")
 
-    s.telemetry.log.error("blob lost", blob=blob.id, location=blob.location)
-    await s.db.write(write)
+    if await s.db.write(write):
+        damage.tell(s, blob, why)
 
 
 async def locate(s: Services, blob: Blob, *, redirect: bool) -> Located:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from moorage.db import blobs, collection, locks, naming, purge, tags, trash
+from moorage.db import blobs, collection, damage, locks, naming, purge, tags, trash
 from moorage.db.engine import Tx
 from moorage.db.purge import Place
 from moorage.db.tags import Condition, Guard
@@ -76,13 +76,16 @@ async def plan_purge(s: Services, actor: Actor, digest: Digest) -> Purged:
 
         found[place.id] = _joined(found.get(place.id), await s.db.read(read))
 
-    async def queued(tx: Tx) -> list[str]:
-        return await purge.list_queued(tx, content.identity)
+    async def objects(tx: Tx) -> set[str]:
+        waiting = await purge.list_queued(tx, content.identity)
+        return {*waiting, *await damage.list_of_digest(tx, content.identity)}
 
-    waiting = await s.db.read(queued)
-    if not found and content.blob is None and not waiting:
+    there = await s.db.read(objects)
+    if content.blob is not None:
+        there.add(content.blob.location)
+    if not found and not there:
         raise _nothing(digest)
-    return Purged(digest, tuple(found.values()), len(waiting) + (content.blob is not None))
+    return Purged(digest, tuple(found.values()), len(there))
 
 
 async def purge_content(
@@ -204,6 +207,8 @@ class _Purge:
             await blobs.queue_deletes(
                 tx, {gone.location: gone.size}, now, "purged", content.identity
             )
+        kept = await damage.forget_digest(tx, content.identity)
+        await blobs.queue_deletes(tx, kept, now, "purged", content.identity)
         locations = await purge.hasten(tx, content.identity, now)
         if not locations and not self._affected:
             raise _nothing(self._digest)

@@ -17,13 +17,15 @@ from moorage.db import (
     refresh,
     tokens,
     uploads,
+    verifications,
 )
 from moorage.db.engine import Tx
 from moorage.events.outbox import KEEP_FEED_DAYS
 from moorage.jobs.queue import KEEP_DONE, Running, Work
 from moorage.model.artifacts import Upload
-from moorage.registry import audit, collect, deleting, readers, sweep
+from moorage.registry import audit, collect, deleting, fsck, readers, scrub, sweep
 from moorage.registry.collecting import Watch
+from moorage.registry.examining import Examiner
 from moorage.registry.services import Services
 
 # Each transaction of a job is to keep the right to write for 20 ms at most.
@@ -46,6 +48,8 @@ SCHEDULE = {
     "sign-ins.forget": 10 * MINUTE,
     "collection.sweep": 7 * DAY,
     "collection.forget": DAY,
+    "objects.scrub": MINUTE,
+    "verification.forget": DAY,
 }
 
 
@@ -74,6 +78,10 @@ def work(s: Services) -> dict[str, Work]:
         "objects.delete": partial(deleting.delete, s, watch),
         "collection.sweep": partial(sweep.sweep, s, watch),
         "collection.forget": partial(_forget_runs, s),
+        # Each has its own: what one has half read, the other must not go on with.
+        "objects.scrub": partial(scrub.scrub, s, Examiner(s)),
+        fsck.JOB: partial(fsck.check, s, Examiner(s)),
+        "verification.forget": partial(_repeat, partial(_forget_verifications, s)),
         **readers.work(),
     }
 
@@ -109,6 +117,13 @@ async def _forget_runs(s: Services, running: Running) -> None:
         return await collection_runs.forget_runs(tx, s.clock.now() - _KEEP_RUNS)
 
     await running.write(remove)
+
+
+async def _forget_verifications(s: Services, running: Running) -> bool:
+    async def remove(tx: Tx) -> int:
+        return await verifications.forget_runs(tx, s.clock.now() - _KEEP_RUNS, 1)
+
+    return await running.write(remove) == 1
 
 
 async def _rotate(s: Services, running: Running) -> None:

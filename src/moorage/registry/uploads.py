@@ -25,6 +25,7 @@ from moorage.model.access import Actor, RepositoryTarget
 from moorage.model.artifacts import Repository, Upload
 from moorage.oci.digest import Digest, Hasher
 from moorage.oci.names import RepositoryName
+from moorage.registry import damage
 from moorage.registry.hashing import Hashed
 from moorage.registry.mounts import link
 from moorage.registry.rights import hold_for_push
@@ -367,9 +368,11 @@ async def _publish(
         if ends:
             await _end_in(s, tx, row.actor, row.upload)
         until = now + int(s.config.collection.delay_hours * HOUR)
-        number, known = await blobs.put_blob(tx, digests, size, location, now, until)
+        put = await blobs.put_blob(tx, digests, size, location, now, until)
         await blobs.queue_deletes(tx, dict.fromkeys(finished.leftovers, 0), now, "leftover")
-        await link(s, tx, repository, number, known, size, now=now)
+        await link(s, tx, repository, put.id, put.digests, size, now=now)
+        if put.was_lost:
+            await damage.heal(s, tx, repository, put, row.actor)
 
     try:
         await s.db.write(write, first=finished.rest)
