@@ -26,6 +26,8 @@ from moorage.clock import Clock, SystemClock
 from moorage.config import Config
 from moorage.db.engine import Database, WriteObserver
 from moorage.db.migrate import SchemaState, check_schema_sqlite, migrate_sqlite, secret
+from moorage.db.snapshot import Snapshot
+from moorage.db.snapshot_sqlite import SqliteSnapshot
 from moorage.db.sqlite import SqliteDatabase
 from moorage.errors import Refused, RegistryError, RouteUnknown, Unauthorized
 from moorage.events.outbox import Outbox
@@ -123,6 +125,21 @@ def database(config: Config, observer: WriteObserver | None = None) -> tuple[Dat
 
     db = PostgresDatabase(config.database, config.database_connections, observer)
     return db, db.clock
+
+
+def snapshot(config: Config, file: Path) -> Snapshot:
+    """Return what the settings' database has now; an embedded one is copied to the file for it.
+
+    Raises:
+        Refused: what speaks to it is not installed.
+        StoreUnavailable: it does not answer.
+    """
+    if config.is_embedded:
+        return SqliteSnapshot(config.directory, file)
+    require_postgres()
+    from moorage.db.snapshot_postgres import PostgresSnapshot  # noqa: PLC0415 - its driver is an extra
+
+    return PostgresSnapshot(config.database)
 
 
 def require_postgres() -> None:

@@ -11,7 +11,8 @@ Conventions, which every table keeps:
 
 import sqlalchemy as sa
 
-import moorage.db.access_schema  # noqa: F401 - its tables are part of the schema
+import moorage.db.access_schema
+import moorage.db.backup_schema  # noqa: F401 - their tables are part of the schema
 from moorage.db.columns import (
     AUTOINCREMENT,
     CLUSTERED,
@@ -23,13 +24,13 @@ from moorage.db.columns import (
     text,
 )
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 # The oldest schema that this program can still read and write.
 SCHEMA_COMPATIBLE = 5
 
 setting = sa.Table("setting", metadata, text("key", primary_key=True), text("value"), **CLUSTERED)
 
-# Bumped by a restore; the store keeps a copy, and a difference stops collection.
+# Counted up by a restore: a server that began under another one ends.
 store_epoch = sa.Table("store_epoch", metadata, number("epoch", primary_key=True), number("at"))
 
 namespace = sa.Table(
