@@ -27,8 +27,8 @@ OBJECTS_INDEX, MANIFESTS_INDEX = "objects.idx", "manifests.idx"
 TABLES = "tables"
 _MARK, _TOLD = "moorage-backups", b"moorage backups 1\n"
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}", re.ASCII)
-_OBJECT = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _DAMAGED = ".damaged"
+_OBJECT = re.compile(r"[0-9a-f]{64}(\.damaged)?", re.ASCII)
 
 
 class Vault:
@@ -126,13 +126,10 @@ class Vault:
         return directory
 
     def clear(self) -> None:
-        """Remove what was broken off: backups without a manifest, objects that have no name yet.
-
-        What was damaged and set aside as well: it is of no use to anybody.
-        """
+        """Remove what was broken off: backups without a manifest, objects without a name."""
         for each in set(self._named()) - set(self.ids()):
             shutil.rmtree(self._backups / each)
-        for path in (*self._incoming.iterdir(), *self._pool.glob(f"??/*{_DAMAGED}")):
+        for path in self._incoming.iterdir():
             path.unlink()
 
     def complete(self, backup_id: str, manifest: bytes) -> None:
@@ -171,7 +168,7 @@ class Vault:
         return Incoming(self._incoming / secrets.token_hex(16), self.path_of(sha256), sha256)
 
     def pooled(self, first: int) -> Iterator[Path]:
-        """Yield the objects of the pool whose digest begins with that byte."""
+        """Yield the objects of the pool whose digest begins with that byte, set aside or not."""
         for entry in os.scandir(self._pool / f"{first:02x}"):
             if _OBJECT.fullmatch(entry.name):
                 yield Path(entry.path)

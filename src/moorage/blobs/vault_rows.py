@@ -84,6 +84,21 @@ class Rows:
         except (OSError, EOFError, msgspec.DecodeError) as error:
             raise Damaged(f"{path.name} can't be read: {error}") from error
 
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self.header.table
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of its columns."""
+        return self.header.columns
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What each column holds."""
+        return self.header.kinds
+
     def __enter__(self) -> "Rows":
         return self
 

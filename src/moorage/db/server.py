@@ -26,10 +26,10 @@ from moorage.errors import Refused
 
 _OLDEST = 13
 # Any number would do, as long as all releases of this program take the same.
-_MIGRATION_LOCK = 0x6D6F6F72616765
+MIGRATION_LOCK = 0x6D6F6F72616765
 # Not `to_regclass`: within a transaction it may still say no of a table that another program has
 # made while this one waited for the lock.
-_IS_THERE = (
+IS_THERE = (
     "SELECT EXISTS (SELECT FROM pg_tables WHERE tablename = 'setting'"
     " AND schemaname = ANY (current_schemas(false)))"
 )
@@ -101,7 +101,7 @@ def migrate_postgres(url: str) -> int:
         found = _usable(connection)
         if found >= SCHEMA_VERSION:
             return found
-        connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})", prepare=False)
+        connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({MIGRATION_LOCK})", prepare=False)
         found = _usable(connection)
         if found < SCHEMA_VERSION:
             connection.execute(render("postgresql", found) + stamp(), prepare=False)
@@ -153,7 +153,7 @@ def _state(connection: psycopg.Connection[tuple[Any, ...]]) -> SchemaState:
         row = _run(connection, READ_SETTING, {"key": key}).fetchone()
         return str(row[0]) if row else None
 
-    there = connection.execute(_IS_THERE).fetchone()
+    there = connection.execute(IS_THERE).fetchone()
     return check_schema(read if there and there[0] else None)
 
 
