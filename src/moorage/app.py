@@ -127,6 +127,21 @@ def restore_state(config: Config) -> State | None:
     return msgspec.json.decode(found, type=State) if found else None
 
 
+def restored_at(config: Config) -> int | None:
+    """Return when the settings' database was last restored, 0 if it never was.
+
+    None where it is in the data directory, which a server has for itself.
+
+    Raises:
+        Refused: the database can't be read.
+    """
+    if config.is_embedded:
+        return None
+    from moorage.db import server  # noqa: PLC0415 - its driver is an extra
+
+    return server.restored_postgres(config.database)
+
+
 def load_backup(config: Config, load: Load) -> None:
     """Fill the settings' database, which must be empty, with the rows of a backup.
 

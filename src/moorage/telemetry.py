@@ -281,6 +281,11 @@ class Metrics:
             "Requests refused to a caller that may not do this.",
             registry=registry,
         )
+        self.backup_age = Gauge(
+            "moorage_backup_age_seconds",
+            "How old the last complete backup is; infinite without one.",
+            registry=registry,
+        )
         self.collection = CollectionMetrics(registry)
         self._request_children: dict[tuple[str, str, int], Any] = {}
         self._second_children: dict[str, Any] = {}

@@ -50,16 +50,14 @@ class _Hashing:
         """Do nothing yet."""
 
 
-def write_rows(
-    path: Path, header: Header, rows: Iterable[Sequence[Any]]
-) -> tuple[int, int, str]:
+def write_rows(path: Path, header: Header, rows: Iterable[Sequence[Any]]) -> tuple[int, int, str]:
     """Write the rows durably; return their number, the file's size and its sha256."""
     encode = msgspec.json.Encoder().encode
     count = 0
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         told = _Hashing(file)
-        with gzip.GzipFile("", "wb", _LEVEL, told, mtime=0) as packed:  # type: ignore[call-overload]
+        with gzip.GzipFile("", "wb", _LEVEL, told, mtime=0) as packed:
             packed.write(encode(header) + b"\n")
             for row in rows:
                 packed.write(encode(row) + b"\n")

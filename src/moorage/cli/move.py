@@ -85,4 +85,3 @@ def _report(config: Config, moved: Moved) -> None:
         click.echo(f"Damaged where it was, and absent now until it is pushed again: {digest}")
     click.echo(f"Next: stop the server on {config.directory} and start it with the same")
     click.echo("--database and --storage. Keep the old directory until you trust the new one.")
-

@@ -25,8 +25,8 @@ class Backup(msgspec.Struct, frozen=True):
     taken_at: int = 0
     ended_at: int = 0
     objects: int = 0
-    bytes: int = 0
     digest: bytes = b""
+    bytes: int = 0
 
 
 _COLUMNS = tuple(backup.c[name] for name in Backup.__struct_fields__)
@@ -84,9 +84,9 @@ EXTEND_STORE_HOLD = Query(
 )
 DROP_STORE_HOLD = Query("drop_store_hold", sa.delete(hold).where(_held))
 
-FIND_EPOCH = Query(
-    "find_epoch",
-    sa.select(store_epoch.c.epoch).order_by(store_epoch.c.epoch.desc()).limit(_ONE),
+FIND_RESTORED = Query(
+    "find_restored",
+    sa.select(store_epoch.c.at).order_by(store_epoch.c.epoch.desc()).limit(_ONE),
 )
 
 
@@ -146,9 +146,9 @@ async def release_store(tx: Tx, backup_id: str) -> None:
     await tx.run(DROP_STORE_HOLD, everything=_EVERYTHING, of_source=_source(backup_id))
 
 
-async def find_epoch(tx: Tx) -> int:
-    """Return how often this database has been restored from a backup."""
-    row = await tx.one(FIND_EPOCH)
+async def find_restored(tx: Tx) -> int:
+    """Return when this database was last restored from a backup, 0 if it never was."""
+    row = await tx.one(FIND_RESTORED)
     return row[0] if row else 0
 
 

@@ -58,4 +58,4 @@ def _insert(table: Table) -> str:
     columns = ", ".join(f'"{name}"' for name in table.columns)
     marks = ", ".join("?" for _ in table.columns)
     # `prepared` has looked at the names.
-    return f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks})'  # noqa: S608
+    return f'INSERT INTO "{table.name}" ({columns}) VALUES ({marks})'

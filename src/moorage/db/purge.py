@@ -163,6 +163,14 @@ END_BLOB_DIGESTS = Query(
     sa.delete(blob_digest).where(blob_digest.c.blob_id == sa.bindparam("blob_id")),
 )
 END_BLOB = Query("purge_blob", sa.delete(blob).where(blob.c.id == sa.bindparam("blob_id")))
+FIND_IDENTITY = Query(
+    "find_identity_of_manifest",
+    sa.select(manifest.c.identity)
+    .select_from(manifest_digest)
+    .join(manifest, manifest.c.id == manifest_digest.c.manifest_id)
+    .where(manifest_digest.c.digest == sa.bindparam("digest"))
+    .limit(_ONE),
+)
 LIST_QUEUED = Query(
     "list_queued_of_digest",
     sa.select(delete_queue.c.location)
@@ -201,6 +209,12 @@ async def find_blob(tx: Tx, digest: Digest) -> Blob | None:
     """Return the blob of that digest, wherever it is and however damaged."""
     row = await tx.one(FIND_BLOB, digest=digest.key)
     return Blob(*row) if row else None
+
+
+async def find_identity(tx: Tx, digest: Digest) -> Digest | None:
+    """Return the identity of the manifest of that digest, the same wherever it is."""
+    row = await tx.one(FIND_IDENTITY, digest=digest.key)
+    return Digest.from_key(row[0]) if row else None
 
 
 async def list_naming(

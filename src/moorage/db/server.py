@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 
 from moorage.db.address import Address
+from moorage.db.backups import FIND_RESTORED
 from moorage.db.engine import Query
 from moorage.db.migrate import (
     ADD_SETTING,
@@ -131,6 +132,17 @@ def setting_postgres(url: str, key: str) -> str | None:
     with _connected(Address(url)) as connection:
         found = _run(connection, READ_SETTING, {"key": key}).fetchone()
     return str(found[0]) if found else None
+
+
+def restored_postgres(url: str) -> int:
+    """Return when the database was last restored from a backup, 0 if it never was.
+
+    Raises:
+        Refused: it can't be reached.
+    """
+    with _connected(Address(url)) as connection:
+        found = _run(connection, FIND_RESTORED, {}).fetchone()
+    return int(found[0]) if found else 0
 
 
 @contextlib.contextmanager

@@ -68,7 +68,7 @@ class PostgresSnapshot:
             if table.autoincrement_column is None:
                 continue
             # Names of our own tables, no user's text.
-            text = f"SELECT last_value FROM \"{table.name}_id_seq\"".encode()  # noqa: S608
+            text = f'SELECT last_value FROM "{table.name}_id_seq"'.encode()
             try:
                 row = self._connection.execute(text).fetchone()
             except psycopg.Error as error:

@@ -51,7 +51,9 @@ HOLD = 15 * MINUTE
 EXTEND_SECONDS = 60.0
 _AT_ONCE = 8
 _MOST_BACKUPS = 10_000
-_TODO = Header("todo", ("sha256", "size", "location", "state"), ("bytes", "integer", "text", "text"))
+_TODO = Header(
+    "todo", ("sha256", "size", "location", "state"), ("bytes", "integer", "text", "text")
+)
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -146,9 +148,7 @@ class Backup:
     async def _reconcile(self, tx: Tx) -> None:
         """Forget what is no longer in the directory, and what was broken off there."""
         there = set(self._vault.ids())
-        for known in await rows.list_backups_in(
-            tx, self._row.host, self._row.place, _MOST_BACKUPS
-        ):
+        for known in await rows.list_backups_in(tx, self._row.host, self._row.place, _MOST_BACKUPS):
             if known.id not in there:
                 await rows.drop_backup(tx, known.id)
                 await rows.release_store(tx, known.id)
@@ -161,9 +161,7 @@ class Backup:
         taken_at = self._source.clock.now()
         shot = self._source.snapshot(directory / "snapshot.db")
         try:
-            tables = tuple(
-                self._write_table(directory, shot, name) for name in snapshot.tables()
-            )
+            tables = tuple(self._write_table(directory, shot, name) for name in snapshot.tables())
             write_rows(directory / "todo", _TODO, snapshot.contents(shot))
             listed = write_index(directory / MANIFESTS_INDEX, snapshot.manifests(shot))
             return Manifest(
@@ -217,9 +215,9 @@ class Backup:
         # Bytes that were damaged may have been pushed anew since: they are elsewhere now.
         digest = Digest.from_key(b"\x01" + content.sha256)
         current = await self._source.db.read(lambda tx: purge.find_blob(tx, digest))
-        if current is not None and current.location != content.location:
-            if await self._fetch(content, current.location):
-                return
+        is_elsewhere = current is not None and current.location != content.location
+        if current is not None and is_elsewhere and await self._fetch(content, current.location):
+            return
         if not await self._is_still_held():
             raise Refused(
                 "The backup was stopped for so long that collection went on without it.",

@@ -102,8 +102,8 @@ class Recovery:
             manifest.taken_at,
             manifest.ended_at,
             manifest.objects.count,
-            manifest.bytes,
             digest.key[1:],
+            manifest.bytes,
         )
         data = {
             "backup": manifest.id,
