@@ -5,6 +5,7 @@ release's schema afterwards. What the rows say of the place that they come from 
 way: `prepared` has the list.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ RESTORED = "restore.state"
 # A blob whose bytes are still to be brought: like one that is lost, it is answered as absent.
 COMING = "coming"
 _PAGE = 500
+_NAME = re.compile(r"[a-z_]+", re.ASCII)
 
 
 class Table(Protocol):
@@ -114,8 +116,7 @@ def prepared(table: Table) -> Iterator[list[Row]]:
 
 def _require_names(table: Table) -> None:
     """Names go into statements: none but those of letters, as all of ours are."""
-    names = [table.name, *table.columns]
-    if all(name.replace("_", "").isalpha() and name.islower() for name in names):
-        if set(table.kinds) <= {snapshot.INTEGER, snapshot.TEXT, snapshot.BYTES}:
-            return
+    named = all(_NAME.fullmatch(name) for name in (table.name, *table.columns))
+    if named and set(table.kinds) <= {snapshot.INTEGER, snapshot.TEXT, snapshot.BYTES}:
+        return
     raise Refused("The backup has a table that no release of Moorage has made.", exit_code=7)

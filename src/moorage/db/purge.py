@@ -164,7 +164,7 @@ END_BLOB_DIGESTS = Query(
 )
 END_BLOB = Query("purge_blob", sa.delete(blob).where(blob.c.id == sa.bindparam("blob_id")))
 FIND_IDENTITY = Query(
-    "find_identity_of_manifest",
+    "find_identity_to_purge",
     sa.select(manifest.c.identity)
     .select_from(manifest_digest)
     .join(manifest, manifest.c.id == manifest_digest.c.manifest_id)
