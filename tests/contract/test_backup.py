@@ -614,7 +614,7 @@ def test_a_purge_names_the_backups(one: Registries, vault: Vault) -> None:
         await client.blob(raw)
         await client.manifest(image(raw), "v1")
         with_it = await backup.Backup(*work).make()
-        elsewhere = Row("20200101T000000Z-00000000", "another host", "/srv", "complete", 1, 1, 1)
+        elsewhere = Row("20200101T000000000Z-00000000", "another host", "/srv", "complete", 1, 1, 1)
         await s.db.write(lambda tx: backups.put_backup(tx, elsewhere))
         for digest in (digest_of(raw), digest_of(image(raw))):
             plan = await purge.plan_purge(s, ADMINISTRATOR, digest)
@@ -683,6 +683,7 @@ def test_a_restore_that_was_broken_off_goes_on(
     async def use(s: Services) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Recovery, "_bring", broken)
+            patch.setattr(recovery, "_AT_ONCE", 2)
             with pytest.raises(Unavailable):
                 await bring(s, vault, found)
         there = {each.location async for each in s.blobs.list("")}

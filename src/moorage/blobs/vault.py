@@ -17,6 +17,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from moorage.blobs.disk import sync_directory
@@ -26,7 +27,8 @@ MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 OBJECTS_INDEX, MANIFESTS_INDEX = "objects.idx", "manifests.idx"
 TABLES = "tables"
 _MARK, _TOLD = "moorage-backups", b"moorage backups 1\n"
-_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}", re.ASCII)
+_ID = re.compile(r"[0-9]{8}T[0-9]{9}Z-[0-9a-f]{8}", re.ASCII)
+_STAMP = "%Y%m%dT%H%M%S"
 _DAMAGED = ".damaged"
 _OBJECT = re.compile(r"[0-9a-f]{64}(\.damaged)?", re.ASCII)
 
@@ -116,6 +118,13 @@ class Vault:
     def directory(self, backup_id: str) -> Path:
         """Return where a backup's own files are."""
         return self._backups / backup_id
+
+    def new_id(self, now: int) -> str:
+        """Return the name of a backup that begins now: behind all that are there, by any clock."""
+        last = max((_time_of(each) for each in self.ids()), default=0)
+        at = max(now, last + 1)
+        moment = datetime.fromtimestamp(at // 1000, UTC).strftime(_STAMP)
+        return f"{moment}{at % 1000:03}Z-{secrets.token_hex(4)}"
 
     def begin(self, backup_id: str) -> Path:
         """Make the directory of a new backup, and clear away what was broken off before."""
@@ -232,6 +241,12 @@ def write_file(path: Path, raw: bytes) -> None:
         file.write(raw)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _time_of(backup_id: str) -> int:
+    stamp = backup_id.partition("Z")[0]
+    moment = datetime.strptime(stamp[:-3], _STAMP).replace(tzinfo=UTC)
+    return int(moment.timestamp()) * 1000 + int(stamp[-3:])
 
 
 def is_backup_id(text: str) -> bool:

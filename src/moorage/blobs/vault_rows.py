@@ -7,6 +7,7 @@ Bytes are in base64.
 import gzip
 import hashlib
 import os
+import zlib
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -79,7 +80,7 @@ class Rows:
         try:
             self._file = gzip.open(path, "rb")  # noqa: SIM115 - closed by whoever reads it
             self.header = msgspec.json.decode(self._file.readline(), type=Header)
-        except (OSError, EOFError, msgspec.DecodeError) as error:
+        except (OSError, EOFError, zlib.error, msgspec.DecodeError) as error:
             raise Damaged(f"{path.name} can't be read: {error}") from error
 
     @property
@@ -112,7 +113,7 @@ class Rows:
                 for place in packed:
                     row[place] = b64decode(row[place])
                 yield tuple(row)
-        except (OSError, EOFError, ValueError, msgspec.DecodeError) as error:
+        except (OSError, EOFError, ValueError, zlib.error, msgspec.DecodeError) as error:
             raise Damaged(f"the rows of {self.header.table} can't be read: {error}") from error
 
 

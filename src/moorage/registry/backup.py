@@ -7,8 +7,6 @@ has to be renewed, so that a backup that was killed does not keep everything for
 """
 
 import asyncio
-import os
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -84,9 +82,7 @@ class Backup:
         self._by = by
         self._tell = tell
         now = source.clock.now()
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now / 1000))
-        number = f"{stamp}-{os.urandom(4).hex()}"
-        self._row = rows.Backup(number, host, str(vault.root), rows.RUNNING, now)
+        self._row = rows.Backup(vault.new_id(now), host, str(vault.root), rows.RUNNING, now)
         self._lost: set[bytes] = set()
         self._copied = self._copied_bytes = 0
 
