@@ -221,6 +221,18 @@ class CollectionMetrics:
         )
 
 
+class BackupMetrics:
+    """What the process of jobs tells of backups."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register it."""
+        self.age = Gauge(
+            "moorage_backup_age_seconds",
+            "How old the last complete backup is; infinite without one.",
+            registry=registry,
+        )
+
+
 class Metrics:
     """The metrics of one process; labels come from fixed sets, never from a user's text."""
 
@@ -281,11 +293,7 @@ class Metrics:
             "Requests refused to a caller that may not do this.",
             registry=registry,
         )
-        self.backup_age = Gauge(
-            "moorage_backup_age_seconds",
-            "How old the last complete backup is; infinite without one.",
-            registry=registry,
-        )
+        self.backups = BackupMetrics(registry)
         self.collection = CollectionMetrics(registry)
         self._request_children: dict[tuple[str, str, int], Any] = {}
         self._second_children: dict[str, Any] = {}

@@ -51,27 +51,31 @@ SHOP = "web/shop"
 Use = Callable[..., Awaitable[Any]]
 
 
+def stores(name: str, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return the settings of an empty bucket and no database, for the fleet's shape."""
+    if name == "embedded":
+        return {}
+    server: S3Server = request.getfixturevalue("s3_servers")("swift")
+    patch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+    for variable, value in server.credentials.items():
+        patch.setenv(variable, value)
+    return dict(server.settings())
+
+
 def shape(name: str, directory: Path, request: pytest.FixtureRequest) -> Registries:
     """Return an empty registry of that shape."""
-    environment: dict[str, str] = {}
-    if name == "fleet":
-        server: S3Server = request.getfixturevalue("s3_servers")("swift")
-        patch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
-        for variable, value in server.credentials.items():
-            patch.setenv(variable, value)
-        postgres = request.getfixturevalue("postgres")
-        environment = {**server.settings(), "MOORAGE_DATABASE": postgres.database()}
+    environment = stores(name, request)
+    if environment:
+        environment["MOORAGE_DATABASE"] = request.getfixturevalue("postgres").database()
     return Registries(settings_in(directory, environment))
 
 
 def empty(name: str, directory: Path, request: pytest.FixtureRequest) -> Any:
     """Return the settings of a place of that shape at which nothing is at all."""
-    environment: dict[str, str] = {}
-    if name == "fleet":
-        server: S3Server = request.getfixturevalue("s3_servers")("swift")
+    environment = stores(name, request)
+    if environment:
         postgres = request.getfixturevalue("postgres")
-        url = postgres.empty(f"restore_{os.urandom(4).hex()}")
-        environment = {**server.settings(), "MOORAGE_DATABASE": url}
+        environment["MOORAGE_DATABASE"] = postgres.empty(f"restore_{os.urandom(4).hex()}")
     return settings_in(directory, environment)
 
 

@@ -10,12 +10,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from api import Api
-from process import Server, free_port
-from registry import Registry, basic, digest_of
+from process import Server
+from registry import Answer, Registry, digest_of
 
 Start = Callable[..., Server]
 pytestmark = [pytest.mark.on("sqlite"), pytest.mark.on("directory")]
@@ -57,13 +58,27 @@ def old(server: Start, tmp_path: Path) -> Server:
     return server(env=env)
 
 
-def bearer_of(server: Server, offline: bool = False) -> dict[str, Any]:
-    """Sign in at the token service."""
-    query = "?service=test&scope=repository:web/shop:pull,push"
-    if offline:
-        query += "&offline_token=true&client_id=test"
-    answer = Registry(server.url).get(f"/token{query}", {"Authorization": basic("admin", PASSWORD)})
-    document: dict[str, Any] = answer.expect(200).json()
+def ask_for_token(server: Server, **fields: str) -> Answer:
+    """Ask the token service by a form."""
+    form = {"service": "moorage", "client_id": "test", **fields}
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    return Registry(server.url).post("/token", urlencode(form).encode(), kind)
+
+
+def sign_in(server: Server) -> dict[str, Any]:
+    """Sign in with the password, for a bearer token and a refresh token."""
+    document: dict[str, Any] = (
+        ask_for_token(
+            server,
+            grant_type="password",
+            username="admin",
+            password=PASSWORD,
+            access_type="offline",
+            scope="repository:web/shop:pull,push",
+        )
+        .expect(200)
+        .json()
+    )
     return document
 
 
@@ -114,21 +129,18 @@ def test_the_whole_drill(old: Server, server: Start, tmp_path: Path) -> None:
 def test_what_was_signed_in_is_not(old: Server, server: Start, tmp_path: Path) -> None:
     """Bearers, refresh tokens and sessions of the old registry are nothing to the new one."""
     Registry(old.url, ("admin", PASSWORD)).repository("web/shop").push_image("v1")
-    port = free_port()
-    signed_in = bearer_of(old, offline=True)
+    signed_in = sign_in(old)
     old.stop()
     assert run("backup", "create", str(tmp_path / "b"), "--data", str(old.data)).returncode == 0
     assert run("restore", str(tmp_path / "b"), "--data", str(tmp_path / "new")).returncode == 0
     # Under the address that the tokens were made for.
     new = server(data=tmp_path / "new", port=old.port)
-    assert port
-    headers = {"Authorization": f"Bearer {signed_in['token']}"}
+    headers = {"Authorization": f"Bearer {signed_in['access_token']}"}
     Registry(new.url).get("/v2/web/shop/manifests/v1", headers).expect(401)
-    form = f"grant_type=refresh_token&service=test&refresh_token={signed_in['refresh_token']}"
-    kind = {"Content-Type": "application/x-www-form-urlencoded"}
-    Registry(new.url).post("/token", form.encode(), kind).expect((400, 401))
-    fresh = bearer_of(new)
-    headers = {"Authorization": f"Bearer {fresh['token']}"}
+    ask_for_token(new, grant_type="refresh_token", refresh_token=signed_in["refresh_token"]).expect(
+        (400, 401)
+    )
+    headers = {"Authorization": f"Bearer {sign_in(new)['access_token']}"}
     Registry(new.url).get("/v2/web/shop/manifests/v1", headers).expect(200)
 
 
@@ -172,7 +184,7 @@ def test_a_damaged_backup_is_not_restored(old: Server, tmp_path: Path) -> None:
     assert [each["backup"] for each in found["problems"]] == [made["id"]]
     told = run("restore", str(backups), "--data", str(tmp_path / "new"))
     assert told.returncode == 7
-    assert "tag.jsonl.gz" in told.stderr
+    assert "ag.jsonl.gz has other bytes" in told.stderr
     assert not (tmp_path / "new" / "moorage.db").exists()
 
 

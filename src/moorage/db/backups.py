@@ -3,10 +3,10 @@
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.backup_schema import backup
+from moorage.db.backup_schema import backup, store_epoch
 from moorage.db.engine import Query, Tx, insert
 from moorage.db.repositories import LIVE
-from moorage.db.schema import hold, store_epoch
+from moorage.db.schema import hold
 
 RUNNING, COMPLETE = "running", "complete"
 _EVERYTHING = b""

@@ -30,9 +30,6 @@ SCHEMA_COMPATIBLE = 5
 
 setting = sa.Table("setting", metadata, text("key", primary_key=True), text("value"), **CLUSTERED)
 
-# Counted up by a restore: a server that began under another one ends.
-store_epoch = sa.Table("store_epoch", metadata, number("epoch", primary_key=True), number("at"))
-
 namespace = sa.Table(
     "namespace",
     metadata,

@@ -44,7 +44,7 @@ class Watch:
         self._looked_at = now
         last = await self._s.db.read(rows.find_last)
         age = (self._s.clock.now() - last) / SECOND if last is not None else float("inf")
-        self._s.telemetry.metrics.backup_age.set(max(0.0, age))
+        self._s.telemetry.metrics.backups.age.set(max(0.0, age))
 
 
 async def find_holders(s: Services, digests: Iterable[Digest]) -> list[Holder]:
