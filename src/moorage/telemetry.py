@@ -221,6 +221,24 @@ class CollectionMetrics:
         )
 
 
+class JobMetrics:
+    """What the process of jobs tells of its own work."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register all of them."""
+        self.ended = Counter(
+            "moorage_jobs", "Jobs run, by name and outcome.", ["name", "outcome"], registry=registry
+        )
+        self.dead = Gauge(
+            "moorage_jobs_dead", "Jobs that were given up, up to 1,000.", registry=registry
+        )
+        self.late = Gauge(
+            "moorage_jobs_late_seconds",
+            "By how much the job is late that has been due longest.",
+            registry=registry,
+        )
+
+
 class BackupMetrics:
     """What the process of jobs tells of backups."""
 
@@ -277,17 +295,7 @@ class Metrics:
             buckets=_FAST,
             registry=registry,
         )
-        self.jobs = Counter(
-            "moorage_jobs", "Jobs run, by name and outcome.", ["name", "outcome"], registry=registry
-        )
-        self.dead_jobs = Gauge(
-            "moorage_jobs_dead", "Jobs that were given up, up to 1,000.", registry=registry
-        )
-        self.jobs_late = Gauge(
-            "moorage_jobs_late_seconds",
-            "By how much the job is late that has been due longest.",
-            registry=registry,
-        )
+        self.jobs = JobMetrics(registry)
         self.refusals = Counter(
             "moorage_refusals",
             "Requests refused to a caller that may not do this.",

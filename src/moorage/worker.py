@@ -26,7 +26,7 @@ def build(s: Services, db: Database) -> Runner:
     """Return the runner of every job there is."""
 
     def ended(name: str, outcome: str, error: BaseException | None) -> None:
-        s.telemetry.metrics.jobs.labels(name, outcome).inc()
+        s.telemetry.metrics.jobs.ended.labels(name, outcome).inc()
         if error is not None:
             s.telemetry.log.error("job failed", job=name, outcome=outcome, exc_info=error)
 
