@@ -1,12 +1,13 @@
 """The embedded database at one moment: a copy by SQLite itself, and never of the file's bytes."""
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import apsw
 
-from moorage.db.engine import Row
+from moorage.db.engine import Row, StoreUnavailable
 from moorage.db.snapshot import PAGE
 from moorage.db.sqlite import connect
 
@@ -21,19 +22,25 @@ class SqliteSnapshot:
     """
 
     def __init__(self, directory: Path, file: Path) -> None:
-        """Copy what `moorage.db` in the directory has now to the file."""
+        """Copy what `moorage.db` in the directory has now to the file.
+
+        Raises:
+            OSError: there is no room for it.
+            StoreUnavailable: the database can't be read.
+        """
         self._file = file
         self._remove()
         # Made beforehand, so that nobody else can ever read it.
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        source = connect(directory / "moorage.db")
         try:
-            source.execute("VACUUM INTO ?", (str(file),)).fetchall()
-        finally:
-            source.close()
-        address = f"{file.as_uri()}?immutable=1"
-        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-        self._connection = apsw.Connection(address, flags=flags)
+            _copy(directory / "moorage.db", file)
+            address = f"{file.as_uri()}?immutable=1"
+            flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+            self._connection = apsw.Connection(address, flags=flags)
+        except apsw.FullError as error:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        except apsw.Error as error:
+            raise StoreUnavailable(f"the database failed: {error}") from error
 
     def pages(self, text: str, kinds: Sequence[str]) -> Iterator[Sequence[Row]]:  # noqa: ARG002
         """Yield what the statement finds; SQLite's values say themselves what they are."""
@@ -56,3 +63,11 @@ class SqliteSnapshot:
     def _remove(self) -> None:
         for suffix in ("", "-journal", "-wal", "-shm"):
             self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
+
+
+def _copy(source: Path, file: Path) -> None:
+    connection = connect(source)
+    try:
+        connection.execute("VACUUM INTO ?", (str(file),)).fetchall()
+    finally:
+        connection.close()

@@ -4,6 +4,7 @@ Nothing here asks a database: what is needed in the worst hour are the files alo
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,6 +31,8 @@ from moorage.oci.digest import Digest, digest_of
 
 _AT_ONCE = 4
 _SHA256 = b"\x01"
+# Names of tables are names of files here: nobody's manifest may lead elsewhere.
+_NAME = re.compile(r"[a-z_]+", re.ASCII)
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -103,6 +106,13 @@ def read(vault: Vault, backup_id: str) -> Kept:
             do="Take another backup of the directory.",
             exit_code=7,
         ) from error
+    if not all(_NAME.fullmatch(each.name) for each in found.tables) or found.id != backup_id:
+        raise Refused(
+            f"The manifest of the backup {backup_id} is not one of Moorage's.",
+            why="It names what is not there, or another backup.",
+            do="Take another backup of the directory.",
+            exit_code=7,
+        )
     if found.format != FORMAT:
         raise Refused(
             f"The backup {backup_id} is of the format {found.format}, this release reads {FORMAT}.",
