@@ -21,7 +21,7 @@ from moorage.auth.operator import Operators
 from moorage.auth.passwords import SHORTEST
 from moorage.auth.secrets import PURPOSES, Secrets
 from moorage.blobs.filesystem import FilesystemBlobs
-from moorage.blobs.store import BlobStore
+from moorage.blobs.store import MarkedStore
 from moorage.clock import Clock, SystemClock
 from moorage.config import Config
 from moorage.db.engine import Database, WriteObserver
@@ -233,7 +233,7 @@ def require_postgres() -> None:
             )
 
 
-def blob_store(config: Config) -> BlobStore:
+def blob_store(config: Config) -> MarkedStore:
     """Return where the settings keep blobs; nothing is opened or started yet.
 
     Raises:

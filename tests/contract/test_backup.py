@@ -485,6 +485,23 @@ def test_one_that_was_broken_off_goes_on(one: Registries, vault: Vault) -> None:
     one.run(use)
 
 
+def test_another_registry_has_a_directory_of_its_own(
+    one: Registries, tmp_path: Path, vault: Vault
+) -> None:
+    """Otherwise each would prune the other's; a restored one goes on where it was."""
+    one.run(lambda s: take(s, vault))
+    other = Registries(settings_in(tmp_path / "other", {}))
+    with pytest.raises(Refused, match="another registry"):
+        other.run(lambda s: take(s, vault))
+    assert len(vault.ids()) == 1
+
+    async def goes_on(s: Services, _: Restored) -> None:
+        await take(s, vault)
+
+    restored(settings_in(tmp_path / "new", {}), vault, goes_on)
+    assert len(vault.ids()) == 2
+
+
 def test_a_full_disk_says_so(one: Registries, vault: Vault) -> None:
     async def use(s: Services) -> None:
         await Client(s, SHOP).blob(b"x" * 1_000)

@@ -41,6 +41,7 @@ from moorage.model.artifacts import TagChange
 from moorage.model.backup import FORMAT, IndexFile, Manifest, Signature, TableFile
 from moorage.oci.digest import Digest, digest_of
 from moorage.registry.audit import seal_key
+from moorage.registry.kept import maker_of
 from moorage.registry.move import Step, Tell
 
 Value = TypeVar("Value")
@@ -90,26 +91,44 @@ class Backup:
         """Take the backup.
 
         Raises:
-            Refused: the directory can't be written, or objects were deleted because the hold
-                had ended while this process stood still.
+            Refused: the directory can't be written, or has another registry's backups, or objects
+                were deleted because the hold had ended while this process stood still.
             Unavailable: the database or the store does not answer.
         """
+        # Before the snapshot, which is to have the key that the manifest is signed with.
+        key = await seal_key(self._source.db)
+        await _on_disk(self._require_own, key)
         directory = await _on_disk(self._vault.begin, self._row.id)
         async with self._holding():
-            # Before the snapshot, which is to have the key that the manifest is signed with.
-            key = await seal_key(self._source.db)
             taken = await _on_disk(self._take, directory)
             self._tell(Step("metadata", sum(each.rows for each in taken.tables)))
             await self._copy_all(directory)
             return await self._complete(directory, taken, key)
 
+    def _require_own(self, key: SealKey) -> None:
+        """Do nothing in a directory of this registry's backups: others would be pruned with them.
+
+        Raises:
+            Refused: those that are there are another one's.
+        """
+        for each in self._vault.ids()[-1:]:
+            maker = maker_of(self._vault, each)
+            if maker not in ("", key.public.id):
+                raise Refused(
+                    f"{self._vault.root} has the backups of another registry.",
+                    why="They would be counted and pruned together.",
+                    do="Name another directory.",
+                    exit_code=9,
+                )
+
     @asynccontextmanager
     async def _holding(self) -> AsyncIterator[None]:
         """Keep every object where it is until the block ends."""
         db, number = self._source.db, self._row.id
+        there = set(await _on_disk(self._vault.ids))
 
         async def begin(tx: Tx) -> None:
-            await self._reconcile(tx)
+            await self._reconcile(tx, there)
             await rows.hold_store(tx, number, self._source.clock.now() + HOLD)
             await rows.put_backup(tx, self._row)
 
@@ -141,9 +160,8 @@ class Backup:
 
         return await self._source.db.write(extend)
 
-    async def _reconcile(self, tx: Tx) -> None:
+    async def _reconcile(self, tx: Tx, there: set[str]) -> None:
         """Forget what is no longer in the directory, and what was broken off there."""
-        there = set(self._vault.ids())
         for known in await rows.list_backups_in(tx, self._row.host, self._row.place, _MOST_BACKUPS):
             if known.id not in there:
                 await rows.drop_backup(tx, known.id)

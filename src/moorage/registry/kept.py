@@ -191,13 +191,25 @@ def _check_manifest_rows(directory: Path) -> list[str]:
     return problems
 
 
+def maker_of(vault: Vault, backup_id: str) -> str:
+    """Return the id of the key that a backup says it is signed by, empty if that can't be read."""
+    found = _signature(vault.directory(backup_id))
+    return found.key_id if found is not None else ""
+
+
 def _is_signed(directory: Path, key: PublicKey) -> bool:
-    try:
-        found = msgspec.json.decode((directory / SIGNATURE).read_bytes(), type=Signature)
-    except (OSError, msgspec.DecodeError):
-        return False
+    found = _signature(directory)
     raw = (directory / MANIFEST).read_bytes()
-    return found.key_id == key.id and key.has_signed_backup(raw, found.signature)
+    if found is None or found.key_id != key.id:
+        return False
+    return key.has_signed_backup(raw, found.signature)
+
+
+def _signature(directory: Path) -> Signature | None:
+    try:
+        return msgspec.json.decode((directory / SIGNATURE).read_bytes(), type=Signature)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 async def verify(
