@@ -16,7 +16,7 @@ from moorage.registry.collecting import Watch
 from moorage.registry.services import Services
 
 # After this, leases have ended; and after this, what was deleted is no longer in the trash.
-LEASED, TRASHED = 25 * HOUR, 8 * DAY
+LEASED, TRASHED = 25 * HOUR, 15 * DAY
 
 
 class Ahead:
@@ -62,19 +62,30 @@ class Collector:
         assert job.name == name
         return Running(self.s.db, self.clock, job)
 
+    async def wait(self, time: int) -> None:
+        """Let that much time go by, in which the server is on and looks now and then."""
+        self.clock.ahead += time
+        now = self.clock.now()
+
+        async def look(tx: Tx) -> None:
+            if time and await collection_runs.find_seen(tx):
+                await collection_runs.put_times(tx, {"seen": now})
+
+        await self.s.db.write(look)
+
     async def review(self, after: int = 0) -> None:
         """Let that much time go by, and run a review."""
-        self.clock.ahead += after
+        await self.wait(after)
         await self._run("collection.review", collect.review)
 
     async def delete(self, after: int = 0) -> None:
         """Let that much time go by, and delete what is due."""
-        self.clock.ahead += after
+        await self.wait(after)
         await self._run("objects.delete", deleting.delete)
 
     async def sweep(self, after: int = 0) -> None:
         """Let that much time go by, and sweep."""
-        self.clock.ahead += after
+        await self.wait(after)
         await self._run("collection.sweep", sweep.sweep)
 
     async def _run(self, name: str, work: Any) -> None:

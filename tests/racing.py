@@ -92,6 +92,14 @@ RULES = {
         " WHERE p.trash_until = 0 AND r.role != 'subject' AND r.kind IN ('manifest', 'blob')"
         " AND m.id IS NULL AND rb.blob_id IS NULL"
     ),
+    "a name of what is gone": (
+        "SELECT r.manifest_id, r.position, r.kind, r.child_id FROM manifest_reference r"
+        " LEFT JOIN manifest m ON r.kind = 'manifest' AND m.id = r.child_id"
+        " AND m.repository_id = r.repository_id"
+        " LEFT JOIN repository_blob rb ON r.kind = 'blob' AND rb.blob_id = r.child_id"
+        " AND rb.repository_id = r.repository_id"
+        " WHERE r.child_id != 0 AND m.id IS NULL AND rb.blob_id IS NULL"
+    ),
     "content that is here and noted as absent": (
         "SELECT r.manifest_id, r.position FROM manifest_reference r"
         " LEFT JOIN manifest_digest d ON d.repository_id = r.repository_id"
@@ -100,7 +108,8 @@ RULES = {
         " LEFT JOIN blob_digest b ON b.digest = r.child_digest"
         " LEFT JOIN repository_blob rb ON rb.blob_id = b.blob_id"
         " AND rb.repository_id = r.repository_id AND rb.trash_until = 0"
-        " WHERE r.kind = 'absent' AND (m.id IS NOT NULL OR rb.blob_id IS NOT NULL)"
+        " WHERE r.kind = 'absent' AND (rb.blob_id IS NOT NULL"
+        " OR m.id IS NOT NULL AND r.role NOT IN ('config', 'layer'))"
     ),
     "a referrer that its subject does not find": (
         "SELECT r.id FROM manifest r JOIN manifest_digest d ON d.repository_id = r.repository_id"

@@ -27,6 +27,8 @@ _HOST = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z_][A-Za-z0-9_-]{0,62}\.?", r
 # By version; the widest are those of private networks, 10.0.0.0/8 and fc00::/7.
 _WIDEST = {4: 8, 6: 7}
 _LONGEST_WINDOW = 30 * 24 * 3_600
+# How many hours the address of a blob in an object store is good for, at least.
+_ADDRESS = 1 / 3
 # What the command line reads by itself, and what Kubernetes adds for a Service called `moorage`.
 _NOT_OURS = re.compile(
     r"MOORAGE_(CONFIG|TRACE|SERVER|TOKEN_FILE|SERVICE_(HOST|PORT\w*)|PORT(_\d+_\w+)?)"
@@ -364,6 +366,11 @@ def _misfits(config: Config) -> Iterator[tuple[str, bool, str]]:
 
 
 def _store_misfits(config: Config) -> Iterator[tuple[str, bool, str]]:
+    yield (
+        "collection.delay_hours",
+        bool(config.storage) and config.redirect.blobs and config.collection.delay_hours < _ADDRESS,
+        "clients may fetch what they were given an address for within 20 minutes",
+    )
     yield (
         "database",
         bool(config.database) and not re.match(r"postgres(ql)?://", config.database),

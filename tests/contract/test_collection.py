@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from collecting import LEASED, TRASHED, Collector
 from contract.conftest import STORES, OpenDatabase, Registries, settings_in
 from moorage.clock import DAY, HOUR, MINUTE
-from moorage.db import collection_runs
+from moorage.db import collection_runs, sweeping
 from moorage.db.collection_runs import Pause
 from moorage.db.engine import Query, Tx
 from moorage.db.schema import (
@@ -26,18 +26,23 @@ from moorage.db.schema import (
     repository,
     repository_blob,
     review_queue,
+    setting,
+    store_epoch,
     usage_delta,
 )
 from moorage.errors import BlobUnknown, BlobUploadUnknown, RegistryError
+from moorage.model.access import Actor
 from moorage.oci.digest import digest_of
-from moorage.registry import collect, pull, sessions, uploads
+from moorage.registry import collect, collection, pull, sessions, uploads
 from moorage.registry.services import Services
 from moorage.registry.sweep import OLD
-from racing import ALICE, Client, chunks, image, index
+from racing import ALICE, BY, Client, chunks, image, index
 from s3 import S3Server
 
 LAYER, OTHER = os.urandom(2_000), os.urandom(3_000)
 IMAGE, OTHER_IMAGE = image(LAYER), image(LAYER, OTHER)
+
+OPERATOR = Actor("operator", "root", "socket")
 
 Use = Callable[[Collector, Client], Awaitable[None]]
 
@@ -143,7 +148,7 @@ def test_a_deleted_image_goes_with_all_that_only_it_named(collected: Callable[..
         await client.manifest(OTHER_IMAGE, "gone")
         await c.review(LEASED)
         await client.delete_manifest(OTHER_IMAGE)
-        await c.review(6 * DAY)
+        await c.review(13 * DAY)
         assert await total(c, MANIFESTS) == 2
         await c.review(2 * DAY)
         assert await total(c, MANIFESTS) == 1
@@ -171,12 +176,12 @@ def test_the_trash_keeps_what_it_names(collected: Callable[..., None]) -> None:
         await client.blob(LAYER)
         await client.manifest(IMAGE)
         await client.delete_manifest(IMAGE)
-        c.clock.ahead += 3 * DAY
+        await c.wait(3 * DAY)
         await client.manifest(IMAGE, "again")
         await client.delete_manifest(IMAGE)
         await client.delete_blob(LAYER)
-        c.clock.ahead += HOUR
-        await c.review(6 * DAY)
+        await c.wait(HOUR)
+        await c.review(13 * DAY)
         assert await total(c, MANIFESTS) == 1
         assert await total(c, BLOBS) == 1
         await c.review(DAY)
@@ -191,7 +196,7 @@ def test_a_push_takes_it_out_of_the_trash(collected: Callable[..., None]) -> Non
         await client.manifest(IMAGE, "latest")
         await client.delete_manifest(IMAGE)
         await client.delete_blob(LAYER)
-        c.clock.ahead += 6 * DAY
+        await c.wait(13 * DAY)
         await client.blob(LAYER)
         await client.manifest(IMAGE, "latest")
         await c.review(TRASHED)
@@ -320,7 +325,7 @@ def test_a_hold_keeps_it(collected: Callable[..., None], what: bytes, until: str
         await client.blob(LAYER)
         await client.manifest(IMAGE)
         (number,) = {row[0] for row in await c.rows(LINKS)}
-        end = 0 if until == "for ever" else c.clock.now() + 20 * DAY
+        end = 0 if until == "for ever" else c.clock.now() + 35 * DAY
         held = {
             "repository_id": number,
             "digest": digest_of(what).key,
@@ -349,7 +354,7 @@ def test_a_pusher_is_never_told_of_what_goes(collected: Callable[..., None]) -> 
 
     async def use(c: Collector, client: Client) -> None:
         await client.blob(LAYER)
-        c.clock.ahead += 20 * HOUR
+        await c.wait(20 * HOUR)
         target, found, leased = await pull.find_blob(c.s, ALICE, client.name, digest_of(LAYER))
         assert target.repository is not None
         assert found is not None
@@ -390,6 +395,29 @@ def test_a_share_that_is_implausible_stops_the_run(collected: Callable[..., None
         await c.review(MINUTE)
         assert await total(c, BLOBS) == 1
         assert (await c.runs())[0].blobs == 60
+
+    collected(use, stop_count=50)
+
+
+def test_leave_to_go_on_is_for_what_had_stopped_it(collected: Callable[..., None]) -> None:
+    """Who says that the clock is right has not said that everything may go."""
+
+    async def use(c: Collector, client: Client) -> None:
+        for number in range(60):
+            await client.blob(b"%d" % number)
+        await c.review()
+        c.clock.ahead += 9 * DAY
+        await c.review()
+        pause = await collection.resume(c.s, OPERATOR, BY)
+        assert pause is not None
+        assert "nothing was collected" in pause.reason
+        await c.review()
+        assert await total(c, BLOBS) == 60
+        assert "60 of 60 blobs" in (await c.runs())[0].reason
+        assert await collection.resume(c.s, OPERATOR, BY) is not None
+        await c.review()
+        assert await total(c, BLOBS) == 0
+        assert await collection.resume(c.s, OPERATOR, BY) is None
 
     collected(use, stop_count=50)
 
@@ -459,6 +487,46 @@ def test_a_clock_set_back_while_nothing_ran(collected: Callable[..., None]) -> N
         other.watch = type(other.watch)(other.clock, other.clock.uptime)
         await other.review()
         assert (await c.runs())[0].reason.startswith("the clock was set back by 1")
+
+    collected(use)
+
+
+def test_a_clock_set_forward_while_nothing_ran(collected: Callable[..., None]) -> None:
+    """It can't be told from a time in which the server was off: a day to see it, and only once."""
+
+    async def use(c: Collector, client: Client) -> None:
+        await client.blob(LAYER)
+        await c.review()
+        c.clock.ahead += 9 * DAY  # and the machine's uptime with it, as after a start
+        await c.review()
+        run = (await c.runs())[0]
+        assert run.state == "stopped"
+        assert "nothing was collected for 9 days" in run.reason
+        assert await has_blob(client, LAYER)
+        # Off again before the day was over, as a laptop is: now it goes on.
+        c.clock.ahead += 9 * DAY
+        await c.review()
+        assert not await has_blob(client, LAYER)
+        c.clock.ahead += 9 * DAY
+        await client.blob(LAYER)
+        await c.review()
+        assert (await c.runs())[0].state == "stopped"
+        await c.review(25 * HOUR)
+        assert not await has_blob(client, LAYER)
+
+    collected(use)
+
+
+def test_a_night_without_collection_is_nothing(collected: Callable[..., None]) -> None:
+    async def use(c: Collector, client: Client) -> None:
+        await client.blob(LAYER)
+        await c.review()
+        c.clock.ahead += 23 * HOUR
+        await c.review()
+        c.clock.ahead += 23 * HOUR
+        await c.review()
+        assert not await has_blob(client, LAYER)
+        assert [run.state for run in await c.runs()] == ["done"]
 
     collected(use)
 
@@ -641,7 +709,7 @@ def test_an_upload_ends_after_a_week(collected: Callable[..., None]) -> None:
         for _ in range(9):
             body = uploads.Body(chunks(b"more"))
             await uploads.append(c.s, ALICE, client.name, opened.id, body)
-            c.clock.ahead += 20 * HOUR
+            await c.wait(20 * HOUR)
         with pytest.raises(BlobUploadUnknown):
             await uploads.find_upload(c.s, ALICE, client.name, opened.id)
 
@@ -665,6 +733,80 @@ def test_too_many_objects_without_rows_stop_a_sweep(collected: Callable[..., Non
         assert len(await c.objects()) == 5
 
     collected(use, stop_count=3)
+
+
+def test_objects_older_than_the_database_stay(collected: Callable[..., None]) -> None:
+    """They are those of a database that was lost or put back, or another's: not ours to delete."""
+
+    async def use(c: Collector, client: Client) -> None:
+        await client.blob(LAYER)
+        await client.blob(OTHER)
+        before = await c.objects()
+        for table in (repository_blob, blob_digest, blob):
+            lost = Query("test_lose", sa.delete(table))
+            await c.s.db.write(lambda tx, lost=lost: tx.run(lost))
+        made = str(c.clock.now() + MINUTE)
+        born = Query(
+            "test_born",
+            sa.update(setting)
+            .where(setting.c.key == "schema.made_at")
+            .values(value=sa.bindparam("made")),
+        )
+        assert await c.s.db.write(lambda tx: tx.run(born, made=made))
+        for _ in range(2):
+            await c.sweep(OLD + HOUR)
+            await c.review()
+            await c.delete(LEASED)
+        assert await c.objects() == before
+        assert await c.runs() == []
+
+    collected(use)
+
+
+def test_a_database_knows_when_it_was_made(collected: Callable[..., None]) -> None:
+    async def use(c: Collector, _: Client) -> None:
+        begin = await c.s.db.read(sweeping.find_begin)
+        assert begin is not None
+        assert c.clock.now() - DAY < begin <= c.clock.now()
+
+    collected(use)
+
+
+def test_objects_older_than_a_restore_stay(collected: Callable[..., None]) -> None:
+    async def use(c: Collector, client: Client) -> None:
+        await client.blob(LAYER)
+        before = await c.objects()
+        for table in (repository_blob, blob_digest, blob):
+            lost = Query("test_lose", sa.delete(table))
+            await c.s.db.write(lambda tx, lost=lost: tx.run(lost))
+        at = c.clock.now() + MINUTE
+        restored = Query("test_restored", sa.insert(store_epoch).values(epoch=1, at=at))
+        await c.s.db.write(lambda tx: tx.run(restored))
+        await c.sweep(OLD + HOUR)
+        await c.delete(LEASED)
+        assert await c.objects() == before
+
+    collected(use)
+
+
+def test_the_share_of_a_repository_counts_too(collected: Callable[..., None]) -> None:
+    """Whatever set the end of its time: nothing of it goes before somebody says that it may."""
+
+    async def use(c: Collector, client: Client) -> None:
+        for number in range(6):
+            await client.blob(b"%d" % number)
+        await client.manifest(image(b"0", b"1", b"2", b"3", b"4", b"5"), "latest")
+        await c.review(LEASED)  # so that the repository is all that is due
+        trash = Query("test_trash", sa.update(repository).values(trash_until=1))
+        await c.s.db.write(lambda tx: tx.run(trash))
+        await c.review(LEASED)
+        assert await total(c, BLOBS) == 6
+        assert await total(c, MANIFESTS) == 1
+        run = (await c.runs())[0]
+        assert run.state == "stopped"
+        assert "6 of 6 blobs" in run.reason
+
+    collected(use, stop_count=5)
 
 
 def test_a_repository_whose_time_in_the_trash_is_over(collected: Callable[..., None]) -> None:
@@ -691,7 +833,7 @@ def test_a_repository_whose_time_in_the_trash_is_over(collected: Callable[..., N
         await c.s.db.write(lambda tx: tx.run(trash, number=number, until=until))
         await c.review(6 * DAY)
         assert await total(c, MANIFESTS) == 32
-        c.clock.ahead += DAY + HOUR
+        await c.wait(DAY + HOUR)
         await client.blob(b"a new one of that name")
         await c.review()
         assert await total(c, MANIFESTS) == 1

@@ -42,6 +42,13 @@ RULES = {
         SELECT r.manifest_id, r.position FROM manifest_reference r
         JOIN manifest m ON m.id = r.manifest_id AND m.trash_until = 0
         WHERE r.kind = 'absent' AND r.role <> 'subject'""",
+    "I2 a name is of what is gone": """
+        SELECT r.manifest_id, r.position FROM manifest_reference r
+        LEFT JOIN manifest c ON r.kind = 'manifest' AND c.id = r.child_id
+        AND c.repository_id = r.repository_id
+        LEFT JOIN repository_blob b ON r.kind = 'blob' AND b.blob_id = r.child_id
+        AND b.repository_id = r.repository_id
+        WHERE r.child_id <> 0 AND c.id IS NULL AND b.blob_id IS NULL""",
     "I3 a repository has a blob that is not there": """
         SELECT l.repository_id, l.blob_id FROM repository_blob l
         LEFT JOIN blob b ON b.id = l.blob_id WHERE b.id IS NULL""",

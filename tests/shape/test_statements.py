@@ -26,7 +26,6 @@ ALLOWED = {
     "list_outbox": ("SCAN event_outbox", "the outbox is read from its lowest id, with a limit"),
     "last_feed_place": ("SCAN event_feed", "the highest place is the last row, limit 1"),
     "last_blob": ("SCAN blob", "the highest id is the last row, limit 1"),
-    "find_restored": ("SCAN store_epoch", "the last restore is the last row, limit 1"),
     "count_some_links": (
         "SCAN repository_blob USING COVERING INDEX repository_blob_by_blob",
         "any rows will do, with a limit",
@@ -47,7 +46,6 @@ ALLOWED_ON_POSTGRES = {
     "last_feed_place": ("Index Only Scan event_feed_pkey", "the last entry, limit 1"),
     "find_next_due": ("Index Only Scan job_schedule_due", "the first entry, limit 1"),
     "last_blob": ("Index Only Scan blob_pkey", "the last entry, limit 1"),
-    "find_restored": ("Index Scan store_epoch_pkey", "the last entry, limit 1"),
     "count_some_links": ("Index Only Scan repository_blob_by_blob", "any rows, with a limit"),
     "count_some_manifests": ("Index Only Scan manifest_pkey", "any rows, with a limit"),
 }

@@ -66,6 +66,12 @@ def test_texts_become_values(env: dict[str, str], key: str, value: Any) -> None:
         ({"MOORAGE_TRASH_DAYS": "-1"}, ("trash_days is not usable",)),
         ({"MOORAGE_TRASH_DAYS": "5000"}, ("trash_days is not usable", "Ten years")),
         ({"MOORAGE_TRASH_DAYS": "1.5"}, ("trash_days can't be '1.5'",)),
+        (
+            {"MOORAGE_STORAGE": "s3://bucket", "MOORAGE_COLLECTION__DELAY_HOURS": "0.1"},
+            ("collection.delay_hours is not usable", "20 minutes"),
+        ),
+        ({"MOORAGE_COLLECTION__DELAY_HOURS": "-1"}, ("collection.delay_hours is not usable",)),
+        ({"MOORAGE_COLLECTION__DELAY_HOURS": "nan"}, ("collection.delay_hours is not usable",)),
         ({"MOORAGE_TLS__CERT": "c.pem"}, ("tls.cert is not usable",)),
         ({"MOORAGE_ADMIN_USER": "admin"}, ("admin_user is not usable",)),
     ],

@@ -37,7 +37,7 @@ _OBJECTS = "objects/"
 _MEMORY = 256 << 20
 # Up to here an upload asks nobody for memory.
 _SMALL = 1 << 20
-_MOSTUPLOADS = 16
+_MOST_REMAINDERS = 16
 _MOST_RESERVED = 64
 _ANSWER_SECONDS = 30.0
 # A client begins to fetch within 15 minutes of having been given an address.
@@ -198,7 +198,7 @@ class S3Session:
         """Write the rest to an object of its own; return the state that has it."""
         state = self._state
         if self._filled:
-            if len(state.remainders) >= _MOSTUPLOADS:
+            if len(state.remainders) >= _MOST_REMAINDERS:
                 await self._gather()
             # If the blob ends here, this is the whole of it, and its place is where blobs are.
             place = new_id() if not state.size else UPLOADS + new_id()

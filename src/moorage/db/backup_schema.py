@@ -1,4 +1,4 @@
-"""The tables of backups; `db/schema.py` has the conventions, which hold here as well."""
+"""The table of backups; `db/schema.py` has the conventions, which hold here as well."""
 
 import sqlalchemy as sa
 
@@ -23,6 +23,3 @@ backup = sa.Table(
     sa.Index("backup_by_place", "host", "place", "id"),
     **CLUSTERED,
 )
-
-# Counted up by a restore: a server that began under another one ends.
-store_epoch = sa.Table("store_epoch", metadata, number("epoch", primary_key=True), number("at"))

@@ -3,10 +3,10 @@
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.backup_schema import backup, store_epoch
+from moorage.db.backup_schema import backup
 from moorage.db.engine import Query, Tx, insert
 from moorage.db.repositories import LIVE
-from moorage.db.schema import hold
+from moorage.db.schema import hold, store_epoch
 
 RUNNING, COMPLETE = "running", "complete"
 _EVERYTHING = b""
@@ -86,7 +86,10 @@ DROP_STORE_HOLD = Query("drop_store_hold", sa.delete(hold).where(_held))
 
 FIND_RESTORED = Query(
     "find_restored",
-    sa.select(store_epoch.c.at).order_by(store_epoch.c.epoch.desc()).limit(_ONE),
+    sa.select(store_epoch.c.at)
+    .where(store_epoch.c.epoch >= LIVE)
+    .order_by(store_epoch.c.epoch.desc())
+    .limit(_ONE),
 )
 
 

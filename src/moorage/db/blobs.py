@@ -346,15 +346,6 @@ async def link_blob(
     )
 
 
-async def uncount(tx: Tx, namespace_id: int, blob_id: int, size: int, now: int) -> None:
-    """Charge the namespace no longer for a blob that has gone from a repository of it.
-
-    The caller has taken the blob. If another repository of the namespace has it, it stays counted.
-    """
-    if await tx.one(IS_COUNTED, namespace_id=namespace_id, blob_id=blob_id) is None:
-        await tx.run(ADD_USAGE, namespace_id=namespace_id, bytes=-size, now=now)
-
-
 async def list_digests(tx: Tx, blob_id: int) -> tuple[Digest, ...]:
     """Return every digest that the blob is known by."""
     return tuple(Digest.from_key(row[0]) for row in await tx.many(LIST_DIGESTS, blob_id=blob_id))

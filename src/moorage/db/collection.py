@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from moorage.db.blobs import ADD_USAGE, list_digests, queue_deletes
 from moorage.db.engine import Query, Tx
+from moorage.db.naming import BLOB, MANIFEST, is_named
 from moorage.db.repositories import LIVE
 from moorage.db.reviews import put_reviews
 from moorage.db.schema import (
@@ -105,45 +106,20 @@ _manifest = (
 )
 FIND_MANIFEST = Query("find_manifest_by_id", _manifest)
 TAKE_MANIFEST = Query("take_manifest_by_id", _manifest.with_for_update())
-_by_id = (
-    sa.select(_ONE)
-    .select_from(manifest_reference)
-    .where(manifest_reference.c.repository_id == sa.bindparam("repository_id"))
-    .where(manifest_reference.c.child_id == sa.bindparam("number"))
-    .where(manifest_reference.c.role != _SUBJECT)
-)
-
-
-def _by_digest(names: sa.Table) -> sa.Select[int]:
-    """Return what finds a name that was written before the content was known by it."""
-    return (
-        sa.select(_ONE)
-        .select_from(names)
-        .join(
-            manifest_reference,
-            sa.and_(
-                manifest_reference.c.repository_id == sa.bindparam("repository_id"),
-                manifest_reference.c.child_digest == names.c.digest,
-                manifest_reference.c.child_id == LIVE,
-            ),
-        )
-        .where(manifest_reference.c.role != _SUBJECT)
-    )
 
 
 def _held(names: sa.Table) -> sa.Select[int]:
-    return (
+    # For each digest by the key of holds: as a join SQLite may go through all of the repository.
+    held = (
         sa.select(_ONE)
-        .select_from(names)
-        .join(
-            hold,
-            sa.and_(
-                hold.c.repository_id == sa.bindparam("repository_id"),
-                hold.c.digest == names.c.digest,
-            ),
-        )
+        .where(hold.c.repository_id == sa.bindparam("repository_id"))
+        .where(hold.c.digest == names.c.digest)
         .where(sa.or_(hold.c.until == LIVE, hold.c.until > sa.bindparam("now")))
+        .correlate(names)
+        .limit(_ONE)
+        .scalar_subquery()
     )
+    return sa.select(_ONE).select_from(names).where(held == _ONE)
 
 
 _names_of_blob = blob_digest.c.blob_id == sa.bindparam("number")
@@ -153,17 +129,12 @@ _names_of_manifest = sa.and_(
 )
 WHAT_KEEPS_BLOB = Query(
     "what_keeps_blob",
-    sa.select(
-        sa.exists(_by_id.where(manifest_reference.c.kind == sa.literal_column("'blob'"))),
-        sa.exists(_by_digest(blob_digest).where(_names_of_blob)),
-        sa.exists(_held(blob_digest).where(_names_of_blob)),
-    ),
+    sa.select(is_named(BLOB), sa.exists(_held(blob_digest).where(_names_of_blob))),
 )
 WHAT_KEEPS_MANIFEST = Query(
     "what_keeps_manifest",
     sa.select(
-        sa.exists(_by_id.where(manifest_reference.c.kind == sa.literal_column("'manifest'"))),
-        sa.exists(_by_digest(manifest_digest).where(_names_of_manifest)),
+        is_named(MANIFEST),
         sa.exists(_held(manifest_digest).where(_names_of_manifest)),
         sa.exists(
             sa.select(_ONE)
@@ -207,30 +178,49 @@ SET_REVIEW_OF_LINK = Query(
     .where(repository_blob.c.blob_id == sa.bindparam("blob_key"))
     .values(lease_until=sa.bindparam("lease")),
 )
-LIST_CHILDREN = Query(
-    "list_children",
-    sa.select(
-        manifest_reference.c.kind, manifest_reference.c.child_id, manifest_reference.c.child_digest
+# By whatever way it may have been what keeps it; again and again, where it names it so often.
+_named = (
+    sa.select(manifest_reference.c.kind, manifest_reference.c.child_id)
+    .where(manifest_reference.c.manifest_id == sa.bindparam("manifest_id"))
+    .where(manifest_reference.c.child_id != LIVE)
+    .where(manifest_reference.c.role != _SUBJECT)
+)
+_named_blobs = (
+    sa.select(sa.literal_column(f"'{BLOB}'"), repository_blob.c.blob_id)
+    .select_from(manifest_reference)
+    .join(blob_digest, blob_digest.c.digest == manifest_reference.c.child_digest)
+    .join(
+        repository_blob,
+        sa.and_(
+            repository_blob.c.repository_id == manifest_reference.c.repository_id,
+            repository_blob.c.blob_id == blob_digest.c.blob_id,
+        ),
     )
     .where(manifest_reference.c.manifest_id == sa.bindparam("manifest_id"))
-    .where(manifest_reference.c.role != _SUBJECT),
+    .where(manifest_reference.c.role != _SUBJECT)
 )
-FIND_CALLED_BLOB = Query(
-    "find_called_blob",
-    sa.select(blob_digest.c.blob_id).where(blob_digest.c.digest == sa.bindparam("digest")),
+_named_manifests = (
+    sa.select(sa.literal_column(f"'{MANIFEST}'"), manifest_digest.c.manifest_id)
+    .select_from(manifest_reference)
+    .join(
+        manifest_digest,
+        sa.and_(
+            manifest_digest.c.repository_id == manifest_reference.c.repository_id,
+            manifest_digest.c.digest == manifest_reference.c.child_digest,
+        ),
+    )
+    .where(manifest_reference.c.manifest_id == sa.bindparam("manifest_id"))
+    .where(manifest_reference.c.role != _SUBJECT)
 )
-FIND_CALLED_MANIFEST = Query(
-    "find_called_manifest",
-    sa.select(manifest_digest.c.manifest_id)
-    .where(manifest_digest.c.repository_id == sa.bindparam("repository_id"))
-    .where(manifest_digest.c.digest == sa.bindparam("digest")),
-)
-# Only those who refer to it as their subject still name it when it goes.
-FORGET_SUBJECT = Query(
-    "forget_subject",
+LIST_NAMED = Query("list_named", sa.union_all(_named, _named_blobs, _named_manifests))
+# Collection removes only what nothing else names than those whose subject it is; a purge also what
+# others name, which lack it from then on.
+FORGET_CHILD = Query(
+    "forget_child",
     sa.update(manifest_reference)
     .where(manifest_reference.c.repository_id == sa.bindparam("repository_key"))
     .where(manifest_reference.c.child_id == sa.bindparam("number"))
+    .where(manifest_reference.c.child_id != LIVE)
     .where(manifest_reference.c.kind == sa.bindparam("old_kind"))
     .values(kind=sa.literal_column("'absent'"), child_id=LIVE),
 )
@@ -287,8 +277,8 @@ async def find_manifest(tx: Tx, repository_id: int, manifest_id: int) -> Trashed
 async def what_keeps_blob(tx: Tx, repository_id: int, blob_id: int, now: int) -> str:
     """Return `named` or `held` if that is what keeps the blob in the repository, else nothing."""
     row = await tx.one(WHAT_KEEPS_BLOB, repository_id=repository_id, number=blob_id, now=now)
-    by_id, by_digest, is_held = row or (True, True, True)
-    if by_id or by_digest:
+    by_name, is_held = row or (True, True)
+    if by_name:
         return "named"
     return "held" if is_held else ""
 
@@ -298,8 +288,8 @@ async def what_keeps_manifest(tx: Tx, repository_id: int, manifest_id: int, now:
     row = await tx.one(
         WHAT_KEEPS_MANIFEST, repository_id=repository_id, number=manifest_id, now=now
     )
-    by_id, by_digest, is_held, is_tagged = row or (True, True, True, True)
-    if by_id or by_digest or is_tagged:
+    by_name, is_held, is_tagged = row or (True, True, True)
+    if by_name or is_tagged:
         return "named"
     return "held" if is_held else ""
 
@@ -311,20 +301,28 @@ async def look_later(tx: Tx, link: Link, at: int) -> None:
     )
 
 
-async def remove_link(tx: Tx, link: Link, now: int, not_before: int) -> Freed:
-    """Take the blob from the repository, and the blob itself away when nobody else has it.
+async def end_link(tx: Tx, link: Link, now: int) -> bool:
+    """Take the blob from the repository, and tell whether another one has it.
 
-    The caller has taken both and found nothing that keeps them. The object is deleted later.
+    The caller has taken both.
     """
     await tx.run(DROP_LINK, repository_id=link.repository_id, blob_id=link.blob_id)
     await tx.run(
-        FORGET_SUBJECT, repository_key=link.repository_id, number=link.blob_id, old_kind="blob"
+        FORGET_CHILD, repository_key=link.repository_id, number=link.blob_id, old_kind=BLOB
     )
     row = await tx.one(WHO_HAS_BLOB, namespace_id=link.namespace_id, blob_id=link.blob_id)
     in_namespace, anywhere = row or (True, True)
     if not in_namespace:
         await tx.run(ADD_USAGE, namespace_id=link.namespace_id, bytes=-link.size, now=now)
-    if anywhere:
+    return bool(anywhere)
+
+
+async def remove_link(tx: Tx, link: Link, now: int, not_before: int) -> Freed:
+    """Take the blob from the repository, and the blob itself away when nobody else has it.
+
+    The caller has taken both and found nothing that keeps them. The object is deleted later.
+    """
+    if await end_link(tx, link, now):
         return Freed(links=1)
     await drop_blob(tx, link.blob_id, link.location, link.size, not_before)
     return Freed(links=1, blobs=1, bytes=link.size)
@@ -348,34 +346,21 @@ async def remove_stray_blob(tx: Tx, blob_id: int, not_before: int) -> Freed:
     return Freed(blobs=1, bytes=row[2])
 
 
-async def remove_manifest(tx: Tx, trashed: Trashed, now: int) -> Freed:
-    """Forget the manifest, and have looked at what it named; the caller has taken it."""
-    dropped: dict[tuple[str, int], None] = {}
-    for kind, child_id, digest in await tx.many(LIST_CHILDREN, manifest_id=trashed.id):
-        if child_id:
-            dropped[kind, child_id] = None
-        else:
-            dropped |= dict.fromkeys(await _called(tx, trashed.repository_id, digest))
-    await put_reviews(tx, trashed.repository_id, list(dropped), now)
+async def remove_manifest(tx: Tx, trashed: Trashed, now: int, event: str = "dropped") -> Freed:
+    """Forget the manifest, and have looked at what it named; the caller has taken it.
+
+    `event` is what the queue tells of why.
+    """
+    rows = await tx.many(LIST_NAMED, manifest_id=trashed.id)
+    dropped = dict.fromkeys((row[0], row[1]) for row in rows)
+    await put_reviews(tx, trashed.repository_id, list(dropped), now, event)
     return await forget_manifest(tx, trashed)
-
-
-async def _called(tx: Tx, repository_id: int, digest: bytes) -> list[tuple[str, int]]:
-    """Return what has by now a name that was written before it was known by that name."""
-    found: list[tuple[str, int]] = []
-    blob_row = await tx.one(FIND_CALLED_BLOB, digest=digest)
-    if blob_row is not None:
-        found.append(("blob", blob_row[0]))
-    row = await tx.one(FIND_CALLED_MANIFEST, repository_id=repository_id, digest=digest)
-    if row is not None:
-        found.append(("manifest", row[0]))
-    return found
 
 
 async def forget_manifest(tx: Tx, trashed: Trashed) -> Freed:
     """Forget the manifest and what it named, of which the caller takes care."""
     number, repository_id = trashed.id, trashed.repository_id
-    await tx.run(FORGET_SUBJECT, repository_key=repository_id, number=number, old_kind="manifest")
+    await tx.run(FORGET_CHILD, repository_key=repository_id, number=number, old_kind=MANIFEST)
     await tx.run(DROP_REFERENCES, manifest_id=number)
     await tx.run(DROP_MANIFEST_DIGESTS, manifest_id=number)
     await tx.run(DROP_PULLS, repository_id=repository_id, manifest_id=number)

@@ -134,6 +134,21 @@ COUNT_LINKS = _counted("count_some_links", repository_blob)
 COUNT_MANIFESTS = _counted("count_some_manifests", manifest)
 
 
+def _counted_of(title: str, table: sa.Table) -> Query:
+    some = (
+        sa.select(_ONE)
+        .select_from(table)
+        .where(table.c.repository_id == sa.bindparam("repository_id"))
+        .limit(sa.bindparam("most"))
+        .subquery()
+    )
+    return Query(title, sa.select(sa.func.count()).select_from(some))
+
+
+COUNT_LINKS_OF = _counted_of("count_links_of_repository", repository_blob)
+COUNT_MANIFESTS_OF = _counted_of("count_manifests_of_repository", manifest)
+
+
 def _run(row: Row) -> Run:
     return Run(*row)
 
@@ -198,13 +213,24 @@ async def count_manifests(tx: Tx, most: int) -> int:
     return row[0] if row else 0
 
 
+async def count_content(tx: Tx, repository_id: int, most: int) -> tuple[int, int]:
+    """Return how many blobs and manifests the repository has, `most` if there are more."""
+    values = {"repository_id": repository_id, "most": most}
+    links = await tx.one(COUNT_LINKS_OF, **values)
+    manifests = await tx.one(COUNT_MANIFESTS_OF, **values)
+    return links[0] if links else 0, manifests[0] if manifests else 0
+
+
 async def find_pause(tx: Tx, now: int) -> Pause | None:
     """Return why nothing may be removed at this time, None if it may."""
+    pause = await find_last_pause(tx)
+    return None if pause is None or (pause.until and pause.until <= now) else pause
+
+
+async def find_last_pause(tx: Tx) -> Pause | None:
+    """Return the last pause, over or not; None if somebody has ended it, or there was none."""
     row = await tx.one(GET_SETTING, key=PAUSE)
-    if row is None or not row[0]:
-        return None
-    pause = msgspec.json.decode(row[0], type=Pause)
-    return None if pause.until and pause.until <= now else pause
+    return msgspec.json.decode(row[0], type=Pause) if row is not None and row[0] else None
 
 
 async def put_pause(tx: Tx, pause: Pause | None) -> None:

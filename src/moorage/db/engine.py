@@ -29,24 +29,29 @@ _DIALECTS: dict[str, Dialect] = {
 insert = postgresql.insert
 
 
-class _Empty(sa.ColumnElement[bytes]):
-    """No bytes, as a literal: a partial index is used only where its rule stands word for word."""
+class _Bytes(sa.ColumnElement[bytes]):
+    """Bytes as a literal: a partial index is used only where its rule stands word for word."""
 
-    inherit_cache = True
+    inherit_cache = False
     type = sa.LargeBinary()
 
-
-@compiles(_Empty, "sqlite")
-def _empty_on_sqlite(*_: _Empty | SQLCompiler, **__: Any) -> str:
-    return "x''"
+    def __init__(self, value: bytes) -> None:
+        self.value = value
 
 
-@compiles(_Empty, "postgresql")
-def _empty_on_postgres(*_: _Empty | SQLCompiler, **__: Any) -> str:
-    return "''::bytea"
+@compiles(_Bytes, "sqlite")
+def _bytes_on_sqlite(literal: _Bytes, *_: SQLCompiler, **__: Any) -> str:
+    return f"x'{literal.value.hex()}'"
 
 
-EMPTY = _Empty()
+@compiles(_Bytes, "postgresql")
+def _bytes_on_postgres(literal: _Bytes, *_: SQLCompiler, **__: Any) -> str:
+    return f"'\\x{literal.value.hex()}'::bytea" if literal.value else "''::bytea"
+
+
+EMPTY = _Bytes(b"")
+# An identity is a sha256, whose key begins with 1: of all digests of some content, the one before.
+BEYOND_IDENTITIES = _Bytes(b"\x02")
 
 
 class Conflict(Exception):

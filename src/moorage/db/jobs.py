@@ -4,8 +4,8 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.engine import Query, Row, Tx, insert
+from moorage.db.jobs_schema import job, job_schedule
 from moorage.db.locks import lock_job
-from moorage.db.schema import job, job_schedule
 
 _WAITING: sa.ColumnClause[str] = sa.literal_column("'waiting'")
 _RUNNING: sa.ColumnClause[str] = sa.literal_column("'running'")

@@ -3,7 +3,7 @@
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.collection import Link, Trashed
+from moorage.db.collection import Link, Trashed, find_manifest
 from moorage.db.engine import Query, Tx
 from moorage.db.repositories import LIVE
 from moorage.db.schema import (
@@ -13,7 +13,6 @@ from moorage.db.schema import (
     hold,
     manifest,
     manifest_digest,
-    manifest_reference,
     repository,
     repository_blob,
     tag,
@@ -22,14 +21,6 @@ from moorage.oci.digest import Digest
 
 # The identity among digests is the sha256, whose keys begin with 1.
 _BEYOND_IDENTITIES = b"\x02"
-
-
-class Parent(msgspec.Struct, frozen=True):
-    """A manifest that names something; `trash_until` is 0 while it is live."""
-
-    id: int
-    identity: Digest
-    trash_until: int
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -76,33 +67,20 @@ LIST_LINKS = Query(
     .where(blob_digest.c.digest == sa.bindparam("digest"))
     .limit(sa.bindparam("limit")),
 )
+# From repository to repository, each asked by its key, as a purge does (`db/purge.py`).
+_called = (
+    sa.select(manifest_digest.c.manifest_id)
+    .where(manifest_digest.c.repository_id == repository.c.id)
+    .where(manifest_digest.c.digest == sa.bindparam("digest"))
+    .correlate(repository)
+    .scalar_subquery()
+)
 LIST_MANIFESTS = Query(
     "list_manifests_by_digest",
-    sa.select(manifest.c.id, manifest.c.repository_id, manifest.c.size, manifest.c.trash_until)
-    .select_from(manifest_digest)
-    .join(manifest, manifest.c.id == manifest_digest.c.manifest_id)
-    .where(manifest_digest.c.digest == sa.bindparam("digest"))
+    sa.select(repository.c.id, _called)
+    .where(repository.c.id > LIVE)
+    .where(_called.is_not(None))
     .limit(sa.bindparam("limit")),
-)
-_parent = (
-    sa.select(manifest.c.id, manifest.c.identity, manifest.c.trash_until)
-    .select_from(manifest_reference)
-    .join(manifest, manifest.c.id == manifest_reference.c.manifest_id)
-    .where(manifest_reference.c.repository_id == sa.bindparam("repository_id"))
-    .where(manifest_reference.c.role != sa.literal_column("'subject'"))
-    .limit(sa.bindparam("limit"))
-)
-LIST_PARENTS = Query(
-    "list_parents",
-    _parent.where(manifest_reference.c.child_id == sa.bindparam("number")).where(
-        manifest_reference.c.kind == sa.bindparam("kind")
-    ),
-)
-LIST_PARENTS_BY_DIGEST = Query(
-    "list_parents_by_digest",
-    _parent.where(manifest_reference.c.child_id == LIVE).where(
-        manifest_reference.c.child_digest == sa.bindparam("digest")
-    ),
 )
 LIST_TAGS_OF = Query(
     "list_some_tags",
@@ -153,17 +131,8 @@ async def list_links(tx: Tx, digest: Digest, limit: int) -> list[Link]:
 async def list_manifests(tx: Tx, digest: Digest, limit: int) -> list[Trashed]:
     """Return up to `limit` manifests of that digest, one of each repository."""
     rows = await tx.many(LIST_MANIFESTS, digest=digest.key, limit=limit)
-    return [Trashed(*row) for row in rows]
-
-
-async def list_parents(
-    tx: Tx, repository_id: int, kind: str, number: int, digest: Digest, limit: int
-) -> list[Parent]:
-    """Return up to `limit` manifests that name the content, by its id or only by that digest."""
-    place = {"repository_id": repository_id, "limit": limit}
-    rows = await tx.many(LIST_PARENTS, **place, number=number, kind=kind)
-    rows += await tx.many(LIST_PARENTS_BY_DIGEST, **place, digest=digest.key)
-    return [Parent(row[0], Digest.from_key(row[1]), row[2]) for row in rows[:limit]]
+    found = [await find_manifest(tx, row[0], row[1]) for row in rows]
+    return [each for each in found if each is not None]
 
 
 async def list_tags(tx: Tx, repository_id: int, manifest_id: int, limit: int) -> list[str]:

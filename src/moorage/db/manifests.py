@@ -159,13 +159,20 @@ ADD_REFERENCE = Query(
         child_id=sa.bindparam("child_id"),
     ),
 )
-RESOLVE = Query(
-    "resolve_references",
+_resolve = (
     sa.update(manifest_reference)
     .where(manifest_reference.c.repository_id == sa.bindparam("repository_key"))
     .where(manifest_reference.c.child_digest == sa.bindparam("digest"))
     .where(manifest_reference.c.child_id == LIVE)
-    .values(kind=sa.bindparam("new_kind"), child_id=sa.bindparam("new_child")),
+    .values(kind=sa.bindparam("new_kind"), child_id=sa.bindparam("new_child"))
+)
+RESOLVE = Query("resolve_references", _resolve)
+# A config or a layer is a blob: a manifest of the same bytes is not what was meant.
+RESOLVE_TO_MANIFEST = Query(
+    "resolve_references_to_manifest",
+    _resolve.where(manifest_reference.c.role != sa.literal_column("'config'")).where(
+        manifest_reference.c.role != sa.literal_column("'layer'")
+    ),
 )
 ADOPT_REFERRERS = Query(
     "adopt_referrers",
@@ -175,18 +182,6 @@ ADOPT_REFERRERS = Query(
     .where(_HAS_SUBJECT)
     .values(subject=sa.bindparam("new_subject")),
 )
-_parents = (
-    sa.select(manifest.c.identity)
-    .select_from(manifest_reference)
-    .join(manifest, manifest.c.id == manifest_reference.c.manifest_id)
-    .where(manifest_reference.c.repository_id == sa.bindparam("repository_id"))
-    .where(manifest_reference.c.kind == sa.bindparam("kind"))
-    .where(manifest_reference.c.child_id == sa.bindparam("child_id"))
-    .where(manifest_reference.c.role != sa.literal_column("'subject'"))
-    .where(manifest.c.trash_until == LIVE)
-    .limit(sa.literal_column("1"))
-)
-FIND_PARENT = Query("find_parent", _parents)
 TRASH = Query(
     "trash_manifest",
     sa.update(manifest)
@@ -363,18 +358,12 @@ async def resolve(tx: Tx, repository_id: int, digest: Digest, kind: str, child_i
     The caller has locked the digest's content (`locks.py`).
     """
     await tx.run(
-        RESOLVE,
+        RESOLVE_TO_MANIFEST if kind == "manifest" else RESOLVE,
         repository_key=repository_id,
         digest=digest.key,
         new_kind=kind,
         new_child=child_id,
     )
-
-
-async def find_parent(tx: Tx, repository_id: int, kind: str, child_id: int) -> Digest | None:
-    """Return a live manifest that names the content, as anything but its subject."""
-    row = await tx.one(FIND_PARENT, repository_id=repository_id, kind=kind, child_id=child_id)
-    return Digest.from_key(row[0]) if row else None
 
 
 async def trash(tx: Tx, manifest_id: int, until: int) -> bool:

@@ -6,27 +6,21 @@ No statement here looks at leases, holds or the trash: whoever purges has been a
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import EMPTY, Query, Tx, insert
-from moorage.db.repositories import LIVE
+from moorage.db.engine import EMPTY, Query, Tx
 from moorage.db.schema import (
     blob,
     blob_digest,
     delete_queue,
-    manifest,
     manifest_digest,
-    manifest_reference,
     namespace,
     repository,
     repository_blob,
-    review_queue,
 )
 from moorage.model.artifacts import Blob
 from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName
 
 _ONE: sa.ColumnClause[int] = sa.literal_column("1")
-_SUBJECT: sa.ColumnClause[str] = sa.literal_column("'subject'")
-_ABSENT: sa.ColumnClause[str] = sa.literal_column("'absent'")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -104,78 +98,20 @@ FIND_LINK = Query(
     .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
     .limit(_ONE),
 )
-LIST_NAMING = Query(
-    "list_naming",
-    sa.select(manifest.c.id, manifest.c.identity)
-    .select_from(manifest_reference)
-    .join(manifest, manifest.c.id == manifest_reference.c.manifest_id)
-    .where(manifest_reference.c.repository_id == sa.bindparam("repository_id"))
-    .where(manifest_reference.c.child_id == sa.bindparam("child_id"))
-    .where(manifest_reference.c.kind == sa.bindparam("kind"))
-    .where(manifest_reference.c.role != _SUBJECT),
-)
-END_LINK = Query(
-    "purge_link",
-    sa.delete(repository_blob)
-    .where(repository_blob.c.repository_id == sa.bindparam("repository_id"))
-    .where(repository_blob.c.blob_id == sa.bindparam("blob_id")),
-)
-# What named it lacks it from now on: an index that may, or what it is the subject of.
-FORGET_PART = Query(
-    "forget_purged_part",
-    sa.update(manifest_reference)
-    .where(manifest_reference.c.repository_id == sa.bindparam("repository_key"))
-    .where(manifest_reference.c.child_id == sa.bindparam("purged"))
-    .where(manifest_reference.c.kind == sa.bindparam("old_kind"))
-    .values(kind=_ABSENT, child_id=LIVE),
-)
-# What it named has one less that names it: collection looks at each.
-_dropped = insert(review_queue).from_select(
-    ["kind", "repository_id", "subject_id", "review_after", "tries", "event"],
-    sa.select(
-        manifest_reference.c.kind,
-        manifest_reference.c.repository_id,
-        manifest_reference.c.child_id,
-        sa.cast(sa.bindparam("now"), sa.BigInteger),
-        LIVE,
-        sa.literal_column("'purged'"),
-    )
-    .where(manifest_reference.c.manifest_id == sa.bindparam("manifest_id"))
-    .where(manifest_reference.c.child_id != LIVE)
-    .where(manifest_reference.c.role != _SUBJECT),
-)
-REVIEW_PARTS = Query("review_parts_of_purged", _dropped.on_conflict_do_nothing())
-END_PARTS = Query(
-    "purge_parts",
-    sa.delete(manifest_reference).where(
-        manifest_reference.c.manifest_id == sa.bindparam("manifest_id")
-    ),
-)
-END_MANIFEST_DIGESTS = Query(
-    "purge_manifest_digests",
-    sa.delete(manifest_digest).where(manifest_digest.c.manifest_id == sa.bindparam("manifest_id")),
-)
-END_MANIFEST = Query(
-    "purge_manifest", sa.delete(manifest).where(manifest.c.id == sa.bindparam("manifest_id"))
-)
 END_BLOB_DIGESTS = Query(
     "purge_blob_digests",
     sa.delete(blob_digest).where(blob_digest.c.blob_id == sa.bindparam("blob_id")),
 )
 END_BLOB = Query("purge_blob", sa.delete(blob).where(blob.c.id == sa.bindparam("blob_id")))
-FIND_IDENTITY = Query(
-    "find_identity_to_purge",
-    sa.select(manifest.c.identity)
-    .select_from(manifest_digest)
-    .join(manifest, manifest.c.id == manifest_digest.c.manifest_id)
-    .where(manifest_digest.c.digest == sa.bindparam("digest"))
-    .limit(_ONE),
-)
+# As where the job lists what is due, the last line: never what a blob has.
 LIST_QUEUED = Query(
     "list_queued_of_digest",
     sa.select(delete_queue.c.location)
+    .select_from(delete_queue)
+    .outerjoin(blob, blob.c.location == delete_queue.c.location)
     .where(delete_queue.c.digest == sa.bindparam("digest"))
-    .where(delete_queue.c.digest != EMPTY),
+    .where(delete_queue.c.digest != EMPTY)
+    .where(blob.c.id.is_(None)),
 )
 # Whatever they waited for: a crash leaves them to the job that deletes what is due.
 HASTEN = Query(
@@ -209,34 +145,6 @@ async def find_blob(tx: Tx, digest: Digest) -> Blob | None:
     """Return the blob of that digest, wherever it is and however damaged."""
     row = await tx.one(FIND_BLOB, digest=digest.key)
     return Blob(*row) if row else None
-
-
-async def find_identity(tx: Tx, digest: Digest) -> Digest | None:
-    """Return the identity of the manifest of that digest, the same wherever it is."""
-    row = await tx.one(FIND_IDENTITY, digest=digest.key)
-    return Digest.from_key(row[0]) if row else None
-
-
-async def list_naming(
-    tx: Tx, repository_id: int, kind: str, child_id: int
-) -> list[tuple[int, Digest]]:
-    """Return what names the content as anything but its subject: ids and identities."""
-    rows = await tx.many(LIST_NAMING, repository_id=repository_id, kind=kind, child_id=child_id)
-    return sorted({(row[0], Digest.from_key(row[1])) for row in rows})
-
-
-async def end_link(tx: Tx, repository_id: int, blob_id: int) -> bool:
-    """Take the blob from the repository for good, and tell whether it had it."""
-    await tx.run(FORGET_PART, repository_key=repository_id, purged=blob_id, old_kind="blob")
-    return bool(await tx.run(END_LINK, repository_id=repository_id, blob_id=blob_id))
-
-
-async def end_manifest(tx: Tx, repository_id: int, manifest_id: int, now: int) -> None:
-    """Remove a manifest, which no tag names, for good."""
-    await tx.run(FORGET_PART, repository_key=repository_id, purged=manifest_id, old_kind="manifest")
-    await tx.run(REVIEW_PARTS, manifest_id=manifest_id, now=now)
-    for query in (END_PARTS, END_MANIFEST_DIGESTS, END_MANIFEST):
-        await tx.run(query, manifest_id=manifest_id)
 
 
 async def end_blob(tx: Tx, digest: Digest) -> Blob | None:

@@ -4,7 +4,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.engine import Query, Tx, insert
-from moorage.db.schema import replica
+from moorage.db.jobs_schema import replica
 
 
 class Replica(msgspec.Struct, frozen=True):

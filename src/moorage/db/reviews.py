@@ -10,10 +10,11 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.engine import Query, Tx, insert
+from moorage.db.naming import BLOB
 from moorage.db.repositories import LIVE
 from moorage.db.schema import repository, repository_blob, review_queue
 
-BLOB, MANIFEST, REPOSITORY = "blob", "manifest", "repository"
+REPOSITORY = "repository"
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -147,7 +148,7 @@ async def put_review(
 
 
 async def put_reviews(
-    tx: Tx, repository_id: int, dropped: Sequence[tuple[str, int]], now: int
+    tx: Tx, repository_id: int, dropped: Sequence[tuple[str, int]], now: int, event: str
 ) -> None:
     """Have collection look at what has just lost a reference, each with its kind and id."""
     rows = [
@@ -156,7 +157,7 @@ async def put_reviews(
             "repository_id": repository_id,
             "subject_id": number,
             "review_after": now,
-            "event": "dropped",
+            "event": event,
         }
         for kind, number in dropped
     ]

@@ -12,7 +12,8 @@ Conventions, which every table keeps:
 import sqlalchemy as sa
 
 import moorage.db.access_schema
-import moorage.db.backup_schema  # noqa: F401 - their tables are part of the schema
+import moorage.db.backup_schema
+import moorage.db.jobs_schema  # noqa: F401 - their tables are part of the schema
 from moorage.db.columns import (
     AUTOINCREMENT,
     CLUSTERED,
@@ -29,6 +30,10 @@ SCHEMA_VERSION = 8
 SCHEMA_COMPATIBLE = 5
 
 setting = sa.Table("setting", metadata, text("key", primary_key=True), text("value"), **CLUSTERED)
+
+# A row more for each restore: what is older in the store is no orphan, and a server that began
+# before it ends.
+store_epoch = sa.Table("store_epoch", metadata, number("epoch", primary_key=True), number("at"))
 
 namespace = sa.Table(
     "namespace",
@@ -152,8 +157,6 @@ manifest_digest = sa.Table(
     data("digest", primary_key=True),
     number("manifest_id"),
     sa.Index("manifest_digest_by_manifest", "manifest_id"),
-    # In whichever repository: for who asks why something is still there.
-    sa.Index("manifest_digest_by_digest", "digest", "repository_id"),
     **CLUSTERED,
 )
 
@@ -169,7 +172,8 @@ manifest_reference = sa.Table(
     data("child_digest"),
     text("kind"),  # blob, manifest, foreign or absent
     number("child_id"),  # 0 unless kind is blob or manifest
-    sa.Index("manifest_reference_by_child", "repository_id", "child_id", "kind"),
+    # Apart, so that what is looked for by one is never looked for among all the others.
+    partial("manifest_reference_by_child", "child_id != 0", "repository_id", "child_id", "kind"),
     partial("manifest_reference_missing", "child_id = 0", "repository_id", "child_digest"),
     **CLUSTERED,
 )
@@ -376,55 +380,5 @@ pull_stat = sa.Table(
     text("tag", primary_key=True),
     number("pulls"),
     number("last_at"),
-    **CLUSTERED,
-)
-
-job = sa.Table(
-    "job",
-    metadata,
-    identity(),
-    text("name"),
-    text("key"),  # at most one waiting job of a name has a key that is not empty
-    data("payload"),
-    text("state"),  # waiting, running, done, dead or cancelled
-    number("priority"),
-    number("run_at"),
-    number("attempts"),
-    number("max_attempts"),
-    text("worker"),
-    number("lease_until"),
-    number("epoch"),
-    text("error"),
-    number("created_at"),
-    number("finished_at"),
-    sa.Index("job_due", "state", "priority", "run_at", "id"),
-    sa.Index("job_by_time", "state", "run_at"),
-    sa.Index("job_lease", "state", "lease_until"),
-    sa.Index("job_by_key", "name", "key", "state"),
-    sa.Index("job_finished", "state", "finished_at"),
-    sa.Index("job_by_state", "state", "id"),
-    **AUTOINCREMENT,
-)
-
-job_schedule = sa.Table(
-    "job_schedule",
-    metadata,
-    text("name", primary_key=True),
-    number("every"),
-    number("next_at"),
-    sa.Index("job_schedule_due", "next_at"),
-    **CLUSTERED,
-)
-
-# Servers that were seen lately; nothing is decided by it.
-replica = sa.Table(
-    "replica",
-    metadata,
-    text("id", primary_key=True),
-    text("host"),
-    text("version"),
-    text("settings"),  # a digest of those that all replicas must have alike
-    number("seen_at"),
-    sa.Index("replica_by_time", "seen_at"),
     **CLUSTERED,
 )

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import sqlalchemy as sa
 
-from moorage.db import schema
+from moorage.db import jobs_schema, schema
 from moorage.db.access_schema import token
 from moorage.db.columns import metadata
 from moorage.db.engine import Row
@@ -136,6 +136,6 @@ def _is_job(row: Row, places: dict[str, int]) -> bool:
 _BELONGS: dict[str, Callable[[Row, dict[str, int]], bool]] = {
     schema.setting.name: _is_setting,
     schema.hold.name: _is_hold,
-    schema.job.name: _is_job,
+    jobs_schema.job.name: _is_job,
     token.name: _is_token,
 }

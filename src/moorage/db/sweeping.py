@@ -8,17 +8,16 @@ import sqlalchemy as sa
 
 from moorage.db.blobs import queue_deletes
 from moorage.db.engine import Query, Tx
+from moorage.db.naming import BLOB, MANIFEST, names
 from moorage.db.repositories import LIVE
-from moorage.db.reviews import BLOB, MANIFEST
 from moorage.db.schema import (
     blob,
-    blob_digest,
     delete_queue,
     manifest,
-    manifest_digest,
-    manifest_reference,
     repository_blob,
     review_queue,
+    setting,
+    store_epoch,
 )
 
 _ONE: sa.ColumnClause[int] = sa.literal_column("1")
@@ -50,42 +49,12 @@ def _queued(kind: str, repository_id: Any, number: Any) -> sa.ColumnElement[bool
     )
 
 
-def _named(
-    table: sa.Table, number: Any, kind: str, names: sa.ColumnElement[bool], digests: sa.Table
-) -> sa.ColumnElement[bool]:
+def _named(kind: str, table: sa.Table, number: Any) -> sa.ColumnElement[bool]:
     """Return whether something of the row's own repository names it, as collection asks too."""
-    by_id = (
-        sa.select(_ONE)
-        .select_from(manifest_reference)
-        .where(manifest_reference.c.repository_id == table.c.repository_id)
-        .where(manifest_reference.c.child_id == number)
-        .where(manifest_reference.c.kind == sa.literal_column(f"'{kind}'"))
-        .where(manifest_reference.c.role != sa.literal_column("'subject'"))
-    )
-    by_digest = (
-        sa.select(_ONE)
-        .select_from(digests)
-        .join(
-            manifest_reference,
-            sa.and_(
-                manifest_reference.c.child_digest == digests.c.digest,
-                manifest_reference.c.child_id == LIVE,
-            ),
-        )
-        .where(names)
-        .where(manifest_reference.c.repository_id == table.c.repository_id)
-        .where(manifest_reference.c.role != sa.literal_column("'subject'"))
-    )
-    return sa.or_(_some(by_id), _some(by_digest))
+    return sa.or_(*(_some(each) for each in names(kind, table.c.repository_id, number)))
 
 
-_link_named = _named(
-    repository_blob,
-    repository_blob.c.blob_id,
-    BLOB,
-    blob_digest.c.blob_id == repository_blob.c.blob_id,
-    blob_digest,
-)
+_link_named = _named(BLOB, repository_blob, repository_blob.c.blob_id)
 SWEEP_LINKS = Query(
     "sweep_links",
     sa.select(
@@ -107,16 +76,7 @@ SWEEP_LINKS = Query(
     .order_by(repository_blob.c.repository_id, repository_blob.c.blob_id)
     .limit(sa.bindparam("limit")),
 )
-_manifest_named = _named(
-    manifest,
-    manifest.c.id,
-    MANIFEST,
-    sa.and_(
-        manifest_digest.c.manifest_id == manifest.c.id,
-        manifest_digest.c.repository_id == manifest.c.repository_id,
-    ),
-    manifest_digest,
-)
+_manifest_named = _named(MANIFEST, manifest, manifest.c.id)
 SWEEP_MANIFESTS = Query(
     "sweep_manifests",
     sa.select(
@@ -173,6 +133,22 @@ FIND_LOCATION = Query(
 )
 
 
+# When the database was made, and when it was last put back to an older state.
+FIND_BEGIN = Query(
+    "find_begin",
+    sa.select(
+        sa.select(setting.c.value)
+        .where(setting.c.key == sa.literal_column("'schema.made_at'"))
+        .scalar_subquery(),
+        sa.select(store_epoch.c.at)
+        .where(store_epoch.c.epoch >= LIVE)
+        .order_by(store_epoch.c.epoch.desc())
+        .limit(_ONE)
+        .scalar_subquery(),
+    ),
+)
+
+
 class Look(msgspec.Struct, frozen=True):
     """One table that a sweep goes through; `kind` is of the candidates that it finds."""
 
@@ -206,6 +182,17 @@ async def list_known(tx: Tx, after: str, upto: str, limit: int) -> set[str]:
                 break
             place = rows[-1][0]
     return found
+
+
+async def find_begin(tx: Tx) -> int | None:
+    """Return since when every object that came into the store has had a row here at first.
+
+    What is older may be another database's, or that of this one before it was lost or put back.
+    """
+    row = await tx.one(FIND_BEGIN)
+    if row is None or row[0] is None:
+        return None
+    return max(int(row[0]), row[1] or 0)
 
 
 async def queue_orphan(tx: Tx, location: str, size: int, not_before: int) -> bool:

@@ -212,12 +212,6 @@ async def take_manifests(tx: Tx, seen: Iterable[tuple[int, int]]) -> None:
             raise Raced
 
 
-async def keep_manifests(tx: Tx, numbers: Iterable[int]) -> None:
-    """Keep manifests, live or not, from being named by anybody until the transaction ends."""
-    for manifest_id in sorted(numbers):
-        await tx.one(TAKE_MANIFEST, manifest_id=manifest_id)
-
-
 async def revive_link(tx: Tx, repository_id: int, blob_id: int) -> None:
     """Take the blob of the repository out of the trash."""
     await tx.run(REVIVE_LINK, repository_key=repository_id, blob_key=blob_id)

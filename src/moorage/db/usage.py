@@ -43,6 +43,7 @@ _is_used = (
         sa.and_(
             _naming.c.repository_id == _link.c.repository_id,
             _naming.c.child_id == _link.c.blob_id,
+            _naming.c.child_id != LIVE,
             _naming.c.kind == _BLOB,
         ),
     )

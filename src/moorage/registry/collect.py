@@ -4,6 +4,9 @@ Candidates are what lost a reference, or whose lease or time in the trash has en
 them, never by what is there. Each is judged again in the transaction that removes it, once its
 rows are taken: whoever was about to name it is done, and seen, or finds it gone. The bytes go
 later (`registry/deleting.py`). docs/collection.md has the rules, the tests their model.
+
+Here is what a review judges and removes. What a run is, and what stops it, is in `collecting.py`;
+what administrators see and say of it in `collection.py`.
 """
 
 from collections import Counter
@@ -17,7 +20,8 @@ from moorage.db import collection_runs as runs
 from moorage.db.collection import Freed
 from moorage.db.collection_runs import Counts, Pause
 from moorage.db.engine import Tx
-from moorage.db.reviews import BLOB, MANIFEST, REPOSITORY, Candidate
+from moorage.db.naming import BLOB, MANIFEST
+from moorage.db.reviews import REPOSITORY, Candidate
 from moorage.jobs.queue import Running
 from moorage.registry.collecting import Collecting, Stopped, Watch
 from moorage.registry.condemned import collect_repository
@@ -26,6 +30,8 @@ from moorage.registry.services import Services
 # Each transaction of a job is to keep the right to write for 20 ms at most.
 SLICE = 50
 _PAGE = 500
+# More are not counted to know whether it is a plausible share.
+_MOST_COUNTED = 10_000_000
 # What is held is looked at again after this time, whoever lets it go.
 _HELD = DAY
 
@@ -63,7 +69,8 @@ async def _turn(run: Collecting) -> bool:
     due = await _list_due(run.s, now, SLICE)
     if not due:
         return False
-    if len(due) > min(run.s.config.collection.stop_count, SLICE - 1):
+    is_whole = any(each.kind == REPOSITORY and each.due > 0 for each in due)
+    if is_whole or len(due) > min(run.s.config.collection.stop_count, SLICE - 1):
         await check_share(run.s, now)
     while due:
         some = due
@@ -197,8 +204,8 @@ async def judge(tx: Tx, candidate: Candidate, now: int) -> str:
 async def check_share(s: Services, now: int) -> None:
     """Do nothing where what would go is a plausible part of what is there.
 
-    Only a turn with very many candidates is counted beforehand, and of what stays no more than is
-    needed to know.
+    Only a turn with very many candidates or with whole repositories is counted beforehand, and of
+    what stays no more than is needed to know.
 
     Raises:
         Stopped: it is not.
@@ -212,8 +219,10 @@ async def check_share(s: Services, now: int) -> None:
             tx: Tx, behind: Candidate | None = behind
         ) -> tuple[list[Candidate], Counter[str]]:
             page = await reviews.list_due(tx, now, _PAGE, behind)
-            whys = [(each.kind, await judge(tx, each, now)) for each in page]
-            return page, Counter(kind for kind, why in whys if not why)
+            found: Counter[str] = Counter()
+            for each in page:
+                found += await _share_of(tx, each, now)
+            return page, found
 
         page, found = await s.db.read(look, pages=True)
         going += found
@@ -223,6 +232,16 @@ async def check_share(s: Services, now: int) -> None:
     for kind, count in ((BLOB, going[BLOB]), (MANIFEST, going[MANIFEST])):
         if count > limits.stop_count:
             await _compare(s, kind, count, now)
+
+
+async def _share_of(tx: Tx, candidate: Candidate, now: int) -> Counter[str]:
+    """Return how many blobs and manifests would go with the candidate."""
+    if await judge(tx, candidate, now):
+        return Counter()
+    if candidate.kind != REPOSITORY:
+        return Counter([candidate.kind])
+    links, manifests = await runs.count_content(tx, candidate.repository_id, _MOST_COUNTED)
+    return Counter({BLOB: links, MANIFEST: manifests})
 
 
 async def _compare(s: Services, kind: str, count: int, now: int) -> None:

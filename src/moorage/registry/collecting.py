@@ -1,5 +1,6 @@
 """A run of collection: its transactions, its row, and what stops it.
 
+Reviews (`collect.py`), deletions of objects (`deleting.py`) and sweeps (`sweep.py`) are such runs.
 Nothing is removed but in a transaction that finds no pause, by a clock that nobody has just set.
 """
 
@@ -115,16 +116,17 @@ class Collecting:
         return value
 
     async def _look_back(self) -> None:
-        """Stop if the clock was set back since an earlier run, or the database was.
+        """Stop if the clock shows a time long before or long after that of the run before.
 
-        The store keeps the time of the last run too. A database that knows of none so late was
-        restored by other means than ours: objects that it knows nothing of may be wanted yet.
+        Or if the store remembers a later one: a database that knows of none so late was put back by
+        other means than ours, and objects that it knows nothing of may be wanted yet.
         """
         mark = await self.s.blobs.read_mark()
         now = self._watch.now()
 
         async def body(tx: Tx) -> None:
             pause = await runs.find_pause(tx, now)
+            last = await runs.find_last_pause(tx)
             seen = await runs.find_seen(tx)
             await runs.put_times(tx, {"seen": now})
             if pause is not None:
@@ -133,10 +135,18 @@ class Collecting:
                 raise Stopped(stepped_pause(now, now - seen), is_new=True)
             if mark - seen > STEP:
                 raise Stopped(Pause(_OLDER, now, 0), is_new=True)
+            # One such pause is enough: what is seldom on must come to collect as well.
+            if seen and now - seen > self._usual and (last is None or last.since < seen):
+                raise Stopped(absent_pause(now, now - seen), is_new=True)
 
         await self._running.write(body)
         if not mark <= now < mark + MINUTE:
             await keep_mark(self.s, now)
+
+    @property
+    def _usual(self) -> int:
+        """How long it may be since the last run where the server was on all the time."""
+        return max(DAY, 3 * int(self.s.config.collection.every_minutes * MINUTE))
 
     async def _stop(self, stopped: Stopped) -> None:
         pause = stopped.pause
@@ -147,7 +157,7 @@ class Collecting:
                 number = self._id or await runs.add_run(tx, self._kind, now)
                 await runs.end_run(tx, number, "stopped", pause.reason, now)
                 await pause_now(self.s, tx, pause, _SYSTEM)
-                await runs.put_times(tx, {"seen": now})
+                await runs.put_times(tx, {"seen": pause.since})
             elif self._id:
                 await runs.end_run(tx, self._id, "stopped", pause.reason, now)
 
@@ -186,6 +196,15 @@ def stepped_pause(now: int, by: int) -> Pause:
     """Return the pause after a clock was set, by so many milliseconds."""
     way = "forward" if by > 0 else "back"
     reason = f"the clock was set {way} by {abs(by) // MINUTE} minutes"
+    return Pause(reason, now, now + DAY)
+
+
+def absent_pause(now: int, by: int) -> Pause:
+    """Return the pause after a time in which nothing ran, or the clock was set while nothing did.
+
+    Nobody can tell one from the other; if it was the clock, somebody has a day to see it.
+    """
+    reason = f"nothing was collected for {by // DAY} days: the server was off, or the clock was set"
     return Pause(reason, now, now + DAY)
 
 

@@ -1,14 +1,19 @@
-"""What collection did and would do, why something is still there, and leave to go on."""
+"""What collection did and would do, why something is still there, and leave to go on.
+
+For administrators, who look: only `start` and `resume` change anything, and remove nothing
+themselves. The work is in `collect.py`.
+"""
 
 import msgspec
 
 from moorage.clock import DAY
 from moorage.db import collection_runs as rows
-from moorage.db import keepers, reviews
+from moorage.db import keepers, naming, reviews
 from moorage.db.collection import Link, Trashed
 from moorage.db.collection_runs import Pause, Run
 from moorage.db.engine import Tx
-from moorage.db.reviews import BLOB, MANIFEST, Candidate
+from moorage.db.naming import BLOB, MANIFEST
+from moorage.db.reviews import Candidate
 from moorage.events.outbox import Event
 from moorage.model.access import Actor
 from moorage.model.artifacts import TagChange
@@ -157,7 +162,7 @@ async def _why_manifest(tx: Tx, manifest: Trashed, digest: Digest, now: int) -> 
     if found.why in ("live", "trash"):
         tags = await keepers.list_tags(tx, manifest.repository_id, manifest.id, _MOST_NAMES)
         reasons.append(Reason(found.why, found.again_at, tags=tuple(tags)))
-    named = await _named(tx, manifest.repository_id, MANIFEST, manifest.id, digest)
+    named = await _named(tx, manifest.repository_id, MANIFEST, manifest.id)
     return reasons + named + await _held(tx, manifest.repository_id, digest, now)
 
 
@@ -166,24 +171,16 @@ async def _why_link(tx: Tx, link: Link, digest: Digest, now: int) -> list[Reason
     reasons = []
     if found.why in ("leased", "trash"):
         reasons.append(Reason(found.why, found.again_at))
-    named = await _named(tx, link.repository_id, BLOB, link.blob_id, digest)
+    named = await _named(tx, link.repository_id, BLOB, link.blob_id)
     return reasons + named + await _held(tx, link.repository_id, digest, now)
 
 
-async def _named(
-    tx: Tx, repository_id: int, kind: str, number: int, digest: Digest
-) -> list[Reason]:
+async def _named(tx: Tx, repository_id: int, kind: str, number: int) -> list[Reason]:
     reasons = []
-    for parent in await keepers.list_parents(tx, repository_id, kind, number, digest, _MOST_NAMES):
-        tags = await keepers.list_tags(tx, repository_id, parent.id, _MOST_NAMES)
-        reasons.append(
-            Reason(
-                "named",
-                by=parent.identity,
-                tags=tuple(tags),
-                in_trash=bool(parent.trash_until),
-            )
-        )
+    parents = await naming.list_parents(tx, repository_id, kind, number)
+    for parent, identity, until in parents[:_MOST_NAMES]:
+        tags = await keepers.list_tags(tx, repository_id, parent, _MOST_NAMES)
+        reasons.append(Reason("named", by=identity, tags=tuple(tags), in_trash=bool(until)))
     return reasons
 
 
@@ -209,9 +206,10 @@ async def start(s: Services, actor: Actor) -> None:
 
 
 async def resume(s: Services, actor: Actor, by: TagChange) -> Pause | None:
-    """Let collection go on, for a day whatever share it removes; return why it had stopped.
+    """Let collection go on; return why it had stopped.
 
-    None if it had not; then nothing is changed.
+    Where it had for the share that a run would have removed, it may remove any for a day; a clock
+    or a restore says nothing of that. None if it had not stopped; then nothing is changed.
 
     Raises:
         Unauthorized, NotPermitted: the actor is no administrator.
@@ -225,7 +223,9 @@ async def resume(s: Services, actor: Actor, by: TagChange) -> Pause | None:
         if pause is None:
             return None
         await rows.put_pause(tx, None)
-        await rows.put_times(tx, {"allowed": now + DAY, "seen": now})
+        await rows.put_times(tx, {"seen": now})
+        if not pause.until:
+            await rows.put_times(tx, {"allowed": now + DAY})
         data = {"reason": pause.reason}
         await s.events.publish(tx, Event("collection.resumed", 0, now, by, data))
         for name in ("collection.review", "objects.delete"):

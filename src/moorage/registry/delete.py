@@ -1,4 +1,4 @@
-"""Takes tags, manifests and blobs out of sight; their bytes go later, by collection.
+"""Takes tags, manifests and blobs out of sight for who asks; bytes go later, by collection.
 
 (distribution-spec, end-9 and end-10.)
 """
@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from moorage.db import blobs, manifests, tags
+from moorage.db import blobs, manifests, naming, tags
 from moorage.db.engine import Tx
 from moorage.db.tags import Condition, Outcome
 from moorage.errors import (
@@ -149,7 +149,7 @@ async def _guard(tx: Tx, actor: Actor, name: RepositoryName) -> TagGuard:
 async def _refuse_if_named(
     tx: Tx, repository: Repository, kind: str, number: int, digest: Digest
 ) -> None:
-    parent = await manifests.find_parent(tx, repository.id, kind, number)
+    parent = await naming.find_parent(tx, repository.id, kind, number)
     if parent is not None:
         raise Unsupported(
             f"{repository.name} still has the manifest {parent}, which names {digest}",

@@ -1,4 +1,7 @@
-"""Deletes the objects that no blob has any more, once nothing can be reading them."""
+"""Deletes the objects that no blob has any more, once nothing can be reading them.
+
+The job of the store. What people delete, tags, manifests and blobs, is in `delete.py`.
+"""
 
 from collections.abc import Sequence
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from moorage.db import blobs, locks, purge, tags, trash
+from moorage.db import blobs, collection, locks, naming, purge, tags, trash
 from moorage.db.engine import Tx
 from moorage.db.purge import Place
 from moorage.db.tags import Condition, Guard
@@ -176,15 +176,19 @@ class _Purge:
         doomed = await _doomed(self._s, tx, place, content, blob)
         # What names others first: afterwards it would not be found by them.
         some = dict(list(doomed.items())[-_SLICE:])
-        await trash.keep_manifests(tx, some)
+        taken = {each: await collection.take_manifest(tx, place.id, each) for each in sorted(some)}
         named = [tag for number in some for tag in await _tags(tx, place, number)]
         for tag in sorted(named):
             await self._end_tag(tx, current, tag, now)
         for number in reversed(some):
-            await purge.end_manifest(tx, place.id, number, now)
+            one = taken[number]
+            if one is not None:
+                await collection.remove_manifest(tx, one, now, "purged")
         more = len(some) < len(doomed)
-        if blob is not None and not more and await purge.end_link(tx, place.id, blob.id):
-            await blobs.uncount(tx, place.namespace_id, blob.id, blob.size, now)
+        if blob is not None and not more:
+            link = await collection.take_link(tx, place.id, blob.id)
+            if link is not None:
+                await collection.end_link(tx, link, now)
         gone = _affected(place, some, named)
         data = {
             "repository": place.name,
@@ -249,9 +253,12 @@ async def _known_as(s: Services, content: _Content) -> set[Digest]:
     """Return the digest, and the identity of a manifest that can be asked by it."""
 
     async def read(tx: Tx) -> Digest | None:
-        return await purge.find_identity(tx, content.digest)
+        for place in await purge.list_places(tx, content.digest, 0, 0, 1):
+            known = await trash.find_manifest(tx, place.id, content.digest)
+            return known.identity if known is not None else None
+        return None
 
-    found = await s.db.read(read)
+    found = await s.db.read(read, pages=True)
     return {content.identity} | ({found} if found is not None else set())
 
 
@@ -278,7 +285,8 @@ async def _doomed(
 ) -> dict[int, Digest]:
     """Return the manifests of the repository that go, live or not; what names others after them."""
     if blob is not None:
-        waiting = await purge.list_naming(tx, place.id, "blob", blob.id)
+        made_of = await naming.list_of_blob(tx, place.id, blob.id)
+        waiting = [(number, identity) for number, identity, _ in made_of]
     else:
         known = await trash.find_manifest(tx, place.id, content.digest)
         waiting = [(known.id, known.identity)] if known is not None else []
@@ -288,8 +296,10 @@ async def _doomed(
             doomed.pop(number, None)
             doomed[number] = identity
         found = waiting if s.config.allow_sparse == "never" else []
-        parents = [await purge.list_naming(tx, place.id, "manifest", each) for each, _ in found]
-        waiting = sorted({each for listed in parents for each in listed})
+        parents = [
+            await naming.list_parents(tx, place.id, naming.MANIFEST, each) for each, _ in found
+        ]
+        waiting = sorted({(each[0], each[1]) for listed in parents for each in listed})
     return doomed
 
 

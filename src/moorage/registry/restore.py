@@ -69,7 +69,7 @@ async def restore_manifest(
         repository = _present(found, name)
         known = await trash.find_manifest(tx, repository.id, digest)
         if known is None:
-            raise NotFound(f"{name} has no manifest {digest}, nor is it in its trash")
+            raise _over(digest)
         if not known.until:
             return Restored(known.identity)
         now = s.clock.now()
@@ -193,7 +193,7 @@ async def _revive(
 ) -> Restored:
     """Take the manifest and what it names out of the trash, and note what is there again."""
     if known.until <= now:
-        raise NotFound(f"the time of {known.identity} in the trash is over", hint="Push it again")
+        raise _over(known.identity)
     found = await _look(tx, known)
     trashed = {number for number, until in found.manifests.items() if until}
     digests = {number: await trash.list_digests(tx, number) for number in sorted(trashed)}
@@ -270,6 +270,14 @@ async def _pushed_again(tx: Tx, repository: Repository, part: Part) -> tuple[str
         if found is not None:
             return "manifest", found[0]
     return "absent", 0
+
+
+def _over(digest: Digest) -> NotFound:
+    """Return what to raise alike whether collection has come to it or not."""
+    return NotFound(
+        f"there is no manifest {digest} in the trash, or its time there is over",
+        hint="Push it again",
+    )
 
 
 def _present(found: Found, name: RepositoryName) -> Repository:

@@ -6,6 +6,8 @@ but for objects that a crash left behind, it should find nothing.
 
 from collections.abc import Sequence
 
+import msgspec
+
 from moorage.blobs.store import Stored
 from moorage.clock import DAY, HOUR
 from moorage.db import collection_runs as runs
@@ -25,6 +27,16 @@ _SLICE = 50
 OLD = LONGEST + 2 * DAY
 # More than these are for the next sweep: they cost room, and nothing else.
 _MOST_ORPHANS = 100_000
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """Objects that no row names: those that may go, and how many stay since they are older."""
+
+    orphans: list[Stored]
+    older: int
+
+    def __add__(self, other: "_Found") -> "_Found":
+        return _Found(self.orphans + other.orphans, self.older + other.older)
 
 
 async def sweep(s: Services, watch: Watch, running: Running) -> None:
@@ -68,36 +80,46 @@ async def _queue(run: Collecting, kind: str, missed: Sequence[Missed], looked: i
 
 
 async def _sweep_objects(run: Collecting) -> None:
-    orphans: list[Stored] = []
+    found = _Found([], 0)
     page: list[Stored] = []
     looked = 0
     after = ""
+    begin = await run.s.db.read(sweeping.find_begin)
     async for each in run.s.blobs.list(""):
         page.append(each)
         if len(page) == _PAGE:
-            orphans += await _orphans_of(run, after, page)
+            found += await _look_for_rows(run, after, page, begin)
             looked += len(page)
             after, page = page[-1].location, []
-        if len(orphans) >= _MOST_ORPHANS:
+        if len(found.orphans) >= _MOST_ORPHANS:
             break
-    orphans += await _orphans_of(run, after, page)
+    found += await _look_for_rows(run, after, page, begin)
     looked += len(page)
-    await _check_share(run, len(orphans), looked)
-    for start in range(0, len(orphans), _SLICE):
-        await _queue_orphans(run, orphans[start : start + _SLICE])
+    if found.older:
+        run.s.telemetry.log.warning("objects older than the database", count=found.older)
+    await _check_share(run, len(found.orphans), looked)
+    for start in range(0, len(found.orphans), _SLICE):
+        await _queue_orphans(run, found.orphans[start : start + _SLICE])
 
 
-async def _orphans_of(run: Collecting, after: str, page: Sequence[Stored]) -> list[Stored]:
-    """Return what is old and has no row, of what was listed before the rows are read."""
+async def _look_for_rows(
+    run: Collecting, after: str, page: Sequence[Stored], begin: int | None
+) -> _Found:
+    """Return what is old and has no row, of what was listed before the rows are read.
+
+    What is older than the database stays: it is the content of one that was lost, or another's.
+    """
     if not page:
-        return []
+        return _Found([], 0)
     old = run.now() - OLD
 
     async def read(tx: Tx) -> set[str]:
         return await sweeping.list_known(tx, after, page[-1].location, _PAGE)
 
     known = await run.s.db.read(read, pages=True)
-    return [each for each in page if each.location not in known and each.changed_at < old]
+    rowless = [each for each in page if each.location not in known and each.changed_at < old]
+    orphans = [each for each in rowless if begin is not None and each.changed_at >= begin]
+    return _Found(orphans, len(rowless) - len(orphans))
 
 
 async def _check_share(run: Collecting, orphans: int, looked: int) -> None:

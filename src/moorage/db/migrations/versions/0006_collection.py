@@ -59,6 +59,16 @@ def _waiting() -> None:
     )
 
 
+def _made_at() -> None:
+    """Note since when this database has known of what comes into the store."""
+    now = "CAST(strftime('%s', 'now') AS INTEGER) * 1000"
+    text = "CAST({} AS TEXT)"
+    if op.get_context().dialect.name == "postgresql":
+        now = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+    since = f"COALESCE((SELECT min(created_at) FROM blob), {now})"
+    op.execute(f"INSERT INTO setting (key, value) SELECT 'schema.made_at', {text.format(since)}")
+
+
 def upgrade() -> None:
     """Make the table, the column and the indexes."""
     _runs()
@@ -79,10 +89,16 @@ def upgrade() -> None:
         "repository_id",
         "blob_id",
     )
-    op.create_index(
-        "manifest_digest_by_digest", "manifest_digest", ["digest", "repository_id"], unique=False
-    )
     op.drop_index("manifest_reference_absent", "manifest_reference")
+    op.drop_index("manifest_reference_by_child", "manifest_reference")
+    _partial(
+        "manifest_reference_by_child",
+        "manifest_reference",
+        "child_id != 0",
+        "repository_id",
+        "child_id",
+        "kind",
+    )
     _partial(
         "manifest_reference_missing",
         "manifest_reference",
@@ -91,3 +107,4 @@ def upgrade() -> None:
         "child_digest",
     )
     _waiting()
+    _made_at()
