@@ -29,6 +29,7 @@ from moorage.db.backups import Backup as Row
 from moorage.db.engine import Query, Tx
 from moorage.db.loading import Load, State
 from moorage.db.refresh import Refresh
+from moorage.db.schema import SCHEMA_VERSION
 from moorage.errors import Refused, Unavailable
 from moorage.model.access import Actor
 from moorage.model.artifacts import TagChange
@@ -744,7 +745,10 @@ def test_a_database_with_tables_is_refused(
 
 
 def test_an_older_schema_is_brought_up(one: Registries, tmp_path: Path, vault: Vault) -> None:
-    """A backup of an earlier release is restored by this one: its tables, then the steps."""
+    """A backup of an earlier release is restored by this one: its tables, then the steps.
+
+    The last step is the one that made the table of backups.
+    """
 
     async def fill(s: Services) -> None:
         await Client(s, SHOP).blob(b"x")
@@ -753,7 +757,9 @@ def test_an_older_schema_is_brought_up(one: Registries, tmp_path: Path, vault: V
     one.run(fill)
     found = kept.read(vault, vault.ids()[0])
     older = [each for each in found.manifest.tables if each.name != "backup"]
-    manifest = msgspec.structs.replace(found.manifest, schema=7, tables=tuple(older))
+    manifest = msgspec.structs.replace(
+        found.manifest, schema=SCHEMA_VERSION - 1, tables=tuple(older)
+    )
     config = settings_in(tmp_path / "new", {})
     load(config, vault, Kept(manifest, found.digest))
     key = prepare(config, restoring=True)
