@@ -188,6 +188,24 @@ def test_a_damaged_backup_is_not_restored(old: Server, tmp_path: Path) -> None:
     assert not (tmp_path / "new" / "moorage.db").exists()
 
 
+def test_only_what_the_registry_has_signed(old: Server, tmp_path: Path) -> None:
+    """Whoever can write to the directory makes nobody an administrator, where the key is given."""
+    backups, new = tmp_path / "backups", tmp_path / "new"
+    made = done("backup", "create", str(backups), "--data", str(old.data))
+    key = tmp_path / "key.pem"
+    key.write_text(run("audit", "key", "--data", str(old.data)).stdout)
+    manifest = backups / "backups" / made["id"] / "manifest.json"
+    before = manifest.read_text()
+    manifest.write_text(before.replace('"version": "', '"version": "0'))
+    told = run("restore", str(backups), "--data", str(new), "--key", str(key))
+    assert told.returncode == 7
+    assert "not signed by the key" in told.stderr
+    assert not (new / "moorage.db").exists()
+    manifest.write_text(before)
+    told = run("restore", str(backups), "--data", str(new), "--key", str(key))
+    assert told.returncode == 0, told.stderr
+
+
 def test_a_missing_object_is_told_and_heals(old: Server, server: Start, tmp_path: Path) -> None:
     """All else is restored; what is missing is listed, answered as absent, and pushed again."""
     shop = Registry(old.url, ("admin", PASSWORD)).repository("web/shop")

@@ -118,7 +118,7 @@ def verify(path: Path, key_file: Path | None, *, as_json: bool) -> None:
         Refused: something is not as it was written; then the exit code is 7.
     """
     vault, chosen = kept.find(path)
-    key = _read_key(key_file) if key_file is not None else None
+    key = read_key(key_file) if key_file is not None else None
     progress = Progress()
     with vault.locked():
         wanted = [kept.read(vault, each) for each in ([chosen] if chosen else vault.ids())]
@@ -302,7 +302,12 @@ def _digest(text: str) -> Digest:
         raise Refused(f"{text!r} is no digest.", why=invalid.message, exit_code=2) from invalid
 
 
-def _read_key(path: Path) -> PublicKey:
+def read_key(path: Path) -> PublicKey:
+    """Return the public key of a trail in a file.
+
+    Raises:
+        Refused: there is none in it.
+    """
     try:
         key = PublicKey.read(path.read_bytes())
     except OSError as error:

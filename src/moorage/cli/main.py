@@ -282,13 +282,18 @@ def backup_prune(
 
 @commands.command()
 @click.argument("path", metavar="BACKUP", type=click.Path(path_type=Path))
+@click.option(
+    "--key", type=click.Path(path_type=Path), help="The public key of the trail, kept elsewhere."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was restored as JSON.")
 @_settings
-def restore(file: Path | None, path: Path, *, as_json: bool, **flags: Any) -> None:
+def restore(
+    file: Path | None, path: Path, key: Path | None, *, as_json: bool, **flags: Any
+) -> None:
     """Restore BACKUP, or the youngest of a directory of them, to an empty machine."""
     from moorage.cli.restore import restore as run
 
-    run(_load(file, **flags).config, path, as_json=as_json)
+    run(_load(file, **flags).config, path, key, as_json=as_json)
 
 
 @commands.group()

@@ -19,9 +19,10 @@ from moorage.app import (
     restore_state,
     schema_state,
 )
+from moorage.auth.chain import PublicKey
 from moorage.blobs.vault import TABLES, Vault
 from moorage.blobs.vault_rows import Rows
-from moorage.cli.backup import choose, operator, run
+from moorage.cli.backup import choose, operator, read_key, run
 from moorage.cli.lock import DataLock
 from moorage.cli.progress import Progress
 from moorage.clock import SystemClock
@@ -34,20 +35,21 @@ from moorage.registry.proof import time_of
 from moorage.registry.recovery import Recovery, Restored, Target, require_empty
 
 
-def restore(config: Config, path: Path, *, as_json: bool) -> None:
+def restore(config: Config, path: Path, key_file: Path | None, *, as_json: bool) -> None:
     """Restore the backup, or the youngest of a directory, to where the settings say.
 
     Raises:
-        Refused: the backup is damaged, or what the settings name is not empty, or in use; or the
+        Refused: the backup is damaged, or not signed by the key, or what the settings name is not empty, or in use; or the
             backup lacks bytes: then all else is there, and the exit code is 7.
     """
     vault, chosen = choose(path)
     require_known(chosen.manifest.schema)
+    key = read_key(key_file) if key_file is not None else None
     progress = Progress()
     with vault.locked(), _alone(config):
         prepare_store(config)
         state = _begun(config, chosen)
-        _require_whole(vault, chosen)
+        _require_whole(vault, chosen, key)
         if state is None:
             run(_require_empty(config))
             _load(config, vault, chosen)
@@ -101,8 +103,8 @@ def _begun(config: Config, chosen: Kept) -> State | None:
     )
 
 
-def _require_whole(vault: Vault, chosen: Kept) -> None:
-    problems = check_files(vault, chosen, None)
+def _require_whole(vault: Vault, chosen: Kept, key: PublicKey | None) -> None:
+    problems = check_files(vault, chosen, key)
     if problems:
         raise Refused(
             f"The backup {chosen.manifest.id} is damaged.",
