@@ -39,8 +39,9 @@ def restore(config: Config, path: Path, key_file: Path | None, *, as_json: bool)
     """Restore the backup, or the youngest of a directory, to where the settings say.
 
     Raises:
-        Refused: the backup is damaged, or not signed by the key, or what the settings name is not empty, or in use; or the
-            backup lacks bytes: then all else is there, and the exit code is 7.
+        Refused: the backup is damaged, or not signed by the key; what the settings name is not
+            empty, or in use; or the backup lacks bytes: then all else is there, and the exit code
+            is 7.
     """
     vault, chosen = choose(path)
     require_known(chosen.manifest.schema)
