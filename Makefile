@@ -85,8 +85,8 @@ deep: $(TEST) tools
 # The long forms of what `make test` proves shortly; 15 minutes or so.
 faults: $(TEST) $(S3)/.done $(GATEWAY) tools
 	FLEET_PUSHES=5000 FLEET_PULLS=50000 FLEET_KILL_SECONDS=10 FLEET_TAG_ROUNDS=10 \
-	FLEET_BLOB_MIB=10240 FLEET_PATCHED_MIB=1024 ROTTEN=1000 $(BIN)/pytest -q tests/faults \
-	-k "fleet or releases or bit_rot"
+	FLEET_BLOB_MIB=10240 FLEET_PATCHED_MIB=1024 ROTTEN=1000 BACKUP_SECONDS=600 \
+	$(BIN)/pytest -q tests/faults -k "fleet or releases or bit_rot or backup"
 
 tools:
 	sh tests/tools.sh

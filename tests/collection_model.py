@@ -1,9 +1,9 @@
 """All interleavings of collection with what clients do, each step one transaction or one call.
 
 One content with two digests in two repositories, manifests that name it by either, an index whose
-child may come late, trash, restore, a hold, a reader, and time. Any process may stop for ever at
-any step, which is a crash. `explore` looks at every state that there is: none may break a promise,
-and from each of them collection alone must come to what is named and no more.
+child may come late, trash, restore, a hold, a reader, a backup, and time. Any process may stop for
+ever at any step, which is a crash. `explore` looks at every state that there is: none may break a
+promise, and from each of them collection alone must come to what is named and no more.
 
 A rule that is left out (`RULES`) must have a counter-example, or it is not needed.
 """
@@ -29,7 +29,13 @@ STEPS = {
     "read": "moorage.registry.pull:read",
     "collect_blob": "moorage.registry.collect:collect_blob",
     "collect_manifest": "moorage.registry.collect:collect_manifest",
+    "list_due": "moorage.db.blobs:list_due_deletes",
+    "look_for_hold": "moorage.db.collection_runs:is_store_held",
     "delete_object": "moorage.registry.deleting:delete",
+    "hold_store": "moorage.db.backups:hold_store",
+    "snapshot": "moorage.registry.backup:Backup._take",
+    "copy": "moorage.registry.backup:Backup._copy",
+    "release": "moorage.db.backups:release_store",
     "time": "moorage.clock:Clock.now",
 }
 RULES = {
@@ -51,6 +57,9 @@ RULES = {
     "locks": "what a manifest names stays until the manifest is there",
     "queued": "what loses a reference is looked at",
     "ended": "what is leased is looked at when the lease has ended",
+    "store": "nothing is deleted while the store is held",
+    "before": "a backup holds the store before it looks at the rows",
+    "last": "the hold of the store is looked for after what is due was listed",
 }
 ALL = frozenset(RULES)
 REPOSITORIES = ("A", "B")
@@ -103,9 +112,13 @@ class State(NamedTuple):
     queue: frozenset[tuple[int, bool]] = frozenset()
     manifests: tuple[Manifest | None, ...] = (None,) * len(KINDS)
     held: bool = False
-    places: tuple[int, ...] = (0,) * 8
+    places: tuple[int, ...] = (0,) * 9
     told: frozenset[str] = frozenset()
     reading: int = 0
+    store_held: bool = False
+    named: int = 0  # what a backup's snapshot names and it has not copied yet
+    due: int = 0  # what was listed to be deleted
+    passed: bool = False  # no hold was found
     chosen: str = ""  # without the rule: what is removed next, as it was judged before
     checked: str = ""  # without the rule: what is put next, as it was looked for before
 
@@ -154,6 +167,7 @@ SCENES = {
         ("image",), frozenset({"A", "again", "delete", "restore", "delete_blob", "hold"}), 3
     ),
     "two digests": Scene(("alias", "far"), frozenset({"A", "B", "delete"}), 2),
+    "a backup": Scene((), frozenset({"A", "again", "head", "backup"}), 3),
     "an index": Scene(
         ("image", "index", "index by alias"), frozenset({"A", "delete", "restore"}), 2
     ),
@@ -182,6 +196,8 @@ class Model:
         yield from self._of_link(s, actors)
         if "hold" in actors:
             yield from self._hold(s)
+        if "backup" in actors:
+            yield from self._backup(s)
         if s.places[7] < self.scene.times:
             yield "time", self.later(s.at(7, s.places[7] + 1))
         yield from self.collection(s)
@@ -205,6 +221,19 @@ class Model:
             yield "hold", s._replace(held=False)
         elif not s.places[5] and s.link("A") is not None:
             yield "hold", s._replace(held=True).at(5, 1)
+
+    def _backup(self, s: State) -> Iterator[Step]:
+        """Hold the store, look at the rows, copy what they name, and let go."""
+        place = s.places[8]
+        first, second = (0, 1) if "before" in self.rules else (1, 0)
+        if place == first:
+            yield "hold_store", s._replace(store_held=True).at(8, place + 1)
+        elif place == second:
+            yield "snapshot", s._replace(named=s.row).at(8, place + 1)
+        elif place == 2:
+            yield "copy", s._replace(named=0).at(8, 3)
+        elif place == 3:
+            yield "release", s._replace(store_held=False).at(8, 4)
 
     def _upload(self, s: State, actor: int, repository: str, digest: int) -> Iterator[Step]:
         location = self._location(actor)
@@ -333,10 +362,30 @@ class Model:
             manifest = s.manifest(name)
             if manifest and manifest.queued:
                 yield "collect_manifest", self._collect_manifest(s, name, manifest)
+        if "backup" in self.scene.actors:
+            yield from self._delete_slowly(s)
+            return
         for entry in s.queue:
             if entry[1] or "delay" not in self.rules:
                 objects = s.objects - {entry[0]}
                 yield "delete_object", s._replace(objects=objects, queue=s.queue - {entry})
+
+    def _delete_slowly(self, s: State) -> Iterator[Step]:
+        """Delete in the steps that it takes: others come in between."""
+        last = "last" in self.rules
+        is_listed, may_list = bool(s.due), last or s.passed
+        if not is_listed and may_list:
+            for location, is_due in s.queue:
+                if is_due:
+                    yield "list_due", s._replace(due=location)
+        if not s.passed and (is_listed or not last):
+            is_free = not s.store_held or "store" not in self.rules
+            # Where there is a hold it gives up, and begins anew.
+            yield "look_for_hold", s._replace(passed=is_free, due=s.due if is_free else 0)
+        if is_listed and s.passed:
+            left = frozenset(entry for entry in s.queue if entry[0] != s.due)
+            gone = s._replace(objects=s.objects - {s.due}, queue=left, due=0, passed=False)
+            yield "delete_object", gone
 
     def _collect_link(self, s: State, repository: str) -> Iterator[Step]:
         link = s.link(repository)
@@ -457,8 +506,9 @@ class Model:
                 return f"a pusher to {repository} was told of a blob that is gone"
         if s.held and s.link("A") is None:
             return "what is held is gone"
-        if s.reading and s.reading not in s.objects:
-            return "an object went while it was read"
+        for needed, what in ((s.reading, "that is being read"), (s.named, "that a backup names")):
+            if needed and needed not in s.objects:
+                return f"an object went {what}"
         return ""
 
     def _is_whole(self, s: State, kind: Kind) -> bool:
@@ -468,7 +518,7 @@ class Model:
 
     def leak(self, s: State) -> str:
         """Return what collection alone would leave for ever though nothing names it."""
-        s = s._replace(held=False, chosen="", checked="")
+        s = s._replace(held=False, store_held=False, chosen="", checked="")
         while True:
             before = s
             s = self.later(s)

@@ -21,11 +21,21 @@ from moorage.auth.operator import Operators
 from moorage.auth.passwords import SHORTEST
 from moorage.auth.secrets import PURPOSES, Secrets
 from moorage.blobs.filesystem import FilesystemBlobs
-from moorage.blobs.store import BlobStore
+from moorage.blobs.store import MarkedStore
 from moorage.clock import Clock, SystemClock
 from moorage.config import Config
 from moorage.db.engine import Database, WriteObserver
-from moorage.db.migrate import SchemaState, check_schema_sqlite, migrate_sqlite, secret
+from moorage.db.loading import RESTORED, Load, State
+from moorage.db.loading_sqlite import load_sqlite
+from moorage.db.migrate import (
+    SchemaState,
+    check_schema_sqlite,
+    migrate_sqlite,
+    secret,
+    setting_sqlite,
+)
+from moorage.db.snapshot import Snapshot
+from moorage.db.snapshot_sqlite import SqliteSnapshot
 from moorage.db.sqlite import SqliteDatabase
 from moorage.errors import Refused, RegistryError, RouteUnknown, Unauthorized
 from moorage.events.outbox import Outbox
@@ -50,21 +60,24 @@ from moorage.web.response import Response
 from moorage.web.server import Front, Handler
 
 
-def prepare(config: Config, *, moving: bool = False) -> Secrets:
+def prepare(config: Config, *, moving: bool = False, restoring: bool = False) -> Secrets:
     """Make the data directory, bring the schema up to date, and return the registry's secrets.
 
     To be done before any process is forked; `moving` says that the caller is about to fill the
-    database from another one.
+    database from another one, `restoring` that it brings what is missing from a backup.
 
     Raises:
-        Refused: the directory or the database can't be used, or a move to it has not ended.
+        Refused: the directory or the database can't be used, or a move or restore to it has not
+            ended.
     """
-    if config.storage:
-        blob_store(config)
-    else:
-        FilesystemBlobs.prepare(config.directory)
-    if config.is_embedded and config.storage:
-        config.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    prepare_store(config)
+    state = restore_state(config)
+    if state is not None and not state.done and not restoring:
+        raise Refused(
+            "The registry is being restored from a backup, and that has not ended.",
+            why="It lacks some of what the backup has.",
+            do="Run `moorage restore` again until it says that everything is there.",
+        )
     if config.is_embedded:
         migrate_sqlite(config.directory)
         return Secrets(*(secret(config.directory, name) for name in PURPOSES))
@@ -80,6 +93,71 @@ def prepare(config: Config, *, moving: bool = False) -> Secrets:
             do="Run `moorage move` again until it says that everything is there.",
         )
     return Secrets(*(server.secret_postgres(config.database, name) for name in PURPOSES))
+
+
+def prepare_store(config: Config) -> None:
+    """Make the place for blobs, where it is a directory, and that of an embedded database.
+
+    Raises:
+        Refused: it can't be used, or what is needed for it is not installed.
+    """
+    if config.storage:
+        blob_store(config)
+    else:
+        FilesystemBlobs.prepare(config.directory)
+    if config.is_embedded and config.storage:
+        config.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def restore_state(config: Config) -> State | None:
+    """Return how far a restore to the settings' database has come, None if there was none.
+
+    Raises:
+        Refused: the database can't be read.
+    """
+    if config.is_embedded:
+        found = setting_sqlite(config.directory, RESTORED)
+    else:
+        require_postgres()
+        from moorage.db import server  # noqa: PLC0415 - its driver is an extra
+
+        if not server.check_schema_postgres(config.database).found:
+            return None
+        found = server.setting_postgres(config.database, RESTORED)
+    return msgspec.json.decode(found, type=State) if found else None
+
+
+def restored_at(config: Config) -> int | None:
+    """Return when the settings' database was last restored, 0 if it never was.
+
+    None where it is in the data directory, which a server has for itself.
+
+    Raises:
+        Refused: the database can't be read.
+    """
+    if config.is_embedded:
+        return None
+    from moorage.db import server  # noqa: PLC0415 - its driver is an extra
+
+    return server.restored_postgres(config.database)
+
+
+def load_backup(config: Config, load: Load) -> None:
+    """Fill the settings' database, which must be empty, with the rows of a backup.
+
+    Raises:
+        Refused: it is not empty, or in use.
+        StoreUnavailable: it could not be written.
+    """
+    if config.is_embedded:
+        load_sqlite(config.directory, load)
+        return
+    require_postgres()
+    from moorage.db import server  # noqa: PLC0415 - its driver is an extra
+    from moorage.db.loading_postgres import load_postgres  # noqa: PLC0415
+
+    server.check_postgres(config.database)
+    load_postgres(config.database, load)
 
 
 def move_state(config: Config) -> str | None:
@@ -125,6 +203,21 @@ def database(config: Config, observer: WriteObserver | None = None) -> tuple[Dat
     return db, db.clock
 
 
+def snapshot(config: Config, file: Path) -> Snapshot:
+    """Return what the settings' database has now; an embedded one is copied to the file for it.
+
+    Raises:
+        Refused: what speaks to it is not installed.
+        StoreUnavailable: it does not answer.
+    """
+    if config.is_embedded:
+        return SqliteSnapshot(config.directory, file)
+    require_postgres()
+    from moorage.db.snapshot_postgres import PostgresSnapshot  # noqa: PLC0415 - its driver is an extra
+
+    return PostgresSnapshot(config.database)
+
+
 def require_postgres() -> None:
     """Do nothing where PostgreSQL's driver is installed.
 
@@ -140,7 +233,7 @@ def require_postgres() -> None:
             )
 
 
-def blob_store(config: Config) -> BlobStore:
+def blob_store(config: Config) -> MarkedStore:
     """Return where the settings keep blobs; nothing is opened or started yet.
 
     Raises:

@@ -255,6 +255,36 @@ class VerificationMetrics:
         )
 
 
+class JobMetrics:
+    """What the process of jobs tells of its own work."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register all of them."""
+        self.ended = Counter(
+            "moorage_jobs", "Jobs run, by name and outcome.", ["name", "outcome"], registry=registry
+        )
+        self.dead = Gauge(
+            "moorage_jobs_dead", "Jobs that were given up, up to 1,000.", registry=registry
+        )
+        self.late = Gauge(
+            "moorage_jobs_late_seconds",
+            "By how much the job is late that has been due longest.",
+            registry=registry,
+        )
+
+
+class BackupMetrics:
+    """What the process of jobs tells of backups."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register it."""
+        self.age = Gauge(
+            "moorage_backup_age_seconds",
+            "How old the last complete backup is; infinite without one.",
+            registry=registry,
+        )
+
+
 class Metrics:
     """The metrics of one process; labels come from fixed sets, never from a user's text."""
 
@@ -299,20 +329,11 @@ class Metrics:
             buckets=_FAST,
             registry=registry,
         )
-        self.jobs = Counter(
-            "moorage_jobs", "Jobs run, by name and outcome.", ["name", "outcome"], registry=registry
-        )
-        self.dead_jobs = Gauge(
-            "moorage_jobs_dead", "Jobs that were given up, up to 1,000.", registry=registry
-        )
-        self.jobs_late = Gauge(
-            "moorage_jobs_late_seconds",
-            "By how much the job is late that has been due longest.",
-            registry=registry,
-        )
+        self.jobs = JobMetrics(registry)
         self.refusals = Counter(
             "moorage_refusals", "Requests refused to callers without the right.", registry=registry
         )
+        self.backups = BackupMetrics(registry)
         self.collection = CollectionMetrics(registry)
         self.verification = VerificationMetrics(registry)
         self._request_children: dict[tuple[str, str, int], Any] = {}

@@ -4,7 +4,7 @@ import asyncio
 
 from moorage.db.engine import Database
 from moorage.jobs.queue import Runner
-from moorage.registry import jobs, replicas, upkeep
+from moorage.registry import backups, jobs, replicas, upkeep
 from moorage.registry.services import Services
 
 
@@ -12,11 +12,12 @@ async def run(s: Services, stop: asyncio.Event) -> None:
     """Run what is due until told to stop; a job under way is finished first."""
     runner = build(s, s.db)
     await runner.schedule(upkeep.schedule(s.config))
-    presence, watch = replicas.Presence(s), jobs.Watch(s)
+    presence, watch, age = replicas.Presence(s), jobs.Watch(s), backups.Watch(s)
 
     async def between() -> None:
         await presence.keep()
         await watch.keep()
+        await age.keep()
 
     await runner.run_until(stop, between)
 
@@ -25,7 +26,7 @@ def build(s: Services, db: Database) -> Runner:
     """Return the runner of every job there is."""
 
     def ended(name: str, outcome: str, error: BaseException | None) -> None:
-        s.telemetry.metrics.jobs.labels(name, outcome).inc()
+        s.telemetry.metrics.jobs.ended.labels(name, outcome).inc()
         if error is not None:
             s.telemetry.log.error("job failed", job=name, outcome=outcome, exc_info=error)
 

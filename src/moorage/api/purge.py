@@ -1,13 +1,16 @@
 """`/api/v1/purge`: content is removed at once and for good, everywhere."""
 
+from datetime import datetime
+
 import msgspec
 
-from moorage.api.call import Ask, Call, Route, told
+from moorage.api.call import Ask, Call, Route, told, when
 from moorage.api.caller import authenticate
 from moorage.api.fields import Digest, Line
 from moorage.model.access import Action
 from moorage.oci.digest import Digest as Parsed
 from moorage.registry import purge, rights
+from moorage.registry.backups import Holder
 from moorage.registry.services import Services, change_by
 from moorage.web.response import Response
 
@@ -28,6 +31,16 @@ class Affected(msgspec.Struct, frozen=True):
     tags: list[str]
 
 
+class Holding(msgspec.Struct, frozen=True):
+    """A backup that holds it still; where that can't be looked up from the server, it may."""
+
+    id: str
+    host: str
+    place: str
+    taken_at: datetime | None
+    certain: bool
+
+
 class Purged(msgspec.Struct, frozen=True):
     """What goes, or would; `objects` are the files or objects with the bytes of a blob."""
 
@@ -35,6 +48,7 @@ class Purged(msgspec.Struct, frozen=True):
     done: bool
     repositories: list[Affected]
     objects: int
+    backups: list[Holding]
 
 
 async def purge_content(s: Services, call: Call) -> Response:
@@ -51,7 +65,13 @@ async def purge_content(s: Services, call: Call) -> Response:
     repositories = [
         Affected(each.name, list(each.manifests), list(each.tags)) for each in found.repositories
     ]
-    return told(200, Purged(found.digest, not asked.dry_run, repositories, found.objects))
+    backups = [_holding(each) for each in found.backups]
+    return told(200, Purged(found.digest, not asked.dry_run, repositories, found.objects, backups))
+
+
+def _holding(holder: Holder) -> Holding:
+    known = holder.backup
+    return Holding(known.id, known.host, known.place, when(known.taken_at), holder.is_certain)
 
 
 ROUTES = (

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from moorage.model.audit import Entry, Head
 
 _ENTRY, _PART = b"moorage audit entry 1", b"moorage audit part 1"
+_BACKUP = b"moorage backup manifest 1"
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -119,9 +120,17 @@ class PublicKey:
             return False
         return head.key_id == self.id
 
+    def has_signed_backup(self, manifest: bytes, signature: bytes) -> bool:
+        """Tell whether the manifest of a backup is signed by the key."""
+        try:
+            self._key.verify(signature, _BACKUP + _field(manifest))
+        except InvalidSignature:
+            return False
+        return True
+
 
 class SealKey:
-    """The registry's own key for the heads of its trail."""
+    """The registry's own key for the heads of its trail, and for what it says of its backups."""
 
     def __init__(self, seed: bytes) -> None:
         """Make it from 32 secret bytes."""
@@ -132,6 +141,10 @@ class SealKey:
         """Return the head of a chain, or of a part of one, that ends there."""
         signature = self._key.sign(_part(begin, end))
         return Head(end.place, end.seal, self.public.id, signature, now)
+
+    def sign_backup(self, manifest: bytes) -> bytes:
+        """Return the signature of a backup's manifest."""
+        return self._key.sign(_BACKUP + _field(manifest))
 
 
 def _part(begin: Point, end: Point) -> bytes:

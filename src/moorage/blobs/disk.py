@@ -1,6 +1,7 @@
 """What is done to files and directories; each blocks, and runs in a thread."""
 
 import os
+import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +39,21 @@ def write_all(descriptor: int, chunk: bytes, position: int) -> None:
         written = os.pwrite(descriptor, view, position)
         view = view[written:]
         position += written
+
+
+def replace(path: Path, raw: bytes) -> None:
+    """Put a short file in the place of another one: whoever reads it finds either."""
+    made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            write_all(descriptor, raw, 0)
+        finally:
+            os.close(descriptor)
+        made.rename(path)
+    except OSError:
+        unlink(made)
+        raise
 
 
 def sync_directory(directory: Path | str) -> None:

@@ -17,8 +17,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from moorage.blobs.disk import files, sync_directory, unlink, unlink_all, write_all
+from moorage.blobs.disk import files, replace, sync_directory, unlink, unlink_all, write_all
 from moorage.blobs.store import (
+    MARK,
     UPLOADS,
     Finished,
     Keep,
@@ -26,6 +27,8 @@ from moorage.blobs.store import (
     SessionBusy,
     SessionLost,
     Stored,
+    decode_mark,
+    encode_mark,
 )
 from moorage.blobs.writeback import start_writeback
 from moorage.clock import new_id
@@ -48,6 +51,7 @@ class FilesystemBlobs:
 
     def __init__(self, root: Path, *, threads: int = 8) -> None:
         """Use the directory; `prepare` must have made it. Threads are started on first use."""
+        self._mark = root / MARK
         self._uploads = root / "uploads"
         self._objects = root / "objects"
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="blobs")
@@ -135,6 +139,18 @@ class FilesystemBlobs:
         if facts.f_files and not facts.f_favail:
             return 0
         return facts.f_bavail * facts.f_frsize
+
+    async def read_mark(self) -> int:
+        """Return what the file says."""
+        try:
+            return decode_mark(await self._run(self._mark.read_bytes))
+        except FileNotFoundError:
+            return 0
+
+    async def write_mark(self, at: int) -> None:
+        """Put another file in its place; it needs no sync, since an earlier one does no harm."""
+        with _disk_errors():
+            await self._run(replace, self._mark, encode_mark(at))
 
     async def close(self) -> None:
         """Do nothing: no file is open outside a request, and threads end with the process."""

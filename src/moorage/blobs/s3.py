@@ -17,6 +17,7 @@ from moorage.blobs.budget import Budget
 from moorage.blobs.s3bucket import Bucket, Place
 from moorage.blobs.s3state import MOST_PARTS, Remainder, State, part_bytes
 from moorage.blobs.store import (
+    MARK,
     UPLOADS,
     Finished,
     Keep,
@@ -24,6 +25,8 @@ from moorage.blobs.store import (
     SessionBusy,
     SessionLost,
     Stored,
+    decode_mark,
+    encode_mark,
     is_ours,
 )
 from moorage.clock import Clock, new_id
@@ -111,6 +114,21 @@ class S3Blobs:
     async def free(self) -> None:
         """Return None: the store knows no end."""
         return
+
+    async def read_mark(self) -> int:
+        """Return what the object says."""
+        size = await self._bucket.size(MARK)
+        if size is None:
+            return 0
+        try:
+            async with aclosing(self._bucket.read(MARK, 0, size)) as chunks:
+                return decode_mark(b"".join([chunk async for chunk in chunks]))
+        except (FileNotFoundError, EOFError):  # another one was put in its place just now
+            return 0
+
+    async def write_mark(self, at: int) -> None:
+        """Put another object in its place."""
+        await self._bucket.put(MARK, io.BytesIO(encode_mark(at)))
 
     async def expiry_rules(self) -> Sequence[str]:
         """Return the bucket's own rules by which it would remove blobs or uploads under way."""

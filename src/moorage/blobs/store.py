@@ -16,6 +16,8 @@ from moorage.errors import RangeInvalid
 
 UPLOADS = "uploads/"
 _NAME = re.compile(r"[0-9a-f]{32}", re.ASCII)
+MARK = "mark"
+_MARK_DIGITS = 16
 
 
 class SessionBusy(RangeInvalid):
@@ -80,6 +82,16 @@ def is_ours(name: str) -> bool:
     What an administrator put there, or another program in the same bucket, is left alone.
     """
     return _NAME.fullmatch(name) is not None
+
+
+def encode_mark(at: int) -> bytes:
+    """Return a mark as it is kept: digits, always as many."""
+    return f"{at:0{_MARK_DIGITS}}".encode()
+
+
+def decode_mark(raw: bytes) -> int:
+    """Return the time of a mark; 0 for one that was cut short by a loss of power."""
+    return int(raw) if len(raw) == _MARK_DIGITS and raw.isdigit() else 0
 
 
 class UploadSession(Protocol):
@@ -200,4 +212,16 @@ class BlobStore(Protocol):
 
     async def close(self) -> None:
         """Close what is open; the last that is done with the store."""
+        ...
+
+
+class MarkedStore(BlobStore, Protocol):
+    """A store that keeps a time beside its blobs, by which an older database is found out."""
+
+    async def read_mark(self) -> int:
+        """Return the time that was last kept, 0 if none was."""
+        ...
+
+    async def write_mark(self, at: int) -> None:
+        """Keep a time, not negative; after a loss of power it may be an earlier one."""
         ...

@@ -45,7 +45,7 @@ _CLIENTS = {
 }
 _SECTIONS = {
     "Run a server": ("serve", "config", "doctor", "migrate", "move"),
-    "Look after it": ("job", "gc", "fsck", "audit", "purge"),
+    "Look after it": ("job", "gc", "fsck", "backup", "restore", "audit", "purge"),
     "Use one": ("login", "logout", "whoami", "namespace", "repo", "rule"),
     "Look back": ("tag", "trash", "manifest"),
     "Let people in": ("user", "invite", "team", "access", "provider"),
@@ -225,6 +225,76 @@ def move(file: Path | None, *, abort: bool, **flags: Any) -> None:
     from moorage.cli.move import move as run
 
     run(_load(file, **flags).config, abort=abort)
+
+
+@commands.group()
+def backup() -> None:
+    """Take backups beside the running server, verify and prune them."""
+
+
+@backup.command("create")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON.")
+@_settings
+def backup_create(file: Path | None, directory: Path, *, as_json: bool, **flags: Any) -> None:
+    """Take a backup into DIRECTORY; what an earlier one there has is not copied again."""
+    from moorage.cli.backup import create
+
+    create(_load(file, **flags).config, directory, as_json=as_json)
+
+
+@backup.command("list")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--holding", default="", metavar="DIGEST", help="Only those that have this content.")
+@click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+def backup_list(directory: Path, holding: str, *, as_json: bool) -> None:
+    """List the complete backups in DIRECTORY, the youngest first."""
+    from moorage.cli.backup import list_kept
+
+    list_kept(directory, holding, as_json=as_json)
+
+
+@backup.command("verify")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--key", type=click.Path(path_type=Path), help="The public key of the trail, kept elsewhere."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what is found as JSON.")
+def backup_verify(path: Path, key: Path | None, *, as_json: bool) -> None:
+    """Read and hash all of a backup, or of a directory of them; exit 7 if anything is wrong."""
+    from moorage.cli.backup import verify
+
+    verify(path, key, as_json=as_json)
+
+
+@backup.command("prune")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--keep", type=click.IntRange(min=1), required=True, help="How many stay.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was removed as JSON.")
+@_settings
+def backup_prune(
+    file: Path | None, directory: Path, *, keep: int, as_json: bool, **flags: Any
+) -> None:
+    """Remove all but the youngest backups in DIRECTORY, and what only those had."""
+    from moorage.cli.backup import prune
+
+    prune(_load(file, **flags).config, directory, keep, as_json=as_json)
+
+
+@commands.command()
+@click.argument("path", metavar="BACKUP", type=click.Path(path_type=Path))
+@click.option(
+    "--key", type=click.Path(path_type=Path), help="The public key of the trail, kept elsewhere."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was restored as JSON.")
+@_settings
+def restore(
+    file: Path | None, path: Path, key: Path | None, *, as_json: bool, **flags: Any
+) -> None:
+    """Restore BACKUP, or the youngest of a directory of them, to an empty machine."""
+    from moorage.cli.restore import restore as run
+
+    run(_load(file, **flags).config, path, key, as_json=as_json)
 
 
 @commands.group()

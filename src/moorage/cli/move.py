@@ -1,19 +1,16 @@
 """`moorage move`: an embedded registry becomes a fleet, beside the server that still answers."""
 
 import asyncio
-import sys
-import time
 
 import click
 import msgspec
 
 from moorage.app import blob_store, database, move_state, prepare
+from moorage.cli.progress import Progress
 from moorage.config import Config
 from moorage.db.sqlite import freeze
 from moorage.errors import Refused
-from moorage.registry.move import DONE, End, Move, Moved, Step
-
-_SECONDS = 5.0
+from moorage.registry.move import DONE, End, Move, Moved
 
 
 def move(config: Config, *, abort: bool) -> None:
@@ -41,7 +38,7 @@ def move(config: Config, *, abort: bool) -> None:
             do="Give --database postgresql://… and, for the blobs too, --storage s3://…",
             exit_code=2,
         )
-    moved = asyncio.run(_move(config, _Progress()))
+    moved = asyncio.run(_move(config, Progress()))
     _report(config, moved)
 
 
@@ -56,7 +53,7 @@ def _abort(config: Config) -> None:
     click.echo("The registry takes pushes again. The next move brings the copy up to date.")
 
 
-async def _move(config: Config, progress: "_Progress") -> Moved:
+async def _move(config: Config, progress: Progress) -> Moved:
     embedded = msgspec.structs.replace(config, database="", storage="")
     await asyncio.to_thread(prepare, config, moving=True)
     source = End(database(embedded)[0], blob_store(embedded))
@@ -88,34 +85,3 @@ def _report(config: Config, moved: Moved) -> None:
         click.echo(f"Damaged where it was, and absent now until it is pushed again: {digest}")
     click.echo(f"Next: stop the server on {config.directory} and start it with the same")
     click.echo("--database and --storage. Keep the old directory until you trust the new one.")
-
-
-class _Progress:
-    """Tells a terminal all the time, and anything else now and then."""
-
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
-        self._told = 0.0
-        self._open = False
-
-    def tell(self, step: Step) -> None:
-        """Show how far it is."""
-        now = time.monotonic()
-        if now - self._told < (0.1 if self._terminal else _SECONDS):
-            return
-        self._told = now
-        share = f" ({100 * step.done // step.total} %)" if step.total else ""
-        line = f"{step.what}: {step.done}{share}"
-        click.echo(f"\r{line:<60}" if self._terminal else line, err=True, nl=not self._terminal)
-        self._open = self._terminal
-
-    def say(self, line: str) -> None:
-        """Show a line of its own."""
-        self.end()
-        click.echo(line, err=True)
-
-    def end(self) -> None:
-        """End the line that is being shown."""
-        if self._open:
-            click.echo(err=True)
-        self._open = False

@@ -21,6 +21,7 @@ from moorage.app import admin_front, build, front
 from moorage.auth.fair_use import FairUse
 from moorage.auth.secrets import Secrets
 from moorage.config import Config
+from moorage.registry import fence
 from moorage.registry.services import Services
 from moorage.web.listen import ReloadingTls
 
@@ -53,6 +54,8 @@ class Shared(msgspec.Struct, frozen=True):
     run_directory: Path
     fair_use: FairUse
     admin: socket.socket | None = None
+    # When the database was last restored, as the server began; None where that can't happen to it.
+    restored_at: int | None = None
 
 
 def begin(supervisor: int) -> None:
@@ -93,12 +96,14 @@ def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, An
         lag = asyncio.create_task(s.telemetry.metrics.watch_loop())
         uses = asyncio.create_task(s.guard.uses.keep(s.db))
         proxies = asyncio.create_task(s.proxies.keep())
+        fencing = asyncio.create_task(_fence(s, shared.restored_at))
         try:
             await main(s)
         finally:
             lag.cancel()
             uses.cancel()
             proxies.cancel()
+            fencing.cancel()
             sibling.close()
             await s.refusals.close()
             await s.guard.uses.flush(s.db)
@@ -108,6 +113,12 @@ def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, An
             s.telemetry.sink.close()
 
     asyncio.run(body())
+
+
+async def _fence(s: Services, began: int | None) -> None:
+    """Have the whole server end when its database is no longer the one that it began with."""
+    if began is not None:
+        await fence.watch(s, began, lambda: os.kill(os.getppid(), signal.SIGTERM))
 
 
 async def _serve(s: Services, shared: Shared, *, is_first: bool) -> None:

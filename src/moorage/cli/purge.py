@@ -44,9 +44,11 @@ def purge(client: Client, digest: str, *, now: bool, reason: str) -> None:
     client.output.done(
         f"{digest} is gone from {len(done.get('repositories', []))} repositories; "
         f"{objects} objects are deleted.\n"
-        "Copies that were pulled are where they are, and so are backups: look for them.",
+        "Copies that were pulled are where they are: look for them.",
         done,
     )
+    if client.output.is_for_people:
+        _show_backups(client, done)
 
 
 def _show(client: Client, found: Document, verb: str) -> None:
@@ -56,5 +58,13 @@ def _show(client: Client, found: Document, verb: str) -> None:
     client.output.items(found.get("repositories", []), REPOSITORIES, None)
     objects = found.get("objects", 0)
     click.echo(f"From these {verb} what is listed, and {objects} objects with the bytes.", err=True)
+    _show_backups(client, found)
     if verb == "would go":
         click.echo("To do it, add --now.", err=True)
+
+
+def _show_backups(client: Client, found: Document) -> None:
+    for each in found.get("backups", []):
+        verb = "has it" if each["certain"] else "may have it, which the server can't look up"
+        where = f"{each['place']} on {each['host']}"
+        client.output.note(f"The backup {each['id']} in {where} {verb}.")

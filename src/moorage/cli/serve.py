@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from moorage.app import make_setup_link, prepare, put_administrator
+from moorage.app import make_setup_link, prepare, put_administrator, restored_at
 from moorage.auth.fair_use import FairUse
 from moorage.cli import process
 from moorage.cli.admin import AdminSocket
@@ -55,7 +55,16 @@ def serve(config: Config) -> None:
         gc.freeze()
         listener = admin.listener if admin is not None else None
         fair_use = FairUse(config.limits)
-        shared = process.Shared(config, secrets, listeners, tls, run_directory, fair_use, listener)
+        shared = process.Shared(
+            config,
+            secrets,
+            listeners,
+            tls,
+            run_directory,
+            fair_use,
+            listener,
+            restored_at(config),
+        )
         locks = [each.descriptor for each in (lock, admin) if each is not None]
         sys.exit(Supervisor(shared, lock, locks).run())
     finally:

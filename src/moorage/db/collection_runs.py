@@ -11,7 +11,7 @@ from moorage.db.repositories import LIVE
 from moorage.db.schema import collection_run, hold, manifest, repository_blob
 from moorage.db.settings import GET_SETTING, PUT_SETTING
 
-_PAUSE, _ALLOWED, _SEEN = "collection.pause", "collection.allowed", "collection.seen"
+PAUSE, _ALLOWED, _SEEN = "collection.pause", "collection.allowed", "collection.seen"
 _ONE: sa.ColumnClause[int] = sa.literal_column("1")
 _RUNNING: sa.ColumnClause[str] = sa.literal_column("'running'")
 
@@ -229,14 +229,14 @@ async def find_pause(tx: Tx, now: int) -> Pause | None:
 
 async def find_last_pause(tx: Tx) -> Pause | None:
     """Return the last pause, over or not; None if somebody has ended it, or there was none."""
-    row = await tx.one(GET_SETTING, key=_PAUSE)
+    row = await tx.one(GET_SETTING, key=PAUSE)
     return msgspec.json.decode(row[0], type=Pause) if row is not None and row[0] else None
 
 
 async def put_pause(tx: Tx, pause: Pause | None) -> None:
     """Have nothing removed from now on, or go on."""
     text = msgspec.json.encode(pause).decode() if pause is not None else ""
-    await tx.run(PUT_SETTING, key=_PAUSE, value=text)
+    await tx.run(PUT_SETTING, key=PAUSE, value=text)
 
 
 async def put_times(tx: Tx, times: Mapping[str, int]) -> None:

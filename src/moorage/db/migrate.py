@@ -157,6 +157,28 @@ def _state(connection: apsw.Connection) -> SchemaState:
     return check_schema(read if connection.table_exists(None, "setting") else None)
 
 
+def setting_sqlite(directory: Path, key: str) -> str | None:
+    """Return the value of a setting in `moorage.db` in the directory, None if it is not set.
+
+    Raises:
+        Refused: the file is no database.
+    """
+    path = directory / "moorage.db"
+    if not path.exists():
+        return None
+    try:
+        connection = connect(path, readonly=True)
+        try:
+            if not connection.table_exists(None, "setting"):
+                return None
+            rows = connection.execute(READ_SETTING.text("sqlite"), {"key": key}).fetchall()
+            return str(rows[0][0]) if rows else None
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        raise _unusable_file(directory, error) from error
+
+
 def secret(directory: Path, name: str) -> bytes:
     """Return the registry's own secret of that name, 32 random bytes made on first use."""
     connection = connect(directory / "moorage.db")
@@ -174,8 +196,8 @@ def new_secret(name: str) -> dict[str, str]:
     return {"key": f"secret.{name}", "value": secrets.token_hex(32)}
 
 
-def render(dialect: str, start: int) -> str:
-    """Return the SQL of every step behind revision `start`, for the named dialect."""
+def render(dialect: str, start: int, end: int = SCHEMA_VERSION) -> str:
+    """Return the SQL of every step behind revision `start` up to `end`, for the named dialect."""
     from alembic.migration import MigrationContext  # noqa: PLC0415 - costs 0.3 s, rarely needed
     from alembic.operations import Operations  # noqa: PLC0415
     from alembic.script import ScriptDirectory  # noqa: PLC0415
@@ -187,14 +209,14 @@ def render(dialect: str, start: int) -> str:
     revisions = list(ScriptDirectory(str(_SCRIPTS)).walk_revisions())
     with Operations.context(context):
         for revision in reversed(revisions):
-            if int(revision.revision) > start:
+            if start < int(revision.revision) <= end:
                 revision.module.upgrade()
     return buffer.getvalue()
 
 
-def stamp() -> str:
-    """Return the SQL that notes this program's schema, to be run with the steps."""
-    rows = ((_VERSION, SCHEMA_VERSION), (_COMPATIBLE, SCHEMA_COMPATIBLE))
+def stamp(version: int = SCHEMA_VERSION) -> str:
+    """Return the SQL that notes a schema, this program's own unless said, beside the steps."""
+    rows = ((_VERSION, version), (_COMPATIBLE, min(version, SCHEMA_COMPATIBLE)))
     # Our own constants, no user's text.
     return "".join(
         f"INSERT INTO setting (key, value) VALUES ('{key}', '{value}')"

@@ -12,6 +12,7 @@ Conventions, which every table keeps:
 import sqlalchemy as sa
 
 import moorage.db.access_schema
+import moorage.db.backup_schema
 import moorage.db.jobs_schema
 import moorage.db.repair_schema  # noqa: F401 - their tables are part of the schema
 from moorage.db.columns import (
@@ -25,13 +26,14 @@ from moorage.db.columns import (
     text,
 )
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 # The oldest schema that this program can still read and write.
 SCHEMA_COMPATIBLE = 5
 
 setting = sa.Table("setting", metadata, text("key", primary_key=True), text("value"), **CLUSTERED)
 
-# Bumped by a restore; the store keeps a copy, and a difference stops collection.
+# A row more for each restore: what is older in the store is no orphan, and a server that began
+# before it ends.
 store_epoch = sa.Table("store_epoch", metadata, number("epoch", primary_key=True), number("at"))
 
 namespace = sa.Table(

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 
 from moorage.db.address import Address
+from moorage.db.backups import FIND_RESTORED
 from moorage.db.engine import Query
 from moorage.db.migrate import (
     ADD_SETTING,
@@ -26,10 +27,10 @@ from moorage.errors import Refused
 
 _OLDEST = 13
 # Any number would do, as long as all releases of this program take the same.
-_MIGRATION_LOCK = 0x6D6F6F72616765
+MIGRATION_LOCK = 0x6D6F6F72616765
 # Not `to_regclass`: within a transaction it may still say no of a table that another program has
 # made while this one waited for the lock.
-_IS_THERE = (
+IS_THERE = (
     "SELECT EXISTS (SELECT FROM pg_tables WHERE tablename = 'setting'"
     " AND schemaname = ANY (current_schemas(false)))"
 )
@@ -101,7 +102,7 @@ def migrate_postgres(url: str) -> int:
         found = _usable(connection)
         if found >= SCHEMA_VERSION:
             return found
-        connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})", prepare=False)
+        connection.execute(f"BEGIN; SELECT pg_advisory_xact_lock({MIGRATION_LOCK})", prepare=False)
         found = _usable(connection)
         if found < SCHEMA_VERSION:
             connection.execute(render("postgresql", found) + stamp(), prepare=False)
@@ -133,6 +134,17 @@ def setting_postgres(url: str, key: str) -> str | None:
     return str(found[0]) if found else None
 
 
+def restored_postgres(url: str) -> int:
+    """Return when the database was last restored from a backup, 0 if it never was.
+
+    Raises:
+        Refused: it can't be reached.
+    """
+    with _connected(Address(url)) as connection:
+        found = _run(connection, FIND_RESTORED, {}).fetchone()
+    return int(found[0]) if found else 0
+
+
 @contextlib.contextmanager
 def _connected(address: Address) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     try:
@@ -153,7 +165,7 @@ def _state(connection: psycopg.Connection[tuple[Any, ...]]) -> SchemaState:
         row = _run(connection, READ_SETTING, {"key": key}).fetchone()
         return str(row[0]) if row else None
 
-    there = connection.execute(_IS_THERE).fetchone()
+    there = connection.execute(IS_THERE).fetchone()
     return check_schema(read if there and there[0] else None)
 
 

@@ -13,6 +13,7 @@ from moorage.clock import DAY, MINUTE, Clock
 from moorage.db import collection_runs as runs
 from moorage.db.collection_runs import Counts, Pause
 from moorage.db.engine import Tx
+from moorage.errors import Unavailable
 from moorage.events.outbox import Event
 from moorage.jobs.queue import Running
 from moorage.model.artifacts import TagChange
@@ -20,6 +21,7 @@ from moorage.registry.services import Services
 
 # By more than this a clock does not go wrong by itself: somebody or something has set it.
 STEP = 10 * MINUTE
+_OLDER = "the database is older than the store: it was restored, or is another one"
 _SYSTEM = TagChange("system", "", "", cause="collection")
 
 Value = TypeVar("Value")
@@ -114,7 +116,12 @@ class Collecting:
         return value
 
     async def _look_back(self) -> None:
-        """Stop if the clock shows a time long before or long after that of the run before."""
+        """Stop if the clock shows a time long before or long after that of the run before.
+
+        Or if the store remembers a later one: a database that knows of none so late was put back by
+        other means than ours, and objects that it knows nothing of may be wanted yet.
+        """
+        mark = await self.s.blobs.read_mark()
         now = self._watch.now()
 
         async def body(tx: Tx) -> None:
@@ -126,11 +133,15 @@ class Collecting:
                 raise Stopped(pause)
             if seen - now > STEP:
                 raise Stopped(stepped_pause(now, now - seen), is_new=True)
+            if mark - seen > STEP:
+                raise Stopped(Pause(_OLDER, now, 0), is_new=True)
             # One such pause is enough: what is seldom on must come to collect as well.
             if seen and now - seen > self._usual and (last is None or last.since < seen):
                 raise Stopped(absent_pause(now, now - seen), is_new=True)
 
         await self._running.write(body)
+        if not mark <= now < mark + MINUTE:
+            await keep_mark(self.s, now)
 
     @property
     def _usual(self) -> int:
@@ -152,6 +163,7 @@ class Collecting:
 
         await self._running.write(body)
         if stopped.is_new:
+            await keep_mark(self.s, now)
             self.s.telemetry.log.error("collection stopped", reason=pause.reason)
 
     async def _end(self, state: str, reason: str) -> None:
@@ -170,6 +182,14 @@ class Collecting:
             metrics.freed.inc(counts.bytes)
         if counts.missed:
             metrics.missed.inc(counts.missed)
+
+
+async def keep_mark(s: Services, now: int) -> None:
+    """Have the store keep the time; one that takes nothing more is no reason to collect nothing."""
+    try:
+        await s.blobs.write_mark(now)
+    except Unavailable as error:
+        s.telemetry.log.warning("the store did not keep its mark", why=error.message)
 
 
 def stepped_pause(now: int, by: int) -> Pause:

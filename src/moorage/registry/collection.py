@@ -20,6 +20,7 @@ from moorage.model.artifacts import TagChange
 from moorage.oci.digest import Digest
 from moorage.registry import rights
 from moorage.registry.collect import judge, judge_link, judge_manifest
+from moorage.registry.collecting import keep_mark
 from moorage.registry.services import Services
 
 # So many places and names are told of one digest; there may be more.
@@ -231,4 +232,7 @@ async def resume(s: Services, actor: Actor, by: TagChange) -> Pause | None:
             await s.jobs.enqueue(tx, name, key="schedule")
         return pause
 
-    return await s.db.write(write)
+    pause = await s.db.write(write)
+    if pause is not None:
+        await keep_mark(s, s.clock.now())
+    return pause

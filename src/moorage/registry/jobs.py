@@ -120,8 +120,8 @@ class Watch:
 
         dead, due = await self._s.db.read(read, pages=True)
         late = max(0, self._s.clock.now() - due) if due is not None else 0
-        self._s.telemetry.metrics.dead_jobs.set(dead)
-        self._s.telemetry.metrics.jobs_late.set(late / SECOND)
+        self._s.telemetry.metrics.jobs.dead.set(dead)
+        self._s.telemetry.metrics.jobs.late.set(late / SECOND)
 
 
 def _present(job: Job | None, job_id: int) -> Job:

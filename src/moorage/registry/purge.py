@@ -21,6 +21,7 @@ from moorage.model.artifacts import Blob, TagChange
 from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.registry import rights
+from moorage.registry.backups import Holder, find_holders
 from moorage.registry.services import Services
 
 _PAGE = 100
@@ -42,11 +43,12 @@ class Affected(msgspec.Struct, frozen=True):
 
 
 class Purged(msgspec.Struct, frozen=True):
-    """All that goes; `objects` are the files or objects with the bytes."""
+    """All that goes; `objects` are the files or objects with the bytes, `backups` what stays."""
 
     digest: Digest
     repositories: tuple[Affected, ...]
     objects: int
+    backups: tuple[Holder, ...] = ()
 
 
 class _Content(msgspec.Struct, frozen=True):
@@ -85,7 +87,8 @@ async def plan_purge(s: Services, actor: Actor, digest: Digest) -> Purged:
         there.add(content.blob.location)
     if not found and not there:
         raise _nothing(digest)
-    return Purged(digest, tuple(found.values()), len(there))
+    holders = await find_holders(s, await _known_as(s, content))
+    return Purged(digest, tuple(found.values()), len(there), tuple(holders))
 
 
 async def purge_content(
@@ -101,9 +104,12 @@ async def purge_content(
     await rights.require_administrator(s, actor)
     change = msgspec.structs.replace(by, cause="purge", cause_id=digest)
     done = _Purge(s, actor, digest, reason, change)
+    # Before it is gone, and with it what else it is called.
+    names = await _known_as(s, await s.db.read(lambda tx: _find(tx, digest)))
     for _ in range(_ROUNDS):
         if await done.go():
-            return await done.end()
+            holders = await find_holders(s, names)
+            return msgspec.structs.replace(await done.end(), backups=tuple(holders))
     raise Conflicting(
         f"{digest} is pushed again and again while it is being removed",
         hint="Find out by whom in the audit trail, and purge it again",
@@ -245,6 +251,19 @@ async def _find(tx: Tx, digest: Digest) -> _Content:
     known = await blobs.list_digests(tx, blob.id) if blob is not None else ()
     identity = next((each for each in known if each.algorithm == "sha256"), digest)
     return _Content(digest, identity, blob)
+
+
+async def _known_as(s: Services, content: _Content) -> set[Digest]:
+    """Return the digest, and the identity of a manifest that can be asked by it."""
+
+    async def read(tx: Tx) -> Digest | None:
+        for place in await purge.list_places(tx, content.digest, 0, 0, 1):
+            known = await trash.find_manifest(tx, place.id, content.digest)
+            return known.identity if known is not None else None
+        return None
+
+    found = await s.db.read(read, pages=True)
+    return {content.identity} | ({found} if found is not None else set())
 
 
 async def _places(s: Services, content: _Content) -> AsyncIterator[tuple[Place, Blob | None]]:

@@ -12,7 +12,7 @@ from moorage.auth.credentials import Authenticator, Guard
 from moorage.auth.fair_use import FairUse
 from moorage.auth.keys import KeyRing
 from moorage.auth.openid import OpenId
-from moorage.blobs.store import BlobStore
+from moorage.blobs.store import MarkedStore
 from moorage.clock import Clock
 from moorage.config import Config
 from moorage.db.engine import Database, Tx
@@ -43,7 +43,7 @@ class Services(msgspec.Struct, frozen=True):
     config: Config
     clock: Clock
     db: Database
-    blobs: BlobStore
+    blobs: MarkedStore
     events: Events
     auth: Authenticator
     assertions: Assertions
