@@ -100,6 +100,11 @@ int rename(const char *from, const char *to)
     return fails(NAMES, to) ? -1 : (int)syscall(SYS_rename, from, to);
 }
 
+static int needs_mode(int flags)
+{
+    return (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
 static int open_file(const char *path, int flags, mode_t mode)
 {
     if ((flags & O_CREAT) && syscall(SYS_access, path, F_OK) != 0 && fails(NAMES, path))
@@ -111,7 +116,7 @@ int open(const char *path, int flags, ...)
 {
     va_list more;
     va_start(more, flags);
-    mode_t mode = (flags & (O_CREAT | O_TMPFILE)) ? va_arg(more, mode_t) : 0;
+    mode_t mode = needs_mode(flags) ? va_arg(more, mode_t) : 0;
     va_end(more);
     return open_file(path, flags, mode);
 }
@@ -120,7 +125,7 @@ int open64(const char *path, int flags, ...)
 {
     va_list more;
     va_start(more, flags);
-    mode_t mode = (flags & (O_CREAT | O_TMPFILE)) ? va_arg(more, mode_t) : 0;
+    mode_t mode = needs_mode(flags) ? va_arg(more, mode_t) : 0;
     va_end(more);
     return open_file(path, flags | O_LARGEFILE, mode);
 }
