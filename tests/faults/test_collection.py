@@ -111,6 +111,7 @@ def test_collection_is_killed(server: Callable[..., Server], figure: Callable[[s
             broken = snapshot.broken_rules()
         assert not broken, broken
         assert not churn.failed, churn.failed[:3]
+        assert not churn.wrong, churn.wrong[:3]
         age(running)
         running.start()
         churn.check(registry, 0.2)

@@ -8,17 +8,22 @@ what to do, and once the disk is well so is the registry.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import random
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import apsw
 import pytest
 
+from faults.collecting import LEASE, RESTLESS, Churn, assert_exact, wait_for_collection
 from faults.failing import ALWAYS, NAMES, SYNCS, WRITES, FailingDisk
-from faults.invariants import assert_sound
+from faults.invariants import Snapshot, assert_sound
 from faults.ledger import Ledger
 from process import Server, require_tool
 from registry import (
@@ -37,6 +42,8 @@ pytestmark = [require_tool("cc"), pytest.mark.timeout(600)]
 
 # A release is tested at every step.
 STRIDE = int(os.environ.get("FAULT_STRIDE", "41"))
+# Half a second each, in which collection meets them.
+FAULTS_AT_COLLECTION = int(os.environ.get("COLLECTION_FAULTS", "10"))
 NAME, OTHER = "failing/app", "failing/copy"
 SETTINGS = {
     "MOORAGE_ALLOW_SPARSE": "never",
@@ -201,3 +208,52 @@ def test_a_disk_that_fails(
     errands.check()
     figure(f"{points} of {first} steps, {told.total()} requests refused, 0 false acknowledgements")
     assert told.total() * 2 >= points
+
+
+def hasten(data: Path) -> None:
+    """Have all jobs run now that wait to be tried again, or for the process that had them."""
+    with (data / "write.lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        connection = apsw.Connection(str(data / "moorage.db"))
+        connection.set_busy_timeout(5_000)
+        connection.execute("UPDATE job SET run_at = 1 WHERE state = 'waiting'")
+        connection.execute("UPDATE job SET lease_until = 1 WHERE state = 'running'")
+        connection.close()
+
+
+@pytest.mark.timeout(300 + FAULTS_AT_COLLECTION)
+def test_collection_on_a_disk_that_fails(
+    server: Callable[..., Server], tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    """It removes nothing that is named, and in the end, by itself, all that is not."""
+    chance = random.Random(20)
+    disk = FailingDisk(tmp_path, tmp_path / "data")
+    running = server(data=tmp_path / "data", env={**SETTINGS, **RESTLESS, **disk.environment})
+    registry = Registry(running.url)
+    churn = Churn(4)
+    met = tried = 0
+    while tried < FAULTS_AT_COLLECTION:
+        churn.start(registry, until=time.monotonic() + 3)
+        churn.join()
+        time.sleep(LEASE / 2)
+        for _ in range(10):
+            fault = chance.choice(FAULTS)
+            first = chance.randrange(1, 60)
+            hasten(running.data)
+            disk.fail(fault.kinds, fault.error, first, fault.last(first))
+            time.sleep(0.5)
+            met += disk.stop() > 0
+            tried += 1
+    hasten(running.data)
+    ended = wait_for_collection(running.data)
+    churn.check(registry)
+    assert running.stop() == 0
+    assert_sound(running.data)
+    with Snapshot(running.data) as snapshot:
+        objects = assert_exact(snapshot, churn)
+    figure(
+        f"{met} of {tried} faults were met, {churn.total('deleted')} images deleted; {ended:.1f} s "
+        f"after the last one {objects} objects, all of them named"
+    )
+    assert churn.failed == churn.wrong == []
+    assert met >= tried // 4
