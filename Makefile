@@ -82,11 +82,12 @@ shapes: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 deep: $(TEST) tools
 	$(BIN)/pytest -q tests --deep
 
-# The long forms of what `make test` proves shortly; 15 minutes or so.
+# The long forms of what `make test` proves shortly, and what a release is tested with; three hours.
 faults: $(TEST) $(S3)/.done $(GATEWAY) tools
 	FLEET_PUSHES=5000 FLEET_PULLS=50000 FLEET_KILL_SECONDS=10 FLEET_TAG_ROUNDS=10 \
-	FLEET_BLOB_MIB=10240 FLEET_PATCHED_MIB=1024 ROTTEN=1000 BACKUP_SECONDS=600 \
-	$(BIN)/pytest -q tests/faults -k "fleet or releases or bit_rot or backup"
+	FLEET_BLOB_MIB=10240 FLEET_PATCHED_MIB=1024 FLEET_KILLS=200 KILLS=1000 STATES=1000 \
+	TAG_ROUNDS=17 FAULT_STRIDE=1 COLLECTION_FAULTS=200 SOAK_SECONDS=1800 DELETIONS=100000 \
+	ROTTEN=1000 BACKUP_SECONDS=600 $(BIN)/pytest -q tests/faults
 
 tools:
 	sh tests/tools.sh

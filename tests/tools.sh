@@ -31,6 +31,8 @@ openssl         openssl
 git             git
 fusermount3     fuse3
 mkfs.ext4       e2fsprogs
+mkfs.xfs        xfsprogs
+mkfs.btrfs      btrfs-progs
 losetup         mount
 ip              iproute2
 newuidmap       uidmap

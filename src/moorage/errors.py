@@ -349,6 +349,10 @@ class Unavailable(RegistryError):
     message = "the registry can't do this now; nothing was changed, try again shortly"
 
 
+# For clients and for whoever runs the registry: both may read it.
+CHECK_DISK = "Try again; if that fails too, the disk needs care: the registry's log has its error"
+
+
 class InsufficientStorage(Unavailable):
     """The disk is below its watermark; pulls go on."""
 

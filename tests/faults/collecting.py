@@ -5,10 +5,15 @@ Only what a client was told counts: what it does not know the end of is left out
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from faults.invariants import Snapshot, key_of
 from registry import (
     OCI_CONFIG,
     OCI_LAYER,
@@ -22,19 +27,48 @@ from registry import (
     image_document,
 )
 
+# Settings with which everything is collected as soon as a push allows.
+LEASE, DELAY = 6, 1
+RESTLESS = {
+    "MOORAGE_ALLOW_SPARSE": "never",
+    "MOORAGE_LOG__ACCESS": "false",
+    "MOORAGE_TRASH_DAYS": "0",
+    "MOORAGE_COLLECTION__EVERY_MINUTES": "0.001",
+    "MOORAGE_COLLECTION__LEASE_HOURS": str(LEASE / 3600),
+    "MOORAGE_COLLECTION__DELAY_HOURS": str(DELAY / 3600),
+    "MOORAGE_COLLECTION__STOP_PERCENT": "100",
+}
+# What is left when nothing may go any more; and for how long to wait for that.
+LEFT = (
+    "SELECT subject_id FROM review_queue",
+    "SELECT location FROM delete_queue",
+    "SELECT blob_id FROM repository_blob WHERE lease_until <> 0 OR trash_until <> 0",
+    "SELECT id FROM manifest WHERE trash_until <> 0",
+)
+LONGEST = 60
+
 SIZES = (2, 700, 9_000, 90_000)
-MOST = 6  # images that a client keeps in each repository
+FEWEST, MOST = 6, 24  # images that a client keeps in each repository, and in both
 
 
 @dataclass
 class Known:
-    """What one client was told: its images with the content of their blobs, and its failures."""
+    """What one client was told: its images with the content of their blobs, and its failures.
+
+    The counts are of images, but for blobs that were skipped, mounted or pushed for nothing, and
+    for connections that were cut.
+    """
 
     images: dict[tuple[str, str], dict[str, bytes]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
     pushed: int = 0
+    pulled: int = 0
     deleted: int = 0
     skipped: int = 0
+    mounted: int = 0
+    unnamed: int = 0
+    cut: int = 0
 
 
 class Churner:
@@ -47,23 +81,28 @@ class Churner:
         self._registry: Registry | None = None
         self._wire: Wire | None = None
 
-    def churn(self, registry: Registry) -> None:
-        """Go on until the server is gone."""
+    def churn(self, registry: Registry, until: float = math.inf) -> None:
+        """Go on until the time, or until the server is gone."""
         self._registry = registry
         try:
             with registry.wire() as self._wire:
-                while True:
-                    chosen = self._random.random()
-                    if chosen < 0.6:
-                        self._push_image()
-                    elif chosen < 0.75:
-                        self._push_garbage()
-                    else:
-                        self._delete_image()
+                while time.monotonic() < until:
+                    self._step()
         except TimeoutError:
             raise
         except OSError:
-            return
+            self.known.cut += 1
+
+    def _step(self) -> None:
+        chosen = self._random.random()
+        if len(self.known.images) > MOST or chosen < 0.25:
+            self._delete_image()
+        elif chosen < 0.4:
+            self._push_garbage()
+        elif chosen < 0.55:
+            self._pull_image()
+        else:
+            self._push_image()
 
     def _ask(self, method: str, target: str, body: bytes | None = None, kind: str = "") -> Answer:
         assert self._registry is not None
@@ -80,6 +119,7 @@ class Churner:
         other = next(each for each in self._repositories if each != repository)
         mounted = self._ask("POST", f"{target}?mount={digest}&from={other}")
         if mounted.status == 201:
+            self.known.mounted += 1
             return
         location = mounted.expect(202)["Location"]
         self._ask("PUT", f"{location}?digest={digest}", content).expect(201)
@@ -114,6 +154,20 @@ class Churner:
     def _push_garbage(self) -> None:
         content = self._random.randbytes(self._random.choice(SIZES))
         self._blob(self._random.choice(self._repositories), content)
+        self.known.unnamed += 1
+
+    def _pull_image(self) -> None:
+        if not self.known.images:
+            return
+        repository, digest = place = self._random.choice(list(self.known.images))
+        answer = self._ask("GET", f"/v2/{repository}/manifests/{digest}")
+        if answer.status != 200 or digest_of(answer.body) != digest:
+            self.known.wrong.append(f"{place}: {answer.status} {answer.body!r}")
+        for each, content in self.known.images[place].items():
+            answer = self._ask("GET", f"/v2/{repository}/blobs/{each}")
+            if answer.status != 200 or answer.body != content:
+                self.known.wrong.append(f"{each} of {place}: {answer.status}")
+        self.known.pulled += 1
 
     def _delete_image(self) -> None:
         places = [place for place in self.known.images if self._is_many(place[0])]
@@ -125,7 +179,7 @@ class Churner:
         self.known.deleted += 1
 
     def _is_many(self, repository: str) -> bool:
-        return sum(each == repository for each, _ in self.known.images) > MOST
+        return sum(each == repository for each, _ in self.known.images) > FEWEST
 
 
 class Churn:
@@ -136,14 +190,15 @@ class Churn:
         self._pool = ThreadPoolExecutor(size)
         self._running: list[Future[None]] = []
 
-    def start(self, registry: Registry) -> None:
-        """Let all go on until the server is gone."""
-        self._running = [self._pool.submit(each.churn, registry) for each in self.clients]
+    def start(self, *registries: Registry, until: float = math.inf) -> None:
+        """Let all go on until the time, or until the server is gone; each speaks to another one."""
+        pairs = zip(self.clients, itertools.cycle(registries), strict=False)
+        self._running = [self._pool.submit(one.churn, server, until) for one, server in pairs]
 
-    def join(self) -> None:
+    def join(self, seconds: float = 60) -> None:
         """Wait until all have stopped, and raise what one of them did not expect."""
         for each in self._running:
-            each.result(60)
+            each.result(seconds)
 
     def check(self, registry: Registry, share: float = 1.0) -> int:
         """Pull what the clients were told that is there, or a share of it; return how many blobs.
@@ -171,6 +226,11 @@ class Churn:
         """The pushes that failed: none may, however collection is under way."""
         return [each for client in self.clients for each in client.known.failed]
 
+    @property
+    def wrong(self) -> list[str]:
+        """The pulls that did not get what was pushed."""
+        return [each for client in self.clients for each in client.known.wrong]
+
     def total(self, what: str) -> int:
         """Return the sum of a count."""
         return sum(getattr(client.known, what) for client in self.clients)
@@ -184,3 +244,35 @@ class Churn:
                 manifests.add(digest)
                 parts.update(blobs)
         return found
+
+
+def wait_for_collection(data: Path) -> float:
+    """Return after how many seconds nothing was left that may go."""
+    began = time.monotonic()
+    while True:
+        with Snapshot(data) as snapshot:
+            left = {statement: snapshot.rows(statement) for statement in LEFT}
+        if not any(left.values()):
+            return time.monotonic() - began
+        assert time.monotonic() < began + LONGEST, left
+        time.sleep(0.2)
+
+
+def assert_exact(snapshot: Snapshot, churn: Churn) -> int:
+    """Check that there is what clients have, not one thing more; return how many objects."""
+    rows = snapshot.rows(
+        "SELECT r.name, m.identity FROM manifest m JOIN repository r ON r.id = m.repository_id"
+    )
+    links = snapshot.rows(
+        "SELECT r.name, d.digest FROM repository_blob l JOIN repository r ON r.id = l.repository_id"
+        " JOIN blob_digest d ON d.blob_id = l.blob_id"
+    )
+    named = churn.documents()
+    manifests = {(name, key_of(each)) for name, (found, _) in named.items() for each in found}
+    blobs = {(name, key_of(each)) for name, (_, found) in named.items() for each in found}
+    assert {(name, bytes(identity)) for name, identity in rows} == manifests
+    assert {(name, bytes(digest)) for name, digest in links} == blobs
+    assert snapshot.orphans() == []
+    ((objects,),) = snapshot.rows("SELECT count(*) FROM blob")
+    assert objects == len({digest for _, digest in blobs})
+    return int(objects)

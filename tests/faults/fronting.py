@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,11 +25,13 @@ class Front:
         self.credentials = fleet.credentials
 
 
-def new_fleet(directory: Path, replicas: int = 3) -> Fleet:
+def new_fleet(
+    directory: Path, replicas: int = 3, settings: Mapping[str, str] | None = None
+) -> Fleet:
     """Return a fleet over a database and a store of its own, not started yet."""
     # The quicker of the two stores, where it can be had.
     kind = Gateway if GATEWAY.exists() else Swift
-    return Fleet(directory, replicas, store=kind(directory / "store"), settings=QUIET)
+    return Fleet(directory, replicas, store=kind(directory / "store"), settings=settings or QUIET)
 
 
 @contextmanager

@@ -69,9 +69,17 @@ def mounted(device: str, place: Path, options: str = "defaults") -> Iterator[Pat
         unmount(place)
 
 
-def make_ext4(device: str) -> None:
-    """Make a file system on which nothing is left to be done later, behind a test's back."""
-    run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", device)
+# How each is made so that nothing is left to be done later, behind a test's back.
+MAKERS = {
+    "ext4": ("-q", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard"),
+    "xfs": ("-q", "-K"),
+    "btrfs": ("-q", "-K"),
+}
+
+
+def make_file_system(kind: str, device: str) -> None:
+    """Make a file system of that kind."""
+    run(f"mkfs.{kind}", *MAKERS[kind], device)
 
 
 def room(place: Path | int) -> int:

@@ -6,6 +6,7 @@ flush has answered for stays. A crash state is a moment and such a choice.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import os
 import random
@@ -15,12 +16,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
-from faults.mounts import loop_device, make_ext4, mounted, run
+from faults.mounts import loop_device, make_file_system, mounted, run
 
-DISK_BYTES = 96 << 20
+# xfs is not made any smaller.
+DISK_BYTES = {"ext4": 96 << 20, "xfs": 304 << 20, "btrfs": 256 << 20}
 SECTOR = 512
+# The disk is written out by pieces, of which most have never been touched.
+PIECE = 64 << 10
 WRITE, FLUSH, MARK = b"W", b"F", b"M"
 HEAD = 13
 
@@ -45,11 +49,24 @@ class CrashState:
     what: str
 
 
-class LoggedDisk:
-    """A mounted ext4 file system whose block device writes down what it is told."""
+class Plan(NamedTuple):
+    """A crash state to be: the record before which it is, the flush that holds, what is kept.
 
-    def __init__(self, directory: Path) -> None:
+    `kept` has, of each write since that flush, how many of its bytes the disk took.
+    """
+
+    moment: int
+    flushed: int
+    choice: Choice
+    kept: tuple[int, ...]
+
+
+class LoggedDisk:
+    """A mounted file system whose block device writes down what it is told."""
+
+    def __init__(self, directory: Path, kind: str) -> None:
         self._directory = directory
+        self._kind = kind
         self.log = directory / "log"
         self.root = directory / "root"
         self._open = contextlib.ExitStack()
@@ -58,7 +75,7 @@ class LoggedDisk:
         with contextlib.ExitStack() as stack:
             fuse = stack.enter_context(self._fuse())
             device = stack.enter_context(loop_device(fuse / "disk.img"))
-            make_ext4(device)
+            make_file_system(self._kind, device)
             stack.enter_context(mounted(device, self.root))
             self._mark = os.open(fuse / "mark", os.O_WRONLY)
             stack.callback(os.close, self._mark)
@@ -77,7 +94,7 @@ class LoggedDisk:
         place = self._directory / "fuse"
         place.mkdir()
         program = Path(__file__).with_name("blocklog.py")
-        files = (self._directory / "backing", self.log, place, DISK_BYTES)
+        files = (self._directory / "backing", self.log, place, DISK_BYTES[self._kind])
         process = subprocess.Popen([sys.executable, str(program), *map(str, files)])
         try:
             deadline = time.monotonic() + 10
@@ -98,9 +115,11 @@ class LoggedDisk:
 class Recording:
     """The log of a disk, from which crash states are made."""
 
-    def __init__(self, log: Path, workspace: Path) -> None:
+    def __init__(self, log: Path, workspace: Path, kind: str) -> None:
+        self._size = DISK_BYTES[kind]
         self._image = workspace / "crash.img"
         self._records = list(_read(log.read_bytes()))
+        self._flushes = [n for n, record in enumerate(self._records) if record.kind == FLUSH]
         self.start = next(n for n, record in enumerate(self._records) if record.kind == MARK)
 
     def describe(self) -> str:
@@ -110,40 +129,63 @@ class Recording:
         return ", ".join(f"{kinds.count(kind)} {name}" for name, kind in names.items())
 
     def states(self, count: int, seed: int) -> Iterator[CrashState]:
-        """Yield crash states in the order of time, half of them right behind a mark."""
-        chance = random.Random(seed)
-        durable = bytearray(DISK_BYTES)
-        flushed = 0
+        """Yield so many crash states in the order of time, if there are; no two are alike."""
+        disk = bytearray(self._size)
+        touched: set[int] = set()
         marks: list[str] = []
-        seen = 0
-        for moment in self._moments(chance, count):
-            new = self._records[seen:moment]
+        flushed = seen = 0
+        for plan in self._plans(count, random.Random(seed)):
+            new = self._records[seen : plan.moment]
             marks += [record.data.decode() for record in new if record.kind == MARK]
-            behind = self._flush_before(moment, flushed)
-            for record in self._records[flushed:behind]:
-                _apply(durable, record.kind, record.offset, record.data)
-            seen, flushed = moment, behind
-            choice: Choice = chance.choice(get_args(Choice))
-            image = bytearray(durable)
-            for record in self._records[behind:moment]:
-                _apply(image, record.kind, record.offset, _kept(record.data, choice, chance))
-            self._image.write_bytes(image)
-            yield CrashState(self._image, list(marks), f"record {moment}, {choice} kept")
+            for record in self._records[flushed : plan.flushed]:
+                _apply(disk, touched, record, len(record.data))
+            seen, flushed = plan.moment, plan.flushed
+            undo = []
+            for record, size in zip(self._pending(plan), plan.kept, strict=True):
+                undo.append(record.offset)
+                undo.append(bytes(disk[record.offset : record.offset + size]))
+                _apply(disk, touched, record, size)
+            self._write_out(disk, touched)
+            while undo:
+                before, offset = undo.pop(), undo.pop()
+                disk[offset : offset + len(before)] = before
+            yield CrashState(self._image, list(marks), f"record {plan.moment}, {plan.choice} kept")
 
-    def _moments(self, chance: random.Random, count: int) -> list[int]:
+    def _plans(self, count: int, chance: random.Random) -> list[Plan]:
+        """Choose different states, half of them right behind a mark."""
         last = len(self._records)
-        behind_marks = [
-            number + 1 for number in range(self.start, last) if self._records[number].kind == MARK
-        ]
-        chosen = set(chance.sample(behind_marks, min(count // 2, len(behind_marks))))
-        others = [number for number in range(self.start + 1, last + 1) if number not in chosen]
-        return sorted([*chosen, *chance.sample(others, min(count - len(chosen), len(others)))])
+        moments = range(self.start + 1, last + 1)
+        behind = [moment for moment in moments if self._records[moment - 1].kind == MARK]
+        among = set(behind)
+        chosen: dict[tuple[object, ...], Plan] = {}
+        others = [moment for moment in moments if moment not in among]
+        for some, most in ((behind, count // 2), (others, count)):
+            pairs = [(moment, choice) for moment in some for choice in get_args(Choice)]
+            for moment, choice in chance.sample(pairs, len(pairs)):
+                if len(chosen) >= most:
+                    break
+                plan = self._plan(moment, choice, chance)
+                told = bisect.bisect_left(behind, moment + 1)
+                chosen.setdefault((plan.flushed, plan.kept, told), plan)
+        return sorted(chosen.values())
 
-    def _flush_before(self, moment: int, least: int) -> int:
-        for number in range(moment - 1, least - 1, -1):
-            if self._records[number].kind == FLUSH:
-                return number
-        return least
+    def _plan(self, moment: int, choice: Choice, chance: random.Random) -> Plan:
+        place = bisect.bisect_left(self._flushes, moment)
+        plan = Plan(moment, self._flushes[place - 1] if place else 0, choice, ())
+        kept = (_kept(record.data, choice, chance) for record in self._pending(plan))
+        return plan._replace(kept=tuple(kept))
+
+    def _pending(self, plan: Plan) -> list[Record]:
+        """Return the writes that no flush has answered for."""
+        since = self._records[plan.flushed : plan.moment]
+        return [record for record in since if record.kind == WRITE]
+
+    def _write_out(self, disk: bytearray, touched: set[int]) -> None:
+        with self._image.open("wb") as image:
+            image.truncate(self._size)
+            for number in sorted(touched):
+                image.seek(number * PIECE)
+                image.write(disk[number * PIECE : (number + 1) * PIECE])
 
 
 def _read(log: bytes) -> Iterator[Record]:
@@ -157,14 +199,18 @@ def _read(log: bytes) -> Iterator[Record]:
         place += length
 
 
-def _apply(image: bytearray, kind: bytes, offset: int, data: bytes) -> None:
-    if kind == WRITE:
-        image[offset : offset + len(data)] = data
+def _apply(disk: bytearray, touched: set[int], record: Record, size: int) -> None:
+    """Write the first bytes of a record to the disk, if it is a write, and note where."""
+    if record.kind == WRITE and size:
+        end = record.offset + size
+        disk[record.offset : end] = record.data[:size]
+        touched.update(range(record.offset // PIECE, (end - 1) // PIECE + 1))
 
 
-def _kept(data: bytes, choice: Choice, chance: random.Random) -> bytes:
+def _kept(data: bytes, choice: Choice, chance: random.Random) -> int:
+    """Return how many bytes of a write the disk keeps."""
     if choice == "none" or (choice in ("some", "torn") and chance.random() < 0.5):
-        return b""
+        return 0
     if choice == "torn":
-        return data[: chance.randrange(len(data) // SECTOR + 1) * SECTOR]
-    return data
+        return chance.randrange(len(data) // SECTOR + 1) * SECTOR
+    return len(data)

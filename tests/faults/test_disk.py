@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from faults.invariants import Snapshot, assert_sound
-from faults.mounts import fill, loop_device, make_ext4, mounted, room, tmpfs
+from faults.mounts import fill, loop_device, make_file_system, mounted, room, tmpfs
 from faults.watching import wait_for_workers
 from process import Server, require_tool
 from registry import (
@@ -200,7 +200,7 @@ def test_a_disk_that_becomes_read_only(tmp_path: Path, server: Start) -> None:
     with image.open("wb") as file:
         file.truncate(64 * MIB)
     with loop_device(image) as device:
-        make_ext4(device)
+        make_file_system("ext4", device)
         with (
             mounted(device, tmp_path / "disk", "errors=remount-ro") as disk,
             serving(server, disk) as running,

@@ -6,14 +6,17 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from faults.linearizability import LOST, Kind, Operation, is_linearizable
 from faults.tagging import Client, run_clients, with_a_stale_answer
 from faults.watching import commits_of, samples_of, wait_for_workers, workers_of
+from mutants import Mutant, spoiled
 from process import Server
 from registry import (
     EMPTY_JSON,
@@ -24,8 +27,36 @@ from registry import (
     next_link,
 )
 
+# Each has a history of each of four tags; a release is tested with two hundred histories.
+ROUNDS = int(os.environ.get("TAG_ROUNDS", "1"))
 CLIENTS = 6
 SECONDS = 4.0
+KILLS = ("nothing", "a worker", "the server")
+BROKEN = [
+    Mutant(
+        "a condition is looked at before the tag is written",
+        "v2/manifests.py",
+        "    prepared = push.prepare(name, raw, manifest, digest, tags, _condition(request))\n",
+        "    condition = _condition(request)\n"
+        "    if condition != Condition():\n"
+        "        _, seen = await pull.find_manifest(s, actor, name, reference, raw=False)\n"
+        "        is_as_asked = seen is None if not condition.match else (\n"
+        "            seen is not None and seen.digest in condition.match\n"
+        "        )\n"
+        "        if is_as_asked:\n"
+        "            condition = Condition()\n"
+        "    prepared = push.prepare(name, raw, manifest, digest, tags, condition)\n",
+    ),
+    Mutant(
+        "each worker remembers for a moment what a tag was",
+        "registry/pull.py",
+        "    return await s.db.read(read)\n\n\nasync def find_blob(",
+        "    seen = find_manifest.__dict__.setdefault(f'{name}:{reference}:{raw}', [0, None])\n"
+        "    if seen[0] < s.clock.now():\n"
+        "        seen[:] = s.clock.now() + 50, await s.db.read(read)\n"
+        "    return seen[1]\n\n\nasync def find_blob(",
+    ),
+]
 
 
 def at(
@@ -81,32 +112,71 @@ def test_the_checker_itself(history: list[Operation], holds: bool) -> None:
     assert is_linearizable(history) is holds
 
 
-@pytest.mark.parametrize("killing", [False, True], ids=["calm", "killing a worker"])
-def test_a_tag_has_one_history(
-    server: Callable[..., Server], figure: Callable[[str], None], killing: bool
-) -> None:
-    """Reads, writes, conditional writes and deletions by six clients through two workers."""
-    running = server()
+def disturb(running: Server, what: str) -> None:
+    """Kill one of two workers, or twice the whole server."""
+    if what == "a worker":
+        os.kill(workers_of(running)[0], signal.SIGKILL)
+    elif what == "the server":
+        for _ in range(2):
+            running.kill()
+            running.start()
+            time.sleep(0.3)
 
-    def disturb() -> None:
-        if killing:
-            os.kill(workers_of(running)[0], signal.SIGKILL)
 
+def histories(running: Server, what: str = "nothing") -> dict[str, list[Operation]]:
+    """Return what six clients of two workers saw of four new tags, while something was killed."""
     wait_for_workers(running)
     repository = Registry(running.url).repository()
     clients = [Client(repository, seed) for seed in range(CLIENTS)]
-    history = run_clients(clients, SECONDS, disturb)
-    began = time.monotonic()
-    for tag, operations in history.items():
-        assert is_linearizable(operations), f"{tag}: {operations}"
-        assert not is_linearizable(with_a_stale_answer(operations)), "the checker takes anything"
-    count = sum(map(len, history.values()))
-    lost = sum(one.returned == LOST for operations in history.values() for one in operations)
-    figure(f"{count} operations, {lost} lost, checked in {time.monotonic() - began:.1f} s")
-    if not killing:
-        commits = commits_of(samples_of(running))
-        assert min(commits["0"], commits["1"]) > 0, "one worker did all"
-        assert lost == 0
+    return run_clients(clients, SECONDS, lambda: disturb(running, what))
+
+
+@pytest.mark.timeout(60 + 30 * ROUNDS)
+@pytest.mark.parametrize("killing", KILLS)
+def test_a_tag_has_one_history(
+    server: Callable[..., Server], figure: Callable[[str], None], killing: str
+) -> None:
+    """Reads, writes, conditional writes and deletions by six clients through two workers."""
+    checked: Counter[str] = Counter()
+    seconds = 0.0
+    for _ in range(ROUNDS):
+        running = server()
+        history = histories(running, killing)
+        began = time.monotonic()
+        for tag, operations in history.items():
+            assert is_linearizable(operations), f"{tag}: {operations}"
+            assert not is_linearizable(with_a_stale_answer(operations)), "it takes anything"
+            checked["histories"] += 1
+            checked["operations"] += len(operations)
+            checked["lost"] += sum(one.returned == LOST for one in operations)
+        seconds += time.monotonic() - began
+        if killing == "nothing":
+            commits = commits_of(samples_of(running))
+            assert min(commits["0"], commits["1"]) > 0, "one worker did all"
+        running.kill()
+    figure(
+        f"{checked['histories']} histories of {checked['operations']} operations, "
+        f"{checked['lost']} of them lost, all linearizable, checked in {seconds:.1f} s"
+    )
+    assert (checked["lost"] == 0) == (killing == "nothing")
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.title)
+def test_a_broken_registry_is_noticed(
+    server: Callable[..., Server],
+    tmp_path: Path,
+    figure: Callable[[str], None],
+    broken: Mutant,
+) -> None:
+    """The checker finds what a registry does wrong that takes no care in one place."""
+    running = server(env={"PYTHONPATH": str(spoiled(broken, tmp_path / "broken"))})
+    for tries in range(1, 6):
+        history = histories(running)
+        wrong = [tag for tag, operations in history.items() if not is_linearizable(operations)]
+        if wrong:
+            figure(f"{len(wrong)} of {len(history)} histories are none of a register, try {tries}")
+            return
+    pytest.fail("every history was that of a register")
 
 
 def test_no_referrer_is_lost(server: Callable[..., Server]) -> None:

@@ -32,7 +32,7 @@ from moorage.blobs.store import (
 )
 from moorage.blobs.writeback import start_writeback
 from moorage.clock import new_id
-from moorage.errors import InsufficientStorage, Refused, Unavailable
+from moorage.errors import CHECK_DISK, InsufficientStorage, Refused, Unavailable
 
 _Value = TypeVar("_Value")
 
@@ -388,7 +388,9 @@ def _disk_errors() -> Iterator[None]:
 def _disk_error(error: OSError) -> Unavailable:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return InsufficientStorage()
-    return Unavailable("the registry could not write to its disk")
+    why = os.strerror(error.errno or errno.EIO)
+    message = f"the registry could not write to its disk ({why}): nothing was stored, pulls go on"
+    return Unavailable(message, hint=CHECK_DISK)
 
 
 async def _read(

@@ -65,9 +65,9 @@ class Conflict(Exception):
 class StoreUnavailable(Unavailable):
     """The database did not answer, or did not commit; nothing was acknowledged."""
 
-    def __init__(self, message: str | None = None) -> None:
+    def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
         """Say when the client may try again: by then most servers have been replaced."""
-        super().__init__(message, headers={"Retry-After": "2"})
+        super().__init__(message, hint=hint, headers={"Retry-After": "2"})
 
 
 class Raced(StoreUnavailable):

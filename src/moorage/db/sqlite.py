@@ -29,7 +29,7 @@ from moorage.db.engine import (
     WriteObserver,
 )
 from moorage.db.gate import WriteGate
-from moorage.errors import InsufficientStorage
+from moorage.errors import CHECK_DISK, InsufficientStorage
 
 Value = TypeVar("Value")
 
@@ -396,7 +396,8 @@ def _translated(error: BaseException) -> BaseException:
         return Conflict(str(error))
     if isinstance(error, apsw.FullError):
         return InsufficientStorage()
-    return StoreUnavailable(f"the database failed: {type(error).__name__}")
+    message = f"the registry's database failed ({type(error).__name__}): nothing was changed"
+    return StoreUnavailable(message, hint=CHECK_DISK)
 
 
 def _answer(batch: list[_Request]) -> None:

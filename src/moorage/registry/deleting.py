@@ -3,6 +3,7 @@
 The job of the store. What people delete, tags, manifests and blobs, is in `delete.py`.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from moorage.db import blobs
@@ -28,28 +29,46 @@ async def delete(s: Services, watch: Watch, running: Running) -> None:
     run = Collecting(s, watch, running, "delete")
 
     async def work() -> None:
-        while await _delete_some(run):
-            pass
+        gone: Sequence[DueDelete] = ()
+        while due := await _list_due(run, gone):
+            # The rows of those before go while the store is busy with these.
+            for each in await asyncio.gather(
+                _end(run, gone), _delete(run, due), return_exceptions=True
+            ):
+                if each is not None:
+                    raise each
+            gone = due
+        await _end(run, gone)
 
     await run.attempt(work)
 
 
-async def _delete_some(run: Collecting) -> bool:
-    s, now = run.s, run.now()
+async def _list_due(run: Collecting, gone: Sequence[DueDelete]) -> Sequence[DueDelete]:
+    """Return what is due but for what is gone already and still has its rows."""
+    now = run.now()
+    known = {each.location for each in gone}
 
     async def read(tx: Tx) -> list[DueDelete]:
         pause = await runs.find_pause(tx, now)
         if pause is not None:
             raise Stopped(pause)
-        found = await blobs.list_due_deletes(tx, now, _BATCH)
+        found = await blobs.list_due_deletes(tx, now, _BATCH + len(known))
         # Looked for last: a hold that comes after this is of a backup that names none of these.
         return [] if await runs.is_store_held(tx, now) else found
 
-    due = await s.db.read(read, pages=True)
-    named = [each for each in due if each.blob_id is not None]
+    found = await run.s.db.read(read, pages=True)
+    return [each for each in found if each.location not in known][:_BATCH]
+
+
+async def _delete(run: Collecting, due: Sequence[DueDelete]) -> None:
+    named = [each.location for each in due if each.blob_id is not None]
     if named:
-        s.telemetry.log.error("objects to delete have blobs", objects=[n.location for n in named])
-    await s.blobs.delete([each.location for each in due if each.blob_id is None])
+        run.s.telemetry.log.error("objects to delete have blobs", objects=named)
+    await run.s.blobs.delete([each.location for each in due if each.blob_id is None])
+
+
+async def _end(run: Collecting, due: Sequence[DueDelete]) -> None:
+    """Remove the rows, and count what was deleted."""
     for start in range(0, len(due), _SLICE):
         some = due[start : start + _SLICE]
 
@@ -60,4 +79,3 @@ async def _delete_some(run: Collecting) -> bool:
             return Counts(looked=len(some), objects=len(gone), bytes=size), None
 
         await run.write(end)
-    return len(due) == _BATCH

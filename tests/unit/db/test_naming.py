@@ -26,7 +26,7 @@ def test_nothing_is_looked_for_by_its_repository_alone(query: Query, tmp_path: P
     """SQLite has no statistics here: it takes the first way that looks short."""
     migrate_sqlite(tmp_path)
     connection = connect(tmp_path / "moorage.db")
-    values = dict.fromkeys(query.names, 1)
+    values = query.arguments(dict.fromkeys(query.names, 1))
     text = f"EXPLAIN QUERY PLAN {query.text('sqlite')}"
     steps = [row[3] for row in connection.execute(text, values).fetchall()]
     connection.close()
