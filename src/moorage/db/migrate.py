@@ -171,7 +171,7 @@ def setting_sqlite(directory: Path, key: str) -> str | None:
         try:
             if not connection.table_exists(None, "setting"):
                 return None
-            rows = connection.execute(READ_SETTING.text("sqlite"), {"key": key}).fetchall()
+            rows = _rows(connection, READ_SETTING, {"key": key})
             return str(rows[0][0]) if rows else None
         finally:
             connection.close()
