@@ -22,7 +22,7 @@ from moorage.auth.secrets import hash_secret
 from moorage.blobs.vault import MANIFEST, TABLES, Vault
 from moorage.blobs.vault_rows import Rows
 from moorage.clock import DAY, SECOND
-from moorage.db import backups, blobs, collection_runs, settings, tokens
+from moorage.db import backups, blobs, collection, collection_runs, settings, tokens
 from moorage.db import purge as purges
 from moorage.db import refresh as refreshes
 from moorage.db.backups import Backup as Row
@@ -387,7 +387,9 @@ def test_nothing_is_deleted_while_it_copies(registries: Registries, vault: Vault
             async def forget(tx: Tx) -> None:
                 found = await purges.find_blob(tx, digest_of(raw))
                 assert found is not None
-                await purges.end_link(tx, 1, found.id)
+                link = await collection.take_link(tx, 1, found.id)
+                assert link is not None
+                assert not await collection.end_link(tx, link, s.clock.now())
                 assert await purges.end_blob(tx, digest_of(raw)) is not None
                 await blobs.queue_deletes(
                     tx, {found.location: found.size}, 0, "collected", digest_of(raw)

@@ -73,8 +73,9 @@ def test_an_older_database_stops_everything(collected: Callable[[Use], None]) ->
         async def go_back(tx: Tx) -> None:
             await collection_runs.put_times(tx, {"seen": seen - DAY})
 
+        await c.wait(2 * DAY)
         await c.s.db.write(go_back)
-        await c.review(2 * DAY)
+        await c.review()
         await c.delete(2 * DAY)
         found = await pause(c)
         assert found is not None
