@@ -11,6 +11,7 @@ A backup without its manifest is none. All is for its owner alone: 0600 and 0700
 
 import fcntl
 import hashlib
+import io
 import os
 import re
 import secrets
@@ -19,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from moorage.blobs.disk import sync_directory
 from moorage.errors import Refused
@@ -173,7 +175,7 @@ class Vault:
             return False
 
     def receive(self, sha256: bytes) -> "Incoming":
-        """Begin to write an object of that digest."""
+        """Return what an object of that digest is written to, once it is opened."""
         return Incoming(self._incoming / secrets.token_hex(16), self.path_of(sha256), sha256)
 
     def pooled(self, first: int) -> Iterator[Path]:
@@ -196,13 +198,17 @@ class Incoming:
     """An object that is being written to the pool."""
 
     def __init__(self, path: Path, target: Path, sha256: bytes) -> None:
-        """Begin a file of its own, which `finish` gives its name."""
+        """Write nothing yet; `open` begins a file of its own, which `finish` gives its name."""
         self._path = path
         self._target = target
         self._sha256 = sha256
         self._hashed = hashlib.sha256()
+        self._file: BinaryIO = io.BytesIO()  # until there is one
+
+    def open(self) -> None:
+        """Make the file."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._file = os.fdopen(os.open(path, flags, 0o600), "wb")
+        self._file = os.fdopen(os.open(self._path, flags, 0o600), "wb")
 
     def write(self, chunk: bytes) -> None:
         """Write on."""

@@ -23,7 +23,6 @@ from moorage.blobs.vault import (
     OBJECTS_INDEX,
     SIGNATURE,
     TABLES,
-    Incoming,
     Vault,
     write_file,
 )
@@ -242,8 +241,9 @@ class Backup:
 
     async def _fetch(self, content: Content, location: str) -> bool:
         """Bring an object into the pool; False if its bytes are not there or not right."""
-        incoming: Incoming = await _on_disk(self._vault.receive, content.sha256)
+        incoming = self._vault.receive(content.sha256)
         try:
+            await _on_disk(incoming.open)
             async for chunk in self._source.blobs.read(location, 0, content.size):
                 await _on_disk(incoming.write, chunk)
             if not await _on_disk(incoming.finish):
@@ -317,11 +317,18 @@ class Backup:
 async def _on_disk(work: Callable[..., Value], *arguments: object) -> Value:
     """Do something with the directory of backups, in a thread.
 
+    When the caller is cancelled, it has ended all the same.
+
     Raises:
         Refused: it can't be read or written.
     """
+    step = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
     try:
-        return await asyncio.to_thread(work, *arguments)
+        return await asyncio.shield(step)
+    except asyncio.CancelledError:
+        # A file must not be closed, nor forgotten, while the thread still opens or writes it.
+        await asyncio.wait({step})
+        raise
     except OSError as error:
         raise Refused(
             "The backup can't be written.",

@@ -30,6 +30,7 @@ def put(vault: Vault, raw: bytes) -> bytes:
     """Put an object into the pool and return its digest."""
     sha256 = hashlib.sha256(raw).digest()
     incoming = vault.receive(sha256)
+    incoming.open()
     incoming.write(raw)
     assert incoming.finish()
     return sha256
@@ -117,6 +118,7 @@ def test_the_youngest_is_the_last_by_any_clock(vault: Vault) -> None:
 def test_an_object_with_another_digest_is_not_taken(vault: Vault) -> None:
     sha256 = hashlib.sha256(b"right").digest()
     incoming = vault.receive(sha256)
+    incoming.open()
     incoming.write(b"wrong")
     assert not incoming.finish()
     assert not vault.path_of(sha256).exists()
