@@ -10,7 +10,7 @@ S3 := .venv-s3
 GATEWAY := .cache/bin/versitygw
 OIDC := .venv-oidc
 
-.PHONY: serve fleet check test shapes deep faults bench bench-fleet conformance tools format clean
+.PHONY: serve fleet check test shapes long deep faults bench bench-fleet conformance tools format clean
 
 serve: $(SERVE)
 	$(BIN)/moorage serve --listen 127.0.0.1:5000 --data ./data
@@ -70,13 +70,16 @@ test: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 		"$(BIN)/pytest -q tests/http; $(BIN)/pytest -q $(LOUD)"
 	$(BIN)/pytest -q tests/faults tests/shape tests/unit $(LOUD:%=--ignore=%)
 
-# What takes minutes, the protocol on every pair of stores, real clients on the fleet's; after `make test`.
+# The protocol on every pair of stores, real clients on the fleet's; after `make test`.
 shapes: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
-	$(BIN)/pytest -q tests --long
 	sh tests/beside.sh "$(BIN)/pytest -q tests/clients --shape postgres+s3 --redirect; \
 		$(BIN)/pytest -q tests/http --shape postgres+directory" \
 		"$(BIN)/pytest -q tests/http --shape postgres+s3; \
 		$(BIN)/pytest -q tests/http --shape sqlite+s3"
+
+# What takes minutes each: races at all of their places, the second S3 server, a build of two hours.
+long: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
+	$(BIN)/pytest -q tests --long
 
 # Holes put into the program that the tests must find, and a long fire at every address of the API.
 deep: $(TEST) tools

@@ -28,7 +28,7 @@ NOT_RUN = pytest.StashKey[dict[str, list[str]]]()
 MARKERS = (
     "requirement(*ids): the rows of the protocol, the quirks (Q-) and abuse cases (S-) it holds",
     "on(store): is about what one store does; not run with a --shape without it",
-    "long: takes minutes; run by `make shapes`, with --long",
+    "long: takes minutes; run by `make long`, with --long",
     "deep: one of many that take minutes each; run by `make deep`, with --deep",
     "metadata: asks nothing of where bytes are; of the other shapes, run on the fleet's alone",
     "needs_root: needs to be root; not run otherwise",

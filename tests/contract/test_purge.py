@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from contract.conftest import OpenDatabase, Registries
-from contract.test_races import Case, every_place
+from contract.test_races import THIRDS, Case, every_place
 from contract.test_restore import ROOT as OPERATOR
 from contract.test_restore import Place as Filled
 from moorage.db import principals
@@ -384,11 +384,13 @@ CASES: dict[str, Case] = {
 }
 
 
+@pytest.mark.parametrize("first", THIRDS)
 @pytest.mark.parametrize("name", CASES)
-def test_nothing_is_torn_by_a_race(shared: OpenDatabase, name: str) -> None:
+def test_nothing_is_torn_by_a_race(shared: OpenDatabase, name: str, first: int) -> None:
     registries = Registries(shared.config)
 
     async def use(one: Services, two: Services) -> int:
-        return await every_place(CASES[name], shared.url, "indexes", one, two)
+        places = range(first, 100, 3)
+        return await every_place(CASES[name], shared.url, "indexes", one, two, places)
 
     assert registries.run(use, 2) >= 3

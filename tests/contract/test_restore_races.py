@@ -9,6 +9,7 @@ from contract.test_races import (
     OTHER,
     OTHER_IMAGE,
     SIGNATURE,
+    THIRDS,
     Case,
     begun,
     every_place,
@@ -177,21 +178,25 @@ SPARSE: dict[str, Case] = {
 }
 
 
+@pytest.mark.parametrize("first", THIRDS)
 @pytest.mark.parametrize("name", CASES)
-def test_nothing_is_torn_by_a_race(shared: OpenDatabase, name: str) -> None:
+def test_nothing_is_torn_by_a_race(shared: OpenDatabase, name: str, first: int) -> None:
     registries = Registries(shared.config)
 
     async def use(one: Services, two: Services) -> int:
-        return await every_place(CASES[name], shared.url, "never", one, two)
+        places = range(first, 100, 3)
+        return await every_place(CASES[name], shared.url, "never", one, two, places)
 
     assert registries.run(use, 2) >= 3
 
 
+@pytest.mark.parametrize("first", THIRDS)
 @pytest.mark.parametrize("name", SPARSE)
-def test_what_comes_back_meanwhile_is_found(shared: OpenDatabase, name: str) -> None:
+def test_what_comes_back_meanwhile_is_found(shared: OpenDatabase, name: str, first: int) -> None:
     registries = Registries(shared.config)
 
     async def use(one: Services, two: Services) -> int:
-        return await every_place(SPARSE[name], shared.url, "always", one, two)
+        places = range(first, 100, 3)
+        return await every_place(SPARSE[name], shared.url, "always", one, two, places)
 
     assert registries.run(use, 2) >= 3
