@@ -218,8 +218,7 @@ LIST_DELETES = Query(
     .order_by(delete_queue.c.not_before)
     .limit(sa.bindparam("limit")),
 )
-# So many by one statement, always: its text never changes. One each takes ten times as long, most of
-# it in the driver.
+# Always so many by one statement: its text never changes. One for each takes several times as long.
 _ENDED = tuple(f"location_{number}" for number in range(50))
 END_DELETES = Query(
     "end_deletes",
