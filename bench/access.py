@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from bench import bodies, load, uploads
 from bench.bodies import MANIFEST
 from bench.load import Work
-from bench.manifests import CONNECTIONS, SMALL, wrk_get
+from bench.manifests import CONNECTIONS, SMALL
 from bench.report import Row, Target, least
-from bench.rounds import REQUESTS, Bench, Pair, interleave
+from bench.rounds import REQUESTS, Bench, Comparison, shuffle
 from bench.servers import Moorage, Server
 from bench.wire import request
 
@@ -22,47 +23,58 @@ CLOSED = "closed/small"
 WRONG_A_SECOND = 50
 # So many that no address and no name is ever refused before its password has been hashed.
 UNLIMITED = {"MOORAGE_LIMITS__FAILED_SIGN_INS": "1000000"}
+# Of one of many rounds with credentials.
+_SECONDS = 1
+_NOBODY = "anonymous"
 _SECRET = "a password for the bench"
 _API = "/api/v1"
 
 
 def credentials(bench: Bench) -> list[Row]:
     """Manifest GETs with credentials, in a public and a private repository, beside nobody's."""
-    rows = []
-    with _pair(bench) as pair:
-        robot = _robot(pair.ours)
+    with _server(bench, _Alone) as server:
+        robot = _robot(server)
         words = {
-            "bearer token": (SMALL, _bearer(pair.ours, ADMIN, SMALL)),
+            "bearer token": (SMALL, _bearer(server, ADMIN, SMALL)),
             "password": (SMALL, ADMIN),
             "robot token": (SMALL, robot),
-            "bearer token, private": (CLOSED, _bearer(pair.ours, robot, CLOSED)),
+            "bearer token, private": (CLOSED, _bearer(server, robot, CLOSED)),
             "password, private": (CLOSED, ADMIN),
             "robot token, private": (CLOSED, robot),
         }
+        runs = {_NOBODY: partial(_pulls, bench, server, SMALL)}
         for name, (repository, word) in words.items():
-            path = _path(repository)
-            _warm(pair.ours, path, word)
-            # Each side has the script of its own: nobody asks for what is public.
-            lua = (
-                f"if wrk.port == '{pair.ours.endpoint.port}' then\n"
-                f'wrk.headers["Authorization"] = "{word}"\nelse\n'
-                f'wrk.path = "{_path(SMALL)}"\nend\n'
-            )
-            result = wrk_get(bench, pair, path, MANIFEST, lua)
-            found = result.rows(f"manifest GET by tag, {name}", REQUESTS, TARGETS)[:2]
-            rows += [replace(row, sides=("with credentials", "anonymous")) for row in found]
+            runs[name] = partial(_pulls, bench, server, repository, word)
+        for run in runs.values():
+            run()
+        found = shuffle(server, bench.paired_rounds, runs)
+    sides = ("with credentials", "anonymous")
+    rows = []
+    for name in words:
+        pairs = Comparison(found[name], found[_NOBODY])
+        rows += _paired(pairs, f"manifest GET by tag, {name}", TARGETS, sides)
     return rows
 
 
 def wrong_passwords(bench: Bench) -> list[Row]:
     """Manifest GETs while somebody tries 50 passwords a second, and while nobody does."""
     rows = []
-    for kind, limits in (("", {}), (", all hashed", UNLIMITED)):
-        with _pair(bench, limits) as pair:
-            result = interleave(pair, bench.rounds, lambda server, _: _pulls(bench, pair, server))
+    # Hashing what is tried in three seconds takes half a minute.
+    for kind, limits, rounds in (
+        ("", {}, bench.size(15, 2)),
+        (", all hashed", UNLIMITED, bench.rounds),
+    ):
+        with _server(bench, Moorage, limits) as server:
+            runs = {
+                "beside": partial(_pulls_beside, bench, server),
+                "without": partial(_pulls, bench, server, SMALL, seconds=bench.seconds),
+            }
+            for run in runs.values():
+                run()
+            found = shuffle(server, rounds, runs)
         name = f"manifest GET by tag, {WRONG_A_SECOND} wrong passwords/s{kind}"
-        found = result.rows(name, REQUESTS, BESIDE_WRONG)[:2]
-        rows += [replace(row, sides=("beside wrong passwords", "without")) for row in found]
+        pairs = Comparison(found["beside"], found["without"])
+        rows += _paired(pairs, name, BESIDE_WRONG, ("beside wrong passwords", "without"))
     return rows
 
 
@@ -74,46 +86,64 @@ def basic(user: str, password: str) -> str:
 ADMIN = basic("admin", _SECRET)
 
 
-def _pulls(bench: Bench, pair: Pair, server: Server) -> Work:
-    target = (server.endpoint, _path(SMALL))
+class _Alone(Moorage):
+    """With one worker: two get unequal shares of the 16 connections, other ones in each round."""
+
+    workers = 1
+
+
+def _paired(
+    pairs: Comparison, name: str, targets: Mapping[str, Target], sides: tuple[str, str]
+) -> list[Row]:
+    rate, cost, _ = pairs.rows(name, REQUESTS, targets)
+    return [replace(row, sides=sides, paired=True) for row in (rate, cost)]
+
+
+def _pulls(
+    bench: Bench, server: Server, repository: str, word: str = "", seconds: int = _SECONDS
+) -> Work:
+    lua = f'wrk.headers["Authorization"] = "{word}"\n' if word else ""
     script = bench.scratch / "get.lua"
-    if server is pair.peer:
-        return load.wrk(target, script, bench.seconds, CONNECTIONS, accept=MANIFEST)
+    target = (server.endpoint, _path(repository))
+    return load.wrk(target, script, seconds, CONNECTIONS, accept=MANIFEST, lua=lua)
+
+
+def _pulls_beside(bench: Bench, server: Server) -> Work:
     messages = [
         request(server.endpoint, "GET", "/v2/", {"Authorization": basic(f"u{number}", "wrong")})
         for number in range(WRONG_A_SECOND)
     ]
     trying = bench.submit(load.try_in_vain, server.endpoint, messages, bench.seconds)
-    work = load.wrk(target, script, bench.seconds, CONNECTIONS, accept=MANIFEST)
+    work = _pulls(bench, server, SMALL, seconds=bench.seconds)
     trying.result()
     return work
 
 
 @contextmanager
-def _pair(bench: Bench, limits: Mapping[str, str] | None = None) -> Iterator[Pair]:
-    """Yield two servers of one kind, with an administrator, a public and a private image."""
+def _server(
+    bench: Bench, kind: type[Server], limits: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Yield a server with an administrator, a public and a private image."""
     secret = bench.scratch / "password"
     secret.touch(0o600)
     secret.write_text(_SECRET + "\n")
     admin = {"MOORAGE_ADMIN_USER": "admin", "MOORAGE_ADMIN_PASSWORD_FILE": str(secret)}
-    pair = Pair(bench.fresh(Moorage), bench.fresh(Moorage))
+    server = bench.fresh(kind)
     try:
-        for server in pair:
-            # Pushed in local mode, which ends with the first account.
-            for repository, visibility in ((SMALL, "public"), (CLOSED, "private")):
-                server.environment = {**os.environ, "MOORAGE_VISIBILITY": visibility}
-                server.start()
-                connection = server.connection()
-                image = bodies.image("small", padding=1400)
-                uploads.push_image(connection, repository, "v0", image)
-                connection.close()
-                server.stop()
-            server.environment = {**os.environ, **admin, **(limits or {})}
+        # Pushed in local mode, which ends with the first account.
+        for repository, visibility in ((SMALL, "public"), (CLOSED, "private")):
+            server.environment = {**os.environ, "MOORAGE_VISIBILITY": visibility}
             server.start()
-        yield pair
-    finally:
-        for server in pair:
+            connection = server.connection()
+            image = bodies.image("small", padding=1400)
+            uploads.push_image(connection, repository, "v0", image)
+            connection.close()
             server.stop()
+        server.environment = {**os.environ, **admin, **(limits or {})}
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 def _path(repository: str) -> str:
@@ -152,12 +182,3 @@ def _bearer(server: Server, word: str, repository: str) -> str:
     ).expect(200)
     connection.close()
     return f"Bearer {json.loads(answer.body)['token']}"
-
-
-def _warm(server: Server, path: str, word: str) -> None:
-    """Have each process verify the credential once; it remembers it."""
-    message = request(server.endpoint, "GET", path, {"Authorization": word})
-    for _ in range(8):
-        connection = server.connection()
-        connection.exchange(message).expect(200)
-        connection.close()

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import os
 import platform
 import statistics
@@ -32,7 +33,9 @@ proportional set size. The client runs on the same cores as the server: "client"
 core it took while Moorage / docker-registry was measured. Rows are printed whether won or lost.
 Measurements `fleet-*` compare other pairs, which the head of their table names: the fleet's shape
 (PostgreSQL and an S3 server on the same machine) beside the embedded one, many entries beside few,
-three replicas beside one.
+three replicas beside one. Where a ratio has "95 %" behind it, many short rounds were run against
+the same server, each in a random order of its own: the ratio is the median of those of single
+rounds, and what it would lie between in 95 of 100 such runs is told.
 """
 
 
@@ -89,12 +92,16 @@ class Row:
     client: tuple[float, float] | None = None
     note: str = ""
     sides: tuple[str, str] = SIDES
+    # Many short rounds, each with a ratio of its own: what disturbs a round disturbs both sides.
+    paired: bool = False
 
     @property
     def ratio(self) -> float | None:
-        """The ratio of the medians."""
+        """The ratio of the medians; of paired rounds, the median of their ratios."""
         if not self.peer or not statistics.median(self.peer):
             return None
+        if self.paired:
+            return statistics.median(self.ratios)
         return statistics.median(self.ours) / statistics.median(self.peer)
 
     @property
@@ -118,7 +125,9 @@ class Row:
         ratio = ""
         if self.ratio is not None:
             ratio = f"{number(self.ratio)}x"
-            if len(self.ratios) > 1:
+            if self.paired:
+                ratio += " (95 %: {}..{})".format(*map(number, sure(self.ratios)))
+            elif len(self.ratios) > 1:
                 ratio += f" ({number(min(self.ratios))}..{number(max(self.ratios))})"
         client = "{:.2f} / {:.2f}".format(*self.client) if self.client else ""
         figures = [spread(self.ours), spread(self.peer)]
@@ -135,6 +144,17 @@ class Row:
 def number(value: float) -> str:
     """Return a figure with three significant digits or all of its integer part."""
     return f"{value:,.0f}" if abs(value) >= THOUSAND else f"{value:#.3g}".rstrip(".")
+
+
+def sure(values: Sequence[float]) -> tuple[float, float]:
+    """Return between which two of the values the true median is, in 95 of 100 cases.
+
+    Nothing is taken for granted of how they are spread: half of them are expected below it, give
+    or take 0.98 square roots of their number (a binomial's 1.96 standard deviations).
+    """
+    placed = sorted(values)
+    place = max(0, int(len(placed) / 2 - 0.98 * math.sqrt(len(placed))))
+    return placed[place], placed[-1 - place]
 
 
 def spread(values: Sequence[float]) -> str:

@@ -1,6 +1,7 @@
 """How a measurement is made: a pair of fresh servers, alternating rounds, three figures a round."""
 
 import os
+import random
 import shutil
 import statistics
 import sys
@@ -128,6 +129,24 @@ def interleave(
     return result
 
 
+def shuffle(
+    server: Server, rounds: int, runs: Mapping[str, Callable[[], Work]]
+) -> dict[str, list[Sample]]:
+    """Run all loads on the same server in each of many rounds, each round in an order of its own.
+
+    Memory is not looked at: that takes the server's time.
+    """
+    order = random.Random(0)
+    found: dict[str, list[Sample]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name in order.sample(sorted(runs), len(runs)):
+            before = server.cpu()
+            work = runs[name]()
+            found[name].append(Sample(work, server.cpu() - before, 0))
+        say(".")
+    return found
+
+
 def say(text: str) -> None:
     """Show progress beside the results."""
     sys.stderr.write(text)
@@ -159,6 +178,11 @@ class Bench:
     def long_rounds(self) -> int:
         """Rounds of a long measurement."""
         return self.size(3, 1)
+
+    @property
+    def paired_rounds(self) -> int:
+        """Rounds of a second each, where what is compared differs by less than the noise."""
+        return self.size(31, 5)
 
     @property
     def seconds(self) -> int:

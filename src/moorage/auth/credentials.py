@@ -93,19 +93,24 @@ class _Known(msgspec.Struct, frozen=True):
 
 
 class _Last(msgspec.Struct, frozen=True):
-    """What a connection sent last, as a keyed hash; `host` is the name it asked the registry by.
+    """What a connection sent last, and proved; `host` is the name it asked the registry by.
 
-    `asking` is who it is as of `asked_at`, which is good for a second, up to `fresh_until`; after
-    `until` it is looked up anew.
+    `mark` is the header's hash under this process's own key. `asking` is who it is as of
+    `asked_at`, which is good for a second, up to `fresh_until`; after `until` it is looked up anew.
     """
 
-    mark: bytes
+    mark: int
+    header: str
     host: str | None
     actor: Actor
     until: int
     asking: Actor
     asked_at: int
     fresh_until: int
+
+    def __repr__(self) -> str:
+        """Show nothing of it."""
+        return "_Last()"
 
 
 class Guard(msgspec.Struct, frozen=True):
@@ -156,9 +161,7 @@ class Credentials:
         elif header is None:
             actor = _ANONYMOUS
         else:
-            raw = header.encode(errors="surrogateescape")
-            mark = hashlib.blake2b(raw, key=self._key).digest()
-            actor = self._last_of(request, mark) or await self._find_out(request, mark, grace)
+            actor = self._last_of(request, header) or await self._find_out(request, header, grace)
         request.actor, request.credential = actor.name, actor.credential
         if actor.subject.token_id:
             self._guard.uses.note(actor.subject.token_id, self._clock.now())
@@ -182,12 +185,20 @@ class Credentials:
         last = request.kept.pop(_LAST, None)
         return self._known.pop(self._mark(*given), None) is not None or last is not None
 
-    def _last_of(self, request: Request, mark: bytes) -> Actor | None:
-        """Return who the connection's last request was from, if this one has sent the same."""
+    def _last_of(self, request: Request, header: str) -> Actor | None:
+        """Return who the connection's last request was from, if this one has sent the same.
+
+        What is compared is only ever what this very connection has proved before. A proxy may send
+        requests of several clients on it, so none may learn by the time that takes how much of its
+        guess is right: texts are compared only if their hashes are the same, and nobody knows
+        another text of the same hash without the key and the hash. Both take 0.3 µs for a bearer
+        token, where a keyed BLAKE2 takes 1.4.
+        """
         last: _Last | None = request.kept.get(_LAST)
         if (
             last is None
-            or not hmac.compare_digest(last.mark, mark)
+            or last.mark != hash(header)
+            or last.header != header
             # A bearer is good at the host that it was got from.
             or last.host != request.headers.get("Host")
         ):
@@ -197,11 +208,11 @@ class Credentials:
             return last.asking
         return self._keep(request, last, now).asking if now < last.until else None
 
-    async def _find_out(self, request: Request, mark: bytes, grace: int) -> Actor:
-        header, host = request.headers["Authorization"], request.headers.get("Host")
+    async def _find_out(self, request: Request, header: str, grace: int) -> Actor:
+        host = request.headers.get("Host")
         known = await self._identify(header, request, grace)
         actor, now = known.actor, self._clock.now()
-        last = _Last(mark, host, actor, known.until, actor, now, now)
+        last = _Last(hash(header), header, host, actor, known.until, actor, now, now)
         return self._keep(request, last, now).asking
 
     def _keep(self, request: Request, last: _Last, now: int) -> _Last:

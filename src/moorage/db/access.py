@@ -209,9 +209,9 @@ class FoundNamespace(msgspec.Struct, frozen=True):
 
 def place_of(subject: Subject, name: RepositoryName) -> dict[str, Any]:
     """Return the parameters of `HERE` and `FACTS`; for nobody, those of `HERE` alone."""
-    if not subject.principal_id:
-        return {"name": name, "namespace": name.namespace}
-    return {"name": name, "namespace": name.namespace, **subject_of(subject)}
+    place = subject_of(subject) if subject.principal_id else {}
+    place["name"], place["namespace"] = name, name.namespace
+    return place
 
 
 def family_of(subject: Subject) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from aiohttp import ClientError, HttpVersion11, web
@@ -111,7 +111,8 @@ class Request:
     @property
     def kept(self) -> dict[str, Any]:
         """What has been found out about the connection, for as long as it lasts."""
-        return cast("dict[str, Any]", self._raw.protocol.kept)  # type: ignore[attr-defined]
+        kept: dict[str, Any] = self._raw.protocol.kept  # type: ignore[attr-defined]
+        return kept
 
     @property
     def raw(self) -> web.BaseRequest:

@@ -265,6 +265,33 @@ def test_a_connection_is_not_who_it_was(directory: Path, other: str) -> None:
     remembering(body, directory)
 
 
+def test_a_hash_is_not_enough(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has the hash of what the connection sent last is another text all the same."""
+    monkeypatch.setattr("moorage.auth.credentials.hash", lambda _: 7, raising=False)
+
+    async def body(registry: Remembering) -> None:
+        by = Connection()
+        await registry.ask("Bearer good", by)
+        with pytest.raises(Unauthorized):
+            await registry.ask("Bearer gooe", by)
+        assert (await registry.ask("Bearer good", by)).name == "she"
+        assert registry.signed.asked == ["good", "gooe"]
+
+    remembering(body, directory)
+
+
+def test_what_a_connection_sent_is_not_shown(directory: Path) -> None:
+    """A trace or a debugger's view of the connection has no secret in it."""
+
+    async def body(registry: Remembering) -> None:
+        by = Connection()
+        await registry.ask("Bearer good", by)
+        assert by
+        assert "good" not in repr(dict(by))
+
+    remembering(body, directory)
+
+
 def test_a_bearer_is_for_the_host_that_the_connection_asked(directory: Path) -> None:
     async def body(registry: Remembering) -> None:
         by = Connection()

@@ -1,5 +1,6 @@
 """What a child of the supervisor is told before it begins."""
 
+import os
 import subprocess
 import sys
 
@@ -40,3 +41,25 @@ def kept(begun: str) -> int:
 @pytest.mark.skipif(sys.platform != "linux", reason="the allocator is glibc's")
 def test_the_parts_of_uploads_are_given_back() -> None:
     assert kept("begun") < 8 * MIB < 32 * MIB < kept("not begun")
+
+
+GIVES_WAY = """
+import os, threading
+from moorage.cli import process
+
+process.give_way()
+policies = []
+thread = threading.Thread(target=lambda: policies.append(os.sched_getscheduler(0)))
+thread.start()
+thread.join()
+print(os.getpriority(os.PRIO_PROCESS, 0), policies == [os.SCHED_BATCH])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks for Linux's scheduling")
+def test_jobs_and_their_threads_give_way() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", GIVES_WAY], capture_output=True, text=True, check=True
+    )
+    behind = min(os.getpriority(os.PRIO_PROCESS, 0) + 10, 19)
+    assert told.stdout.split() == [str(behind), "True"]
