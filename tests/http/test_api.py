@@ -37,6 +37,7 @@ def filled(path: str) -> str:
     for place in ("namespace", "account", "team", "robot", "principal", "trust"):
         path = path.replace(f"{{{place}}}", "nobody")
     path = path.replace("{repository}", "nobody/nothing").replace("{kind}", "account")
+    path = path.replace("{tag}", "latest")
     for place in ("token", "issuer", "rule"):
         path = path.replace(f"{{{place}}}", "123456")
     return PREFIX + path

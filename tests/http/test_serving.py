@@ -224,11 +224,11 @@ def test_doctor_tells_what_is_wrong(tmp_path: Path) -> None:
 
 def test_jobs_are_listed(server: Start) -> None:
     """The schedule's jobs have run by themselves, and are listed beside the running server."""
-    running = server()
+    running = server(env={"MOORAGE_ADMIN_SOCKET": "on"})
     until = time.monotonic() + 20
     while time.monotonic() < until:
         place = ("--data", str(running.data))
-        listed = json.loads(run("job", "list", "--json", *place, **running.env).stdout)
+        listed = json.loads(run("job", "list", "-o", "json", *place, **running.env).stdout)
         done = {job["name"] for job in listed if job["state"] == "done"}
         if {"uploads.expire", "objects.delete", "events.fan-out"} <= done:
             break

@@ -194,6 +194,14 @@ def is_loopback(authority: str) -> bool:
         return False
 
 
+def _is_empty(directory: Path) -> bool:
+    """Tell whether there is no registry in the directory; one that can't be looked into may be."""
+    try:
+        return not (directory / "moorage.db").exists()
+    except PermissionError:
+        return False
+
+
 def _local(wanted: Wanted) -> Connection:
     named = wanted.file or os.environ.get("MOORAGE_CONFIG", "")
     file = Path(named) if named else _SYSTEM_FILE if _SYSTEM_FILE.exists() else None
@@ -204,6 +212,13 @@ def _local(wanted: Wanted) -> Connection:
         path = find_only()
     if path is not None:
         return Connection(Place(read_address(path.parent), str(path)))
+    if wanted.data and config.is_embedded and _is_empty(config.directory):
+        raise Refused(
+            f"There is no registry in {config.directory}.",
+            why="It has no moorage.db.",
+            do="Give --data the directory that the server uses.",
+            exit_code=3,
+        )
     where = "the database" if config.database else config.directory
     raise Refused(
         "Nobody is signed in here, and this host's own server has no admin socket for you.",
