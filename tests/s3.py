@@ -23,6 +23,7 @@ from typing import Any, Self, TypeVar
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
+from moorage.blobs.store import MARK
 from moorage.config import S3
 from process import free_port, is_listening
 
@@ -203,7 +204,7 @@ class S3Server:
             return await use(client)
 
     def keys(self, storage: str) -> list[str]:
-        """Return the keys in a place of the bucket, without its prefix."""
+        """Return the keys in a place of the bucket without its prefix, but not the store's mark."""
         prefix = storage.partition(f"{self.bucket}/")[2] + "/"
 
         async def list_all(client: Any) -> list[str]:
@@ -214,7 +215,7 @@ class S3Server:
                 )
                 found += [each["Key"].removeprefix(prefix) for each in page.get("Contents", ())]
                 if not page.get("IsTruncated"):
-                    return found
+                    return [key for key in found if key != MARK]
 
         return asyncio.run(self.use(list_all))
 

@@ -18,7 +18,7 @@ from process import Server
 from registry import Registry
 
 # A release is tested with a thousand.
-KILLS = int(os.environ.get("KILLS", "100"))
+KILLS = int(os.environ.get("KILLS", "30"))
 CLIENTS = 6
 SETTINGS = {"MOORAGE_ALLOW_SPARSE": "never", "MOORAGE_LOG__ACCESS": "false"}
 
