@@ -62,20 +62,21 @@ check: $(TEST)
 		"$(BIN)/mypy src; $(BIN)/pytest -q tests/shape"
 
 # What is lost is found however busy the machine is.
-LOUD := $(addprefix tests/faults/test_,kill.py powerloss.py syscalls.py releases.py)
+LOUD := $(addprefix tests/faults/test_,kill.py powerloss.py syscalls.py releases.py collection.py \
+	failing.py bit_rot.py backup.py disk.py)
 
 # Everything, with real clients; as root it installs the Debian packages they come in.
 test: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
-	sh tests/beside.sh "$(BIN)/pytest -q tests/clients; $(BIN)/pytest -q tests/contract" \
-		"$(BIN)/pytest -q tests/http; $(BIN)/pytest -q $(LOUD)"
+	sh tests/beside.sh "$(BIN)/pytest -q tests/clients; sh tests/in_memory.sh $(BIN)/pytest -q tests/contract" \
+		"sh tests/in_memory.sh $(BIN)/pytest -q tests/http; $(BIN)/pytest -q $(LOUD)"
 	$(BIN)/pytest -q tests/faults tests/shape tests/unit $(LOUD:%=--ignore=%)
 
 # The protocol on every pair of stores, real clients on the fleet's; after `make test`.
 shapes: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 	sh tests/beside.sh "$(BIN)/pytest -q tests/clients --shape postgres+s3 --redirect; \
-		$(BIN)/pytest -q tests/http --shape postgres+directory" \
-		"$(BIN)/pytest -q tests/http --shape postgres+s3; \
-		$(BIN)/pytest -q tests/http --shape sqlite+s3"
+		sh tests/in_memory.sh $(BIN)/pytest -q tests/http --shape postgres+directory" \
+		"sh tests/in_memory.sh $(BIN)/pytest -q tests/http --shape postgres+s3; \
+		sh tests/in_memory.sh $(BIN)/pytest -q tests/http --shape sqlite+s3"
 
 # What takes minutes each: races at all of their places, the second S3 server, a build of two hours.
 long: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools

@@ -96,6 +96,11 @@ use = egg:swift#dlo
 """  # noqa: E501
 
 
+def _stands_still(pid: int) -> bool:
+    state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return state == "T"
+
+
 class S3Server:
     """A server that has been started, with a bucket; `port` is a loopback port of its own."""
 
@@ -144,6 +149,9 @@ class S3Server:
         """Have the processes stand still: connections stay, nothing answers."""
         for process in self._processes:
             process.send_signal(signal.SIGSTOP)
+        # A process that waits for a processor is told when it has one.
+        while not all(_stands_still(pid) for pid in self.pids):
+            time.sleep(0.01)
 
     def thaw(self) -> None:
         """Have them go on."""

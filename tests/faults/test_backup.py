@@ -22,7 +22,7 @@ from registry import Registry
 from s3 import S3Server
 
 # A release is tested with ten minutes.
-SECONDS = float(os.environ.get("BACKUP_SECONDS", "15"))
+SECONDS = float(os.environ.get("BACKUP_SECONDS", "6"))
 CLIENTS = 3
 # Collection never rests, and deletes soon: what a backup needs has to be held from it.
 SETTINGS = {

@@ -20,7 +20,7 @@ from faults.fronting import new_fleet
 from fleet import DATABASE, Fleet
 from registry import Registry
 
-KILLS = int(os.environ.get("FLEET_KILLS", "10"))
+KILLS = int(os.environ.get("FLEET_KILLS", "4"))
 CLIENTS = 4
 # What counts all events and payments holds only before they are moved on.
 MOVED = ("an event that is lost or told twice", "a namespace that pays too little or too much")

@@ -78,9 +78,17 @@ def test_a_file_with_a_token(home: Path) -> None:
 
 
 def test_without_any_it_says_how(home: Path) -> None:
+    (home / "data").mkdir()
+    (home / "data/moorage.db").touch()
     with pytest.raises(Refused, match="Nobody is signed in") as refused:
         connect(Wanted(data=str(home / "data")))
     assert refused.value.exit_code == 4
+
+
+def test_an_empty_directory_is_none(home: Path) -> None:
+    with pytest.raises(Refused, match="There is no registry in") as refused:
+        connect(Wanted(data=str(home / "data")))
+    assert refused.value.exit_code == 3
 
 
 def test_loopback() -> None:
