@@ -96,8 +96,8 @@ def run_jobs(shared: Shared) -> None:
 def give_way() -> None:
     """Have this process, and the threads that it begins, wait for those that serve requests."""
     os.nice(_NICENESS)
-    # A job that wakes up takes the processor from nobody: without this it does so in the middle of
-    # a request, which then waits for 2 to 3 ms.
+    # A job that wakes up takes the processor from nobody; without this it may in the middle of a
+    # request.
     if hasattr(os, "SCHED_BATCH"):  # Linux
         with suppress(OSError):  # a sandbox may forbid it, and a job runs as well without
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

@@ -218,7 +218,7 @@ LIST_DELETES = Query(
     .order_by(delete_queue.c.not_before)
     .limit(sa.bindparam("limit")),
 )
-# Always so many by one statement: its text never changes. One for each takes several times as long.
+# Always so many by one statement: its text never changes. One for each takes twice as long.
 _ENDED = tuple(f"location_{number}" for number in range(50))
 END_DELETES = Query(
     "end_deletes",
