@@ -313,7 +313,7 @@ def test_a_cancelled_writer_is_waited_for(store: OpenStore) -> None:
     """What a thread is still writing when its request ends goes into this session's file only."""
 
     async def body(store: BlobStore) -> None:
-        raw = os.urandom(8_000_000)
+        raw = os.urandom(48_000_000)  # memory takes 2 GB/s, and is not done after 4 ms
         state = await store.begin(new_id(), None)
 
         async def write() -> None:
