@@ -15,7 +15,7 @@ from faults.test_collection import SETTINGS
 from process import Server
 from registry import Registry
 
-SECONDS = float(os.environ.get("CHECK_SECONDS", "5"))
+SECONDS = float(os.environ.get("CHECK_SECONDS", "10"))
 
 
 @pytest.mark.timeout(90 + int(SECONDS))
