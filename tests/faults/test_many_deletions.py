@@ -36,6 +36,8 @@ LONG = DELETIONS >= 100_000
 SECONDS_FOR_100_000 = 60
 # Few pulls have no 99th percentile worth the name: the short form only looks for what is gross.
 SLOWER, SLACK = (1.5, 0.0) if LONG else (2.5, 0.005)
+# A job may begin a second late, and more on a busy machine: of few deletions that is most of it.
+LATE = 0.0 if LONG else 5.0
 # For how long pulls are measured before; leases end with it.
 IDLE = 20.0 if LONG else 5.0
 BATCH = 1_000
@@ -186,14 +188,14 @@ def test_pulls_go_on_meanwhile(
     puller.pull(seconds_left(time.time() + 0.5))
     idle = puller.pull(seconds_left(ends))
     busy = puller.pull(Gone(running.data, DELETIONS))
-    took = (time.time() - ends) * 100_000 / DELETIONS
+    took = time.time() - ends
     figure(
-        f"{DELETIONS} blobs collected in {time.time() - ends:.1f} s, {took:.0f} s for 100,000; the"
+        f"{DELETIONS} blobs collected in {took:.1f} s, the"
         f" 99th percentile of {len(idle)} requests before was {percentile(idle) * 1e3:.2f} ms, of"
         f" {len(busy)} meanwhile {percentile(busy) * 1e3:.2f} ms"
         f" (medians {statistics.median(idle) * 1e3:.2f} and {statistics.median(busy) * 1e3:.2f})"
     )
-    assert took <= SECONDS_FOR_100_000
+    assert took <= SECONDS_FOR_100_000 * DELETIONS / 100_000 + LATE
     assert percentile(busy) <= percentile(idle) * SLOWER + SLACK
 
 
