@@ -32,7 +32,7 @@ def test_a_check_beside_pushes_finds_nothing(
     churn.start(registry)
     end = time.monotonic() + SECONDS
     checks = looked = 0
-    while time.monotonic() < end:
+    while checks < 3 or time.monotonic() < end:  # a busy machine takes longer for three
         run = root("fsck", "--full", "--repair", "-o", "json").json()
         assert (run["state"], run["found"], run["findings"]) == ("done", 0, [])
         checks += 1
@@ -40,7 +40,6 @@ def test_a_check_beside_pushes_finds_nothing(
     running.kill()
     churn.join()
     assert not churn.failed, churn.failed[:3]
-    assert checks > 2
     figure(
         f"{checks} full checks of {looked} rows and objects beside {churn.total('pushed')} pushes"
         f" and {churn.total('deleted')} deletions: 0 findings, 0 pushes failed"
