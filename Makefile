@@ -10,7 +10,7 @@ S3 := .venv-s3
 GATEWAY := .cache/bin/versitygw
 OIDC := .venv-oidc
 
-.PHONY: serve fleet check test shapes long deep faults bench bench-fleet conformance tools format clean
+.PHONY: serve fleet check test shapes fleet-shape long deep faults bench bench-fleet conformance tools format clean
 
 serve: $(SERVE)
 	$(BIN)/moorage serve --listen 127.0.0.1:5000 --data ./data
@@ -77,6 +77,11 @@ shapes: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 		sh tests/in_memory.sh $(BIN)/pytest -q tests/http --shape postgres+directory" \
 		"sh tests/in_memory.sh $(BIN)/pytest -q tests/http --shape postgres+s3; \
 		sh tests/in_memory.sh $(BIN)/pytest -q tests/http --shape sqlite+s3"
+
+# The fleet's shape of them, which every change must pass.
+fleet-shape: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
+	sh tests/beside.sh "$(BIN)/pytest -q tests/clients --shape postgres+s3 --redirect" \
+		"sh tests/in_memory.sh $(BIN)/pytest -q tests/http --shape postgres+s3"
 
 # What takes minutes each: races at all of their places, the second S3 server, a build of two hours.
 long: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
