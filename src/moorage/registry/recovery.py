@@ -167,8 +167,8 @@ class Recovery:
         self, identity: Digest, update: Callable[[bytes], None]
     ) -> AsyncIterator[bytes]:
         try:
-            file = await asyncio.to_thread(self._vault.path_of(identity.key[1:]).open, "rb")
-            with file:
+            # Opened by a thread it would stay open where the restore is cancelled meanwhile.
+            with self._vault.path_of(identity.key[1:]).open("rb") as file:
                 while chunk := await asyncio.to_thread(file.read, _CHUNK):
                     await asyncio.to_thread(update, chunk)
                     yield chunk
