@@ -47,10 +47,10 @@ async def list_tags(s: Services, repository: Repository, after: str, limit: int)
 
 async def list_repositories(s: Services, actor: Actor, after: str, limit: int) -> Names:
     """Return up to `limit` names behind `after`, in ASCII order, of what the actor may read."""
-    sees_all = await _sees_all(s, actor)
+    whole = await sees_all(s, actor)
 
     async def read(tx: Tx) -> list[str]:
-        if sees_all:
+        if whole:
             return await repositories.list_repositories(tx, after, limit + 1)
         return await readable.list_names(tx, actor.subject, after, limit + 1)
 
@@ -60,17 +60,18 @@ async def list_repositories(s: Services, actor: Actor, after: str, limit: int) -
 
 async def search_repositories(s: Services, actor: Actor, prefix: str, limit: int) -> list[str]:
     """Return up to `limit` names that begin with the prefix, of what the actor may read."""
-    sees_all = await _sees_all(s, actor)
+    whole = await sees_all(s, actor)
 
     async def read(tx: Tx) -> list[str]:
-        if sees_all:
+        if whole:
             return await repositories.list_repositories_from(tx, prefix, limit)
         return await readable.list_names_from(tx, actor.subject, prefix, limit)
 
     return await s.db.read(read, pages=limit > _ON_LOOP)
 
 
-async def _sees_all(s: Services, actor: Actor) -> bool:
+async def sees_all(s: Services, actor: Actor) -> bool:
+    """Tell whether lists show the actor everything, by what it is and not by what it was given."""
     if actor.kind == "local":
         return True
     return actor.scopes is None and (await rights.find_standing(s, actor)).standing > 1
