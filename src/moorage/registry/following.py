@@ -48,6 +48,7 @@ class Follower:
         """
         queue: asyncio.Queue[FeedEvent] = asyncio.Queue(_MOST_WAITING)
         if self._reading is None or self._reading.done():
+            await self._fill()
             self._place = await self._last()
             self._reading = asyncio.get_running_loop().create_task(self._read())
         self._waiting.add(queue)
@@ -91,14 +92,18 @@ class Follower:
                 self._telemetry.log.warning("feed not read", reason=error.message)
                 await asyncio.sleep(_AFTER_FAILURE_SECONDS)
 
+    async def _fill(self) -> None:
+        if not await self._db.read(events.has_outbox):
+            return
+
+        async def move(tx: Tx) -> int:
+            return await events.fan_out(tx, _SLICE)
+
+        while await self._db.write(move) == _SLICE:
+            pass
+
     async def _step(self) -> None:
-        if await self._db.read(events.has_outbox):
-
-            async def move(tx: Tx) -> int:
-                return await events.fan_out(tx, _SLICE)
-
-            while await self._db.write(move) == _SLICE:
-                pass
+        await self._fill()
 
         async def read(tx: Tx) -> list[FeedEvent]:
             return await events.list_feed(tx, self._place, _SLICE)

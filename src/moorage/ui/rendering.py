@@ -78,6 +78,8 @@ class Frame(msgspec.Struct, frozen=True):
     twin: str
     rail: tuple[tuple[str, str, str], ...]
     has_search: bool
+    has_about: bool
+    has_compare: bool
 
     @property
     def is_signed_in(self) -> bool:
@@ -172,6 +174,8 @@ async def _frame(s: Services, visit: Visit, view: View) -> Frame:
         twin=_twin(request) if visit.page.twin and view.status == 200 else "",
         rail=_rail(actor, is_administrator=is_administrator),
         has_search=False,
+        has_about=False,
+        has_compare=False,
     )
 
 
