@@ -59,6 +59,12 @@ FIND_DETAILS = Query(
         manifest.c.id == sa.bindparam("manifest_id")
     ),
 )
+FIND_RAW = Query(
+    "find_raw_manifest",
+    sa.select(manifest.c.media_type, manifest.c.raw).where(
+        manifest.c.id == sa.bindparam("manifest_id")
+    ),
+)
 LIST_BY_PREFIX = Query(
     "list_manifests_by_prefix",
     sa.select(manifest_digest.c.digest)
@@ -103,6 +109,12 @@ async def find_details(tx: Tx, manifest_id: int) -> Details:
     """Return what the table holds of a manifest, which is there."""
     row = await tx.one(FIND_DETAILS, manifest_id=manifest_id)
     return Details(*row) if row else Details("", 0)
+
+
+async def find_raw(tx: Tx, manifest_id: int) -> tuple[str, bytes] | None:
+    """Return the media type and the bytes of a manifest."""
+    row = await tx.one(FIND_RAW, manifest_id=manifest_id)
+    return (row[0], row[1]) if row is not None else None
 
 
 async def list_by_prefix(tx: Tx, repository_id: int, prefix: str, limit: int) -> list[Digest]:

@@ -62,7 +62,7 @@ async def find_image(s: Services, actor: Actor, name: RepositoryName, text: str)
         Conflicting: more than one digest begins so.
     """
     repository = await rights.require_repository(s, actor, Action.PULL, name)
-    reference = await _resolve(s, repository, text)
+    reference = await resolve(s, repository, text)
     whole = await sees_all(s, actor)
 
     async def read(tx: Tx) -> _Seen:
@@ -84,8 +84,11 @@ async def find_image(s: Services, actor: Actor, name: RepositoryName, text: str)
     return _image(name, seen, config, problems, await s.db.read(shared, pages=True))
 
 
-async def _resolve(s: Services, repository: Repository, text: str) -> Reference:
-    """Return the tag or the whole digest that was meant; a tag comes before digits."""
+async def resolve(s: Services, repository: Repository, text: str) -> Reference:
+    """Return the tag or the whole digest that was meant; a tag comes before digits.
+
+    The actor may read the repository. Raises as `find_image`.
+    """
     try:
         reference: Reference | None = Digest.parse(text) if ":" in text else Tag.parse(text)
     except RegistryError:
