@@ -72,14 +72,16 @@ async def list_names(tx: Tx, subject: Subject, after: str, limit: int) -> list[s
     return sorted(found)[:limit]
 
 
-async def list_names_from(tx: Tx, subject: Subject, prefix: str, limit: int) -> list[str]:
-    """Return up to `limit` names that begin with the prefix and that the subject may read."""
+async def list_names_from(
+    tx: Tx, subject: Subject, prefix: str, first: str, limit: int
+) -> list[str]:
+    """Return up to `limit` names from `first` on that begin so and that the subject may read."""
     found: set[str] = set()
     for whose in await _whose(tx, subject):
         rows = await tx.many(
             LIST_READABLE_FROM,
             whose=whose,
-            first=prefix,
+            first=first,
             beyond=prefix + "\x7f",
             limit=limit,
             principal_id=subject.principal_id,
