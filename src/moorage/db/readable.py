@@ -115,9 +115,11 @@ async def list_names(tx: Tx, subject: Subject, after: str, limit: int) -> list[s
     return sorted(found)[:limit]
 
 
-async def list_names_from(tx: Tx, subject: Subject, prefix: str, limit: int) -> list[str]:
-    """Return up to `limit` names that begin with the prefix and that the subject may read."""
-    return await list_names_between(tx, subject, prefix, prefix + "\x7f", limit)
+async def list_names_from(
+    tx: Tx, subject: Subject, prefix: str, first: str, limit: int
+) -> list[str]:
+    """Return up to `limit` names from `first` on that begin so and that the subject may read."""
+    return await list_names_between(tx, subject, first, prefix + "\x7f", limit)
 
 
 async def list_names_between(

@@ -58,21 +58,20 @@ async def list_repositories(s: Services, actor: Actor, after: str, limit: int) -
     return Names(found[:limit], len(found) > limit)
 
 
-async def search_repositories(s: Services, actor: Actor, prefix: str, limit: int) -> list[str]:
-    """Return up to `limit` names that begin with the prefix, of what the actor may read."""
-    whole = await sees_all(s, actor)
-
-    async def read(tx: Tx) -> list[str]:
-        if whole:
-            return await repositories.list_repositories_from(tx, prefix, limit)
-        return await readable.list_names_from(tx, actor.subject, prefix, limit)
-
-    return await s.db.read(read, pages=limit > _ON_LOOP)
+async def names_from(
+    tx: Tx, actor: Actor, prefix: str, after: str, limit: int, *, sees_all: bool
+) -> list[str]:
+    """Return up to `limit` names behind `after` that begin with the prefix, as `sees_all` says."""
+    # No character of a name comes before this one.
+    first = f"{after}!" if after else prefix
+    if sees_all:
+        return await repositories.list_repositories_from(tx, prefix, first, limit)
+    return await readable.list_names_from(tx, actor.subject, prefix, first, limit)
 
 
 async def sees_all(s: Services, actor: Actor) -> bool:
-    """Tell whether lists show the actor everything, by what it is and not by what it was given."""
-    if actor.kind == "local":
+    """Tell whether the actor may read every repository there is."""
+    if actor.kind in ("local", "operator"):
         return True
     return actor.scopes is None and (await rights.find_standing(s, actor)).standing > 1
 
