@@ -173,9 +173,9 @@ async def _frame(s: Services, visit: Visit, view: View) -> Frame:
         now=datetime.fromtimestamp(s.clock.now() / 1000, UTC),
         twin=_twin(request) if visit.page.twin and view.status == 200 else "",
         rail=_rail(actor, is_administrator=is_administrator),
-        has_search=False,
+        has_search=actor.kind != "anonymous" or not actor.refusal,
         has_about=False,
-        has_compare=False,
+        has_compare=True,
     )
 
 
