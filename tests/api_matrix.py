@@ -25,8 +25,7 @@ from moorage.api.app import _ROUTES as OPEN
 from moorage.api.routes import ROUTES
 from moorage.db import damage, jobs, verifications
 from moorage.db.engine import Tx
-from moorage.ui import sign_in
-from moorage.ui.app import _FILES, PAGES
+from moorage.ui import links, provider_sign_in
 from moorage.v2.token import ROUTES as TOKENS
 from registry import Answer, Registry, unique
 
@@ -78,8 +77,8 @@ def operations() -> dict[str, tuple[str, str]]:
     found = {route.name: (route.method, PREFIX + route.path) for route in ROUTES}
     found |= {f"GET {path}": ("GET", path) for path in OPEN}
     found |= {f"{m} {path}": (m, path) for path, (_, methods) in TOKENS.items() for m in methods}
-    pages = [*PAGES, *(f"/static/{name}" for name in _FILES)]
-    pages += [f"{sign_in.PREFIX}{{provider}}{rest}" for rest in sign_in.PAGES]
+    # All other pages have rows of their own, in cases/pages.toml.
+    pages = [page.path for page in (*links.PAGES, *provider_sign_in.PAGES)]
     return found | {f"GET {path}": ("GET", path) for path in pages}
 
 

@@ -124,7 +124,11 @@ class Probe:
             # Into a repository of one's own; the blob comes along only from where one may pull.
             taken = self.found if "p" in may and ask.is_there else self.missing
             return taken if ask.who in PUSHERS else 401
-        everywhere = {"ping": SIGNED_IN, "catalog": CATALOG}
+        everywhere = {
+            "ping": SIGNED_IN,
+            "catalog": CATALOG,
+            "search": CATALOG | {"anonymous"},
+        }
         allowed = ask.who in everywhere.get(self.right, ()) or self.right in may
         if not allowed:
             # Whoever is signed in is told by the request that follows: a HEAD has no words.
@@ -189,7 +193,7 @@ def probes() -> Iterator[Probe]:
         yield Probe("base", method, "ping", 200, 200, pages(method, "/v2/"))
         yield Probe("catalog", method, "catalog", 200, 200, pages(method, "/v2/_catalog?n=1000"))
         search = pages(method, f"/v1/search?q={NAMESPACE}&n=100")
-        yield Probe("search", method, "catalog", 200, 200, search)
+        yield Probe("search", method, "search", 200, 200, search)
         everywhere = pages(method, "/v2/_oci/ext/discover")
         yield Probe("discover", method, "ping", 200, 200, everywhere, "of all")
         yield Probe("discover", method, "p", 200, 404, at(method, "_oci/ext/discover"))

@@ -42,6 +42,7 @@ from moorage.events.outbox import Outbox
 from moorage.jobs.queue import Queue
 from moorage.outbound import Fetcher
 from moorage.registry import accounts, links
+from moorage.registry.following import Follower
 from moorage.registry.hashing import Hashes
 from moorage.registry.links import NewLink
 from moorage.registry.move import COPYING, STATE
@@ -51,7 +52,7 @@ from moorage.registry.services import Services
 from moorage.registry.sessions import SessionIds
 from moorage.telemetry import Telemetry
 from moorage.ui import app as ui
-from moorage.ui import sign_in
+from moorage.ui import files
 from moorage.v2 import app as v2
 from moorage.v2 import token
 from moorage.web.clients import Proxies
@@ -361,6 +362,7 @@ async def build(
         proxies=proxies,
         readiness=Readiness(db, blobs, telemetry),
         refusals=Refusals(db, clock, telemetry),
+        follower=Follower(db, telemetry),
         run_directory=run_directory,
     )
 
@@ -394,12 +396,19 @@ async def _choose(s: Services, request: Request) -> Response:
         return await v2.answer(s, request)
     if request.path in token.ROUTES:
         return await token.answer(s, request)
-    if request.path.startswith(sign_in.PREFIX):
-        return await sign_in.respond(s, request)
-    page = ui.file_of(request.path)
-    if page is not None:
-        return await ui.respond(request, page)
-    return await api.respond(s, request)
+    if request.path.startswith(files.PREFIX):
+        return await files.respond(request)
+    is_wanted = ui.is_wanted(request)
+    page = ui.find(request.path)
+    # What clients that are no browsers are told at the root is a line of text.
+    if page is not None and (is_wanted or request.path != "/"):
+        return await ui.respond(s, request, page)
+    try:
+        return await api.respond(s, request)
+    except RouteUnknown:
+        if not is_wanted or request.path.startswith("/api/"):
+            raise
+        return await ui.respond_nowhere(s, request)
 
 
 def front(s: Services) -> Front:

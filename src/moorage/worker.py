@@ -4,7 +4,7 @@ import asyncio
 
 from moorage.db.engine import Database
 from moorage.jobs.queue import Runner
-from moorage.registry import backups, jobs, replicas, upkeep
+from moorage.registry import backups, indexing, jobs, replicas, upkeep
 from moorage.registry.services import Services
 
 
@@ -13,11 +13,13 @@ async def run(s: Services, stop: asyncio.Event) -> None:
     runner = build(s, s.db)
     await runner.schedule(upkeep.schedule(s.config))
     presence, watch, age = replicas.Presence(s), jobs.Watch(s), backups.Watch(s)
+    searched = indexing.Watch(s)
 
     async def between() -> None:
         await presence.keep()
         await watch.keep()
         await age.keep()
+        await searched.keep()
 
     await runner.run_until(stop, between)
 

@@ -2,7 +2,6 @@
 
 import re
 from functools import cache
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -21,6 +20,7 @@ from moorage.api import (
     repositories,
     robots,
     rules,
+    search,
     second_factor,
     sessions,
     tags,
@@ -33,6 +33,7 @@ from moorage.api import (
     whoami,
 )
 from moorage.api.call import Route
+from moorage.web.paths import MAX_PATH, decoded, pattern_of
 
 PREFIX = "/api/v1"
 ROUTES: tuple[Route, ...] = (
@@ -54,6 +55,7 @@ ROUTES: tuple[Route, ...] = (
     *issuers.ROUTES,
     *trusts.ROUTES,
     *repositories.ROUTES,
+    *search.ROUTES,
     *collection.ROUTES,
     *tags.ROUTES,
     *trash.ROUTES,
@@ -61,14 +63,6 @@ ROUTES: tuple[Route, ...] = (
     *jobs.ROUTES,
     *verification.ROUTES,
 )
-# A repository's name has slashes, and none of its components can be `-`: that stands before what
-# belongs to it. In a document's terms it is one parameter, so that %2F will do as well.
-_COMPONENT = r"(?!-(?:/|\Z))[^/]+"
-_PARTS = {
-    "repository": rf"{_COMPONENT}(?:/{_COMPONENT})*",
-    "principal": rf"{_COMPONENT}(?:/{_COMPONENT})?",
-}
-_MAX_PATH = 2_000
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -80,16 +74,16 @@ class Address(msgspec.Struct, frozen=True):
 
 def find(path: str) -> Address | None:
     """Return what is at a path as it came, None if nothing is."""
-    if len(path) > _MAX_PATH:
+    if len(path) > MAX_PATH:
         return None
     for pattern, routes in _table():
         match = pattern.fullmatch(path)
         if match is not None:
             try:
-                decoded = {name: _decode(text) for name, text in match.groupdict().items()}
+                values = {name: decoded(text) for name, text in match.groupdict().items()}
             except ValueError:
                 return None
-            return Address(routes, decoded)
+            return Address(routes, values)
     return None
 
 
@@ -99,25 +93,7 @@ def _table() -> list[tuple[re.Pattern[str], dict[str, Route]]]:
     for route in ROUTES:
         found.setdefault(route.path, {})[route.method] = route
     # An address without a template comes before one that it would fit into.
-    return [(_pattern(path), found[path]) for path in sorted(found, key=lambda each: "{" in each)]
-
-
-def _pattern(path: str) -> re.Pattern[str]:
-    parts = re.split(r"\{(\w+)\}", path)
-    text = "".join(
-        f"(?P<{part}>{_PARTS.get(part, '[^/]+')})" if number % 2 else re.escape(part)
-        for number, part in enumerate(parts)
-    )
-    return re.compile(PREFIX + text)
-
-
-def _decode(text: str) -> str:
-    """Return a part of the path with its percent-encoding undone.
-
-    Raises:
-        ValueError: what comes out is no text, or one that no name has.
-    """
-    decoded = unquote_to_bytes(text).decode("utf-8")
-    if any(each < " " or each == "\x7f" for each in decoded):
-        raise ValueError(text)
-    return decoded
+    return [
+        (pattern_of(PREFIX + path), found[path])
+        for path in sorted(found, key=lambda each: "{" in each)
+    ]

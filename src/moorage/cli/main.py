@@ -28,6 +28,7 @@ _CLIENTS = {
     "team": ("moorage.cli.team:team", "Manage teams."),
     "namespace": ("moorage.cli.namespace:namespace", "Manage namespaces."),
     "repo": ("moorage.cli.repo:repo", "Manage repositories."),
+    "search": ("moorage.cli.search:search", "Search names, tags, labels and digests."),
     "tag": ("moorage.cli.tag:tag", "Look at tags as they are and were, and undo their moves."),
     "manifest": ("moorage.cli.manifest:manifest", "Restore manifests that were deleted."),
     "trash": ("moorage.cli.trash:trash", "Look at what was deleted and can be restored."),
@@ -46,7 +47,7 @@ _CLIENTS = {
 _SECTIONS = {
     "Run a server": ("serve", "config", "doctor", "migrate", "move"),
     "Look after it": ("job", "gc", "fsck", "backup", "restore", "audit", "purge"),
-    "Use one": ("login", "logout", "whoami", "namespace", "repo", "rule"),
+    "Use one": ("login", "logout", "whoami", "search", "namespace", "repo", "rule"),
     "Look back": ("tag", "trash", "manifest"),
     "Let people in": ("user", "invite", "team", "access", "provider"),
     "Let machines in": ("token", "robot", "trust", "issuer", "k8s"),

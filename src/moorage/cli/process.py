@@ -121,6 +121,7 @@ def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, An
             fencing.cancel()
             sibling.close()
             await s.refusals.close()
+            await s.follower.close()
             await s.guard.uses.flush(s.db)
             await s.blobs.close()
             await s.db.close()

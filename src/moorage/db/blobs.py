@@ -241,6 +241,12 @@ async def has_linked(tx: Tx, repository_id: int, digest: Digest) -> bool:
     return await tx.one(FIND_LINKED, repository_id=repository_id, digest=digest.key) is not None
 
 
+async def find_linked(tx: Tx, repository_id: int, digest: Digest) -> Blob | None:
+    """Return the repository's live blob of that digest at this moment."""
+    row = await tx.one(FIND_LINKED, repository_id=repository_id, digest=digest.key)
+    return Blob(*row) if row else None
+
+
 async def hold_linked(tx: Tx, repository_id: int, digest: Digest) -> Blob | None:
     """Return the repository's live blob of that digest, which stays until the transaction ends."""
     row = await tx.one(HOLD_LINKED, repository_id=repository_id, digest=digest.key)

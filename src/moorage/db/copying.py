@@ -20,9 +20,10 @@ PAGE = 500
 _LONG_PAGE = 50  # manifests carry up to 4 MiB each
 _BEFORE_ALL: dict[type, Any] = {int: -(2**62), str: "", bytes: b""}
 # Blobs are copied with their bytes. What is queued, leased or under way belongs to the place that
-# it was begun in and ends there.
+# it was begun in and ends there, and what is searched is read through anew.
 _LEFT = {"blob", "upload", "job", "job_schedule", "delete_queue", "replica"}
 _LEFT |= {"verification_run", "verification_finding"}
+_LEFT |= {"search_entry", "search_piece", "search_state"}
 # Of the settings, the schema's own marks and those of the move stay where they are.
 _OWN_SETTINGS = ("schema.", "move.")
 

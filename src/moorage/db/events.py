@@ -1,10 +1,22 @@
 """The outbox of events, the feed that one job makes of it, and the audit trail."""
 
+import msgspec
 import sqlalchemy as sa
 
 from moorage.db.engine import EMPTY, Query, Tx
 from moorage.db.locks import lock_feed
 from moorage.db.schema import audit, event_feed, event_outbox
+
+
+class FeedEvent(msgspec.Struct, frozen=True):
+    """An event with its place in the feed, 0 while it is in the outbox; `payload` is JSON."""
+
+    place: int
+    kind: str
+    repository_id: int
+    payload: bytes
+    at: int
+
 
 ADD_EVENT = Query(
     "add_event",
@@ -60,6 +72,41 @@ ADD_TO_FEED = Query(
         payload=sa.bindparam("payload"),
         at=sa.bindparam("now"),
     ),
+)
+HAS_OUTBOX = Query(
+    "has_outbox",
+    sa.select(event_outbox.c.id).order_by(event_outbox.c.id).limit(sa.literal_column("1")),
+)
+LIST_NEWEST_OF_OUTBOX = Query(
+    "list_newest_of_outbox",
+    sa.select(
+        sa.literal_column("0").label("place"),
+        event_outbox.c.kind,
+        event_outbox.c.repository_id,
+        event_outbox.c.payload,
+        event_outbox.c.at,
+    )
+    .order_by(event_outbox.c.id.desc())
+    .limit(sa.bindparam("limit")),
+)
+_FEED = sa.select(
+    event_feed.c.place,
+    event_feed.c.kind,
+    event_feed.c.repository_id,
+    event_feed.c.payload,
+    event_feed.c.at,
+)
+LIST_FEED = Query(
+    "list_feed",
+    _FEED.where(event_feed.c.place > sa.bindparam("after"))
+    .order_by(event_feed.c.place)
+    .limit(sa.bindparam("limit")),
+)
+LIST_FEED_BEFORE = Query(
+    "list_feed_before",
+    _FEED.where(event_feed.c.place < sa.bindparam("before"))
+    .order_by(event_feed.c.place.desc())
+    .limit(sa.bindparam("limit")),
 )
 LIST_OLD_PLACES = Query(
     "list_old_feed_places",
@@ -132,6 +179,32 @@ async def fan_out(tx: Tx, limit: int) -> int:
         )
         await tx.run(END_OUTBOX, event_id=number)
     return len(waiting)
+
+
+async def has_outbox(tx: Tx) -> bool:
+    """Tell whether anything is in the outbox that is not in the feed yet."""
+    return await tx.one(HAS_OUTBOX) is not None
+
+
+async def last_place(tx: Tx) -> int:
+    """Return the place of the feed's newest event, 0 if there has been none."""
+    last = await tx.one(LAST_PLACE)
+    return last[0] if last else 0
+
+
+async def list_newest_of_outbox(tx: Tx, limit: int) -> list[FeedEvent]:
+    """Return up to `limit` events that are not in the feed yet, newest first."""
+    return [FeedEvent(*row) for row in await tx.many(LIST_NEWEST_OF_OUTBOX, limit=limit)]
+
+
+async def list_feed(tx: Tx, after: int, limit: int) -> list[FeedEvent]:
+    """Return up to `limit` events of the feed behind the place, in order."""
+    return [FeedEvent(*row) for row in await tx.many(LIST_FEED, after=after, limit=limit)]
+
+
+async def list_feed_before(tx: Tx, before: int, limit: int) -> list[FeedEvent]:
+    """Return up to `limit` events of the feed before the place, newest first."""
+    return [FeedEvent(*row) for row in await tx.many(LIST_FEED_BEFORE, before=before, limit=limit)]
 
 
 async def trim_feed(tx: Tx, before: int, limit: int) -> int:

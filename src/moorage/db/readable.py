@@ -11,8 +11,9 @@ from moorage.db.access import rights
 from moorage.db.access_schema import readable, team_member
 from moorage.db.engine import Query, Tx
 from moorage.db.repositories import EVERYBODY, LIVE, SIGNED_IN
-from moorage.db.schema import repository
+from moorage.db.schema import blob_digest, repository, repository_blob
 from moorage.model.access import Subject
+from moorage.oci.digest import Digest
 
 _ONE: sa.ColumnClause[int] = sa.literal_column("1")
 _PRIVATE: sa.ColumnClause[str] = sa.literal_column("'private'")
@@ -25,25 +26,28 @@ LIST_TEAMS = Query(
 )
 
 
-def _page(title: str, *bounds: sa.ColumnElement[bool]) -> Query:
+def _shown(candidates: sa.FromClause) -> sa.ScalarSelect[int]:
     # Only candidates: what is shown is what the visibility or a grant says at this moment. A value,
     # not a join, so that the page comes in the order of the index.
     theirs = rights(repository.c.namespace_id, repository.c.id)
-    shown = (
+    return (
         sa.select(_ONE)
-        .where(repository.c.id == readable.c.repository_id)
-        .where(repository.c.name == readable.c.name)
+        .where(repository.c.id == candidates.c.repository_id)
+        .where(repository.c.name == candidates.c.name)
         .where(repository.c.trash_until == LIVE)
         .where(sa.or_(repository.c.visibility != _PRIVATE, theirs > LIVE))
-        .correlate(readable)
+        .correlate(candidates)
         .scalar_subquery()
     )
+
+
+def _page(title: str, *bounds: sa.ColumnElement[bool]) -> Query:
     return Query(
         title,
         sa.select(readable.c.name)
         .where(readable.c.principal_id == sa.bindparam("whose"))
         .where(*bounds)
-        .where(shown == _ONE)
+        .where(_shown(readable) == _ONE)
         .order_by(readable.c.name)
         .limit(sa.bindparam("limit")),
     )
@@ -54,6 +58,45 @@ LIST_READABLE_FROM = _page(
     "list_readable_from",
     readable.c.name >= sa.bindparam("first"),
     readable.c.name < sa.bindparam("beyond"),
+)
+# From what the subject may read, and never from who has the blob: the time that takes would tell
+# of the others that have it.
+_candidates = (
+    sa.select(readable.c.repository_id, readable.c.name)
+    .where(readable.c.principal_id == sa.bindparam("whose"))
+    .order_by(readable.c.name)
+    .limit(sa.bindparam("window"))
+    .subquery()
+)
+_blob_id = (
+    sa.select(blob_digest.c.blob_id)
+    .where(blob_digest.c.digest == sa.bindparam("digest"))
+    .scalar_subquery()
+)
+_has_it = (
+    sa.select(_ONE)
+    .where(repository_blob.c.repository_id == _candidates.c.repository_id)
+    .where(repository_blob.c.blob_id == _blob_id)
+    .where(repository_blob.c.trash_until == LIVE)
+    .correlate(_candidates)
+    .scalar_subquery()
+)
+LIST_READABLE_WITH = Query(
+    "list_readable_with_blob",
+    sa.select(_candidates.c.name)
+    .where(_has_it == _ONE)
+    .where(_shown(_candidates) == _ONE)
+    .limit(sa.bindparam("limit")),
+)
+LIST_WITH = Query(
+    "list_repositories_with_blob",
+    sa.select(repository.c.name)
+    .select_from(repository_blob)
+    .join(repository, repository.c.id == repository_blob.c.repository_id)
+    .where(repository_blob.c.blob_id == _blob_id)
+    .where(repository_blob.c.trash_until == LIVE)
+    .where(repository.c.trash_until == LIVE)
+    .limit(sa.bindparam("limit")),
 )
 
 
@@ -72,20 +115,54 @@ async def list_names(tx: Tx, subject: Subject, after: str, limit: int) -> list[s
     return sorted(found)[:limit]
 
 
-async def list_names_from(tx: Tx, subject: Subject, prefix: str, limit: int) -> list[str]:
-    """Return up to `limit` names that begin with the prefix and that the subject may read."""
+async def list_names_from(
+    tx: Tx, subject: Subject, prefix: str, first: str, limit: int
+) -> list[str]:
+    """Return up to `limit` names from `first` on that begin so and that the subject may read."""
+    return await list_names_between(tx, subject, first, prefix + "\x7f", limit)
+
+
+async def list_names_between(
+    tx: Tx, subject: Subject, first: str, beyond: str, limit: int
+) -> list[str]:
+    """Return up to `limit` names from `first` up to `beyond` that the subject may read."""
     found: set[str] = set()
     for whose in await _whose(tx, subject):
         rows = await tx.many(
             LIST_READABLE_FROM,
             whose=whose,
-            first=prefix,
-            beyond=prefix + "\x7f",
+            first=first,
+            beyond=beyond,
             limit=limit,
             principal_id=subject.principal_id,
         )
         found.update(row[0] for row in rows)
     return sorted(found)[:limit]
+
+
+async def list_with(tx: Tx, subject: Subject, digest: Digest, limit: int, window: int) -> list[str]:
+    """Return names of repositories that the subject may read and that have the blob, in no order.
+
+    Up to `limit` for the subject itself, for each of its teams, and for everybody, of the first
+    `window` that each of them reads.
+    """
+    found: set[str] = set()
+    for whose in await _whose(tx, subject):
+        rows = await tx.many(
+            LIST_READABLE_WITH,
+            whose=whose,
+            digest=digest.key,
+            limit=limit,
+            window=window,
+            principal_id=subject.principal_id,
+        )
+        found.update(row[0] for row in rows)
+    return sorted(found)
+
+
+async def list_all_with(tx: Tx, digest: Digest, limit: int) -> list[str]:
+    """Return names of up to `limit` repositories that have the blob, whoever may read them."""
+    return [row[0] for row in await tx.many(LIST_WITH, digest=digest.key, limit=limit)]
 
 
 async def _whose(tx: Tx, subject: Subject) -> list[int]:

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 import moorage.db.access_schema
 import moorage.db.backup_schema
 import moorage.db.jobs_schema
-import moorage.db.repair_schema  # noqa: F401 - their tables are part of the schema
+import moorage.db.repair_schema
+import moorage.db.search_schema  # noqa: F401 - their tables are part of the schema
 from moorage.db.columns import (
     AUTOINCREMENT,
     CLUSTERED,
@@ -26,7 +27,7 @@ from moorage.db.columns import (
     text,
 )
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 # The oldest schema that this program can still read and write.
 SCHEMA_COMPATIBLE = 5
 

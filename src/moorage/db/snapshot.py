@@ -32,6 +32,10 @@ _LEFT = {
     "damage",
     "verification_run",
     "verification_finding",
+    # Made of the rest, and again when it is not there.
+    "search_entry",
+    "search_piece",
+    "search_state",
 }
 # The schema's own marks are made anew, and so is the secret that seals the ids of uploads.
 _OWN_SETTINGS = ("schema.", "move.", "restore.", "secret.upload")

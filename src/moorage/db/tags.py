@@ -281,6 +281,12 @@ async def _check_rules(tx: Tx, guard: Guard) -> None:
         raise Raced
 
 
+async def find_tag(tx: Tx, repository_id: int, name: Tag) -> Digest | None:
+    """Return the digest that the tag was pushed with, None if there is no such tag."""
+    row = await tx.one(FIND_TAG, repository_id=repository_id, name=name)
+    return Digest.from_key(row[1]) if row else None
+
+
 async def list_tags(tx: Tx, repository_id: int, after: str, limit: int) -> list[str]:
     """Return up to `limit` tags behind `after`, in ASCII order."""
     rows = await tx.many(LIST_TAGS, repository_id=repository_id, after=after, limit=limit)

@@ -37,7 +37,7 @@ async def list_moves(
 ) -> list[TagMove]:
     """Return up to `limit` moves of the tag with versions below `before`, newest first; 0: all.
 
-    Whoever may read the repository sees them; who did it is told as `_for` says.
+    Whoever may read the repository sees them; who did it is told as `by_for` says.
 
     Raises:
         Unauthorized, NotPermitted: the actor may not read the repository.
@@ -111,9 +111,13 @@ async def _find(tx: Tx, actor: Actor, name: RepositoryName) -> tuple[Found, int]
 
 def _for(actor: Actor, name: RepositoryName, found: Found, told: Told) -> Told:
     """Return what the actor is told of it: by what credential is for those who see the trail."""
-    by = told.by
+    return msgspec.structs.replace(told, by=by_for(actor, name, found, told.by))
+
+
+def by_for(actor: Actor, name: RepositoryName, found: Found, by: TagChange) -> TagChange:
+    """Return what the actor is told of how something in the repository came about."""
     if not decide(actor, Action.AUDIT, RepositoryTarget(name), found.facts).allowed:
         by = TagChange(by.actor, "", "", by.cause, by.cause_id)
     if not knows_people(actor, found.facts):
         by = TagChange("", by.credential, by.request_id, by.cause, by.cause_id)
-    return msgspec.structs.replace(told, by=by)
+    return by

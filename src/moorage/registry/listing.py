@@ -47,10 +47,10 @@ async def list_tags(s: Services, repository: Repository, after: str, limit: int)
 
 async def list_repositories(s: Services, actor: Actor, after: str, limit: int) -> Names:
     """Return up to `limit` names behind `after`, in ASCII order, of what the actor may read."""
-    sees_all = await _sees_all(s, actor)
+    whole = await sees_all(s, actor)
 
     async def read(tx: Tx) -> list[str]:
-        if sees_all:
+        if whole:
             return await repositories.list_repositories(tx, after, limit + 1)
         return await readable.list_names(tx, actor.subject, after, limit + 1)
 
@@ -58,20 +58,20 @@ async def list_repositories(s: Services, actor: Actor, after: str, limit: int) -
     return Names(found[:limit], len(found) > limit)
 
 
-async def search_repositories(s: Services, actor: Actor, prefix: str, limit: int) -> list[str]:
-    """Return up to `limit` names that begin with the prefix, of what the actor may read."""
-    sees_all = await _sees_all(s, actor)
+async def names_from(
+    tx: Tx, actor: Actor, prefix: str, after: str, limit: int, *, sees_all: bool
+) -> list[str]:
+    """Return up to `limit` names behind `after` that begin with the prefix, as `sees_all` says."""
+    # No character of a name comes before this one.
+    first = f"{after}!" if after else prefix
+    if sees_all:
+        return await repositories.list_repositories_from(tx, prefix, first, limit)
+    return await readable.list_names_from(tx, actor.subject, prefix, first, limit)
 
-    async def read(tx: Tx) -> list[str]:
-        if sees_all:
-            return await repositories.list_repositories_from(tx, prefix, limit)
-        return await readable.list_names_from(tx, actor.subject, prefix, limit)
 
-    return await s.db.read(read, pages=limit > _ON_LOOP)
-
-
-async def _sees_all(s: Services, actor: Actor) -> bool:
-    if actor.kind == "local":
+async def sees_all(s: Services, actor: Actor) -> bool:
+    """Tell whether the actor may read every repository there is."""
+    if actor.kind in ("local", "operator"):
         return True
     return actor.scopes is None and (await rights.find_standing(s, actor)).standing > 1
 

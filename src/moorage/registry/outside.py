@@ -21,11 +21,9 @@ from moorage.model.providers import Attempt, Identity, Person, Provider
 from moorage.registry import accounts
 from moorage.registry.services import Services
 from moorage.registry.sign_in import SignedIn, open_session
+from moorage.web.origin import is_own_place
 
 SECONDS = LIFE // 1_000
-_LONGEST_PLACE = 1_024
-# A path of this registry, as it goes into an address: nothing that a browser takes for a host.
-_PLACE = re.compile(r"/(?![/\\])[!-\[\]-~]*", re.ASCII)
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _PROBLEM = re.compile(r"[a-z_]{1,64}", re.ASCII)
 
@@ -65,7 +63,7 @@ async def begin(s: Services, name: str, then: str, back: str, address: str) -> B
         TooManyRequests: too many have begun from there.
         Unavailable: the provider does not answer.
     """
-    if len(then) > _LONGEST_PLACE or not _PLACE.fullmatch(then):
+    if not is_own_place(then):
         raise Invalid("a sign-in goes on to a path of this registry, such as /web/shop")
     provider = await _provider(s, name)
     # Each leaves a row behind until its time is over: so many and no more.

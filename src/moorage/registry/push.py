@@ -79,16 +79,27 @@ async def put_manifest(s: Services, actor: Actor, push: Push, by: TagChange) -> 
         found = await hold(tx, actor, Action.PUSH, target)
         repository = await made(s, tx, found, target)
         guard = await tag_guard(tx, actor, found, repository)
-        number, added = await _put(s, tx, repository, push, now)
-        moved = [
-            tag
-            for tag in sorted(push.tags)  # always in one order, so that no two pushes deadlock
-            if await _put_tag(tx, guard, number, push, tag, by=by, now=now)
-        ]
-        if added or moved:
-            await s.events.publish(tx, _pushed(repository, push, moved, by, now))
+        await store(s, tx, guard, push, by, now)
 
     await s.db.write(write)
+
+
+async def store(
+    s: Services, tx: Tx, guard: TagGuard, push: Push, by: TagChange, now: int
+) -> tuple[bool, list[Tag]]:
+    """Do all of that in a transaction that holds the right; what it names is in the repository.
+
+    Return whether the manifest is new there, and which tags have moved. Raises as `put_manifest`.
+    """
+    number, added = await _put(s, tx, guard.repository, push, now)
+    moved = [
+        tag
+        for tag in sorted(push.tags)  # always in one order, so that no two pushes deadlock
+        if await _put_tag(tx, guard, number, push, tag, by=by, now=now)
+    ]
+    if added or moved:
+        await s.events.publish(tx, _pushed(guard.repository, push, moved, by, now))
+    return added, moved
 
 
 async def _put(

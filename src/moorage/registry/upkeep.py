@@ -23,7 +23,7 @@ from moorage.db.engine import Tx
 from moorage.events.outbox import KEEP_FEED_DAYS
 from moorage.jobs.queue import KEEP_DONE, Running, Work
 from moorage.model.artifacts import Upload
-from moorage.registry import audit, collect, deleting, fsck, readers, scrub, sweep
+from moorage.registry import audit, collect, deleting, fsck, indexing, readers, scrub, sweep
 from moorage.registry.collecting import Watch
 from moorage.registry.examining import Examiner
 from moorage.registry.services import Services
@@ -50,6 +50,7 @@ SCHEDULE = {
     "collection.forget": DAY,
     "objects.scrub": MINUTE,
     "verification.forget": DAY,
+    indexing.FOLLOW: MINUTE,
 }
 
 
@@ -82,6 +83,8 @@ def work(s: Services) -> dict[str, Work]:
         "objects.scrub": partial(scrub.scrub, s, Examiner(s)),
         fsck.JOB: partial(fsck.check, s, Examiner(s)),
         "verification.forget": partial(_repeat, partial(_forget_verifications, s)),
+        indexing.FOLLOW: partial(indexing.follow, s),
+        indexing.WALK: partial(indexing.walk, s),
         **readers.work(),
     }
 

@@ -1,57 +1,190 @@
-"""The page behind a one-time link, and the files that it is made of.
+"""The door of pages: which page an address is, its forms, and what a refusal looks like there."""
 
-The secret of a link stands behind the `#` of its address, so it never reaches this server but in
-the request that spends it: the page is the same for every link.
-"""
+import re
+from functools import cache
+from urllib.parse import quote
 
-from importlib.resources import files
+import msgspec
 
-from moorage.errors import Unsupported
-from moorage.oci.digest import digest_of
-from moorage.web.conditions import is_unmodified
+from moorage.auth.challenge import PLAIN
+from moorage.errors import (
+    Denied,
+    NameInvalid,
+    NotFound,
+    NotPermitted,
+    RegistryError,
+    RouteUnknown,
+    SignInNeeded,
+    TagInvalid,
+    Unauthorized,
+    Unsupported,
+)
+from moorage.registry.services import Services
+from moorage.ui import caller, rendering
+from moorage.ui.page import Page, View, Visit, go
+from moorage.ui.pages import PAGES
+from moorage.ui.references import place_of
+from moorage.web.paths import MAX_PATH, decoded, pattern_of
 from moorage.web.request import Request
 from moorage.web.response import Response
 
-PAGES = {"/setup": "link.html", "/link": "link.html"}
-_STATIC = "/static/"
-_TYPES = {
-    "html": "text/html; charset=utf-8",
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-}
-_FILES = {"link.html", "link.js", "moorage.css"}
-# Nothing but our own files; no page of another site may show this one in a frame.
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
-)
+TWIN = ".json"
+_NOWHERE = Page(name="nowhere", path="", action=None, twin=False)
 
 
-def file_of(path: str) -> str | None:
-    """Return the file that the address shows, None if it is none of a page."""
-    name = PAGES.get(path) or path.removeprefix(_STATIC)
-    return name if name in _FILES and (path in PAGES or path.startswith(_STATIC)) else None
+class Address(msgspec.Struct, frozen=True):
+    """The page at an address, and what its places stand for."""
+
+    page: Page
+    values: dict[str, str]
+    as_json: bool
 
 
-async def respond(request: Request, name: str) -> Response:
-    """Answer with the file, which `file_of` has named.
+def is_wanted(request: Request) -> bool:
+    """Tell whether a browser asks, which shows pages to people."""
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def find(path: str) -> Address | None:
+    """Return the page at a path as it came, or whose twin it is; None if there is none."""
+    if len(path) > MAX_PATH:
+        return None
+    if path.endswith(TWIN):
+        twin = _find(path.removesuffix(TWIN) or "/")
+        if twin is not None and twin[0].twin:
+            return Address(*twin, as_json=True)
+    found = _find(path)
+    return Address(*found, as_json=False) if found is not None else None
+
+
+async def respond(s: Services, request: Request, address: Address) -> Response:
+    """Answer with the page, with what its form led to, or with a page that says why not.
 
     Raises:
-        Unsupported: it is asked for in another way than to be read.
+        RegistryError: the twin was asked for, and it is refused.
     """
-    request.action = "page"
-    if request.method not in ("GET", "HEAD"):
-        raise Unsupported(headers={"Allow": "GET, HEAD"})
-    body = files("moorage.ui").joinpath("static", name).read_bytes()
-    tag = digest_of(body)
-    headers = {
-        "Content-Type": _TYPES[name.rpartition(".")[2]],
-        "Cache-Control": "no-cache",
-        "ETag": f'"{tag}"',
-        "Content-Security-Policy": POLICY,
-        "Referrer-Policy": "no-referrer",
-        "X-Frame-Options": "DENY",
+    request.action = address.page.name
+    request.repository = address.values.get("repository", "")
+    visit = Visit(request, address.page, address.values, s.config.url, as_json=address.as_json)
+    try:
+        try:
+            shown = await _answer(s, visit)
+        except NotPermitted as refused:
+            raise _hidden(refused, address.page) from refused
+    except RegistryError as refused:
+        return await refuse(s, visit, refused)
+    return shown if isinstance(shown, Response) else await rendering.render(s, visit, shown)
+
+
+async def respond_nowhere(s: Services, request: Request) -> Response:
+    """Answer a browser at an address that is no page: it may be a reference that was pasted."""
+    request.action = "nowhere"
+    place = place_of(request.path)
+    if place and request.method in ("GET", "HEAD"):
+        return Response(302, {"Location": place, "Cache-Control": "no-store"})
+    visit = Visit(request, _NOWHERE, {}, s.config.url, as_json=False)
+    return await refuse(s, visit, RouteUnknown("there is no page at this address"))
+
+
+async def refuse(s: Services, visit: Visit, refused: RegistryError) -> Response:
+    """Return what a person is told of a refusal; whoever is nobody yet may sign in first.
+
+    Raises:
+        RegistryError: it is the twin that is refused.
+    """
+    if isinstance(refused, Unauthorized):
+        refused.headers = {**refused.headers, "WWW-Authenticate": PLAIN}
+    if visit.as_json:
+        raise refused
+    s.refusals.count(visit.request, refused)
+    if visit.actor is None:
+        try:
+            await caller.authenticate(s, visit)
+        except RegistryError as worse:  # told instead: nothing else can be told to them
+            refused = worse
+    if _may_sign_in(visit, refused):
+        return go(f"/sign-in?next={_quoted(visit)}")
+    facts = {
+        "status": refused.status,
+        "message": _sentence(refused.message),
+        "hint": _sentence(refused.hint or ""),
+        "again": visit.request.path.removesuffix("/callback") if visit.page.is_private else "",
+        "request": visit.request.id,
     }
-    if is_unmodified(request.headers.get("If-None-Match"), tag):
-        return Response(304, headers)
-    return Response(200, headers, body)
+    view = View("refused.html", _title(refused), facts, status=refused.status)
+    made = await rendering.render(s, visit, view)
+    made.headers.update(refused.headers)
+    if visit.page.is_private:
+        made.headers["Referrer-Policy"] = "no-referrer"
+    return made
+
+
+async def _answer(s: Services, visit: Visit) -> View | Response:
+    request, page = visit.request, visit.page
+    if request.method in page.reads:
+        assert page.show is not None  # noqa: S101 - else nothing of it can be read
+        return await page.show(s, visit)
+    if request.method != "POST" or not page.acts or visit.as_json:
+        raise Unsupported(headers={"Allow": _allowed(page)})
+    await visit.read_form()
+    act = page.acts.get(visit.field("do"))
+    if act is None:
+        raise NotFound("there is no such form on the page")
+    return await act(s, visit)
+
+
+def _hidden(refused: NotPermitted, page: Page) -> RegistryError:
+    """Return what whoever has not the right is told: of what he may not see, nothing."""
+    if refused.disclose or not page.is_of_place:
+        return Denied(refused.message, hint=refused.hint)
+    return NotFound()
+
+
+def _may_sign_in(visit: Visit, refused: RegistryError) -> bool:
+    """Tell whether signing in may help: of all there is and is not, in the same way."""
+    actor = visit.actor
+    is_nobody = actor is None or (actor.kind == "anonymous" and not actor.refusal)
+    return (
+        is_nobody and isinstance(refused, SignInNeeded) and visit.request.method in ("GET", "HEAD")
+    )
+
+
+def _allowed(page: Page) -> str:
+    return ", ".join([*page.reads, *(["POST"] if page.acts else [])])
+
+
+def _quoted(visit: Visit) -> str:
+    query = f"?{visit.request.query_text}" if visit.request.query_text else ""
+    return quote(f"{visit.request.path}{query}", safe="/")
+
+
+def _sentence(text: str) -> str:
+    """Return a refusal's words as a sentence; they are written to be joined by semicolons."""
+    text = text[:1].upper() + text[1:]
+    return f"{text.rstrip('.')}." if text else ""
+
+
+def _title(refused: RegistryError) -> str:
+    if isinstance(refused, NotFound | RouteUnknown | NameInvalid | TagInvalid):
+        return "Nothing here"
+    if refused.status in (401, 403):
+        return "Not for you"
+    return "Something is in the way" if refused.status >= 500 else "That does not work"
+
+
+def _find(path: str) -> tuple[Page, dict[str, str]] | None:
+    for pattern, page in _table():
+        match = pattern.fullmatch(path)
+        if match is not None:
+            try:
+                values = {name: decoded(text) for name, text in match.groupdict().items()}
+            except ValueError:
+                return None
+            return page, values
+    return None
+
+
+@cache
+def _table() -> list[tuple[re.Pattern[str], Page]]:
+    # An address without a place comes before one that it would fit into.
+    return [(pattern_of(page.path), page) for page in sorted(PAGES, key=lambda e: "{" in e.path)]

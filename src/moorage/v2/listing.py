@@ -6,7 +6,7 @@ from moorage.model.access import Action, RepositoryTarget, System
 from moorage.oci.digest import Digest
 from moorage.oci.media_types import OCI_INDEX
 from moorage.oci.names import RepositoryName
-from moorage.registry import listing, rights
+from moorage.registry import listing, rights, search
 from moorage.registry.services import Services
 from moorage.v2.paths import Route
 from moorage.web.request import Request
@@ -42,21 +42,24 @@ async def get_catalog(s: Services, request: Request, route: Route) -> Response: 
 
 
 async def get_search(s: Services, request: Request, route: Route) -> Response:  # noqa: ARG001
-    """Answer `docker search` with the repositories whose names begin with the text."""
+    """Answer `docker search` with repositories: by name, description, or a tag or label in them.
+
+    Whoever asks without credentials finds what is public.
+    """
     actor = await s.auth.authenticate(request)
-    require(actor, Action.CATALOG, System(), await rights.find_standing(s, actor))
+    await search.require_search(s, actor)
     text = (request.parameter("q") or "")[:255]
     limit = _limit(request, 25, _MAX_SEARCH)
-    names = await listing.search_repositories(s, actor, text, limit) if limit else []
+    found = await search.find_repositories(s, actor, text, limit)
     results = [
         {
-            "name": found,
-            "description": "",
+            "name": each.repository,
+            "description": each.text,
             "star_count": 0,
             "is_official": False,
             "is_automated": False,
         }
-        for found in names
+        for each in found
     ]
     return json_answer(200, {"num_results": len(results), "query": text, "results": results})
 

@@ -5,6 +5,9 @@ from moorage.web.request import Request
 
 SESSION = "moorage"
 SIGN_IN = "moorage-sign-in"
+# What ties the forms of a browser that is not signed in to it, and how its pages look.
+FORM = "moorage-form"
+THEME = "moorage-theme"
 
 
 def is_encrypted(request: Request, url: str) -> bool:

@@ -4,10 +4,20 @@ There are no CORS headers anywhere, so that another site's page can't read an an
 keeps it from changing anything. https://owasp.org/www-community/attacks/csrf
 """
 
+import re
+
 from moorage.web.request import Request
 
+# A path of this registry, as it goes into an address: nothing that a browser takes for a host.
+_PLACE = re.compile(r"/(?![/\\])[!-\[\]-~]*", re.ASCII)
+_LONGEST_PLACE = 1_024
 _SITES = frozenset({"", "none", "same-origin"})
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+def is_own_place(text: str) -> bool:
+    """Tell whether a browser that is sent there stays on this registry."""
+    return len(text) <= _LONGEST_PLACE and _PLACE.fullmatch(text) is not None
 
 
 def own_origin(request: Request, url: str) -> str:

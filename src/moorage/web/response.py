@@ -1,7 +1,7 @@
 """Answers as the handlers give them: a status, headers, and one kind of body."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -36,6 +36,12 @@ class StreamBody(msgspec.Struct, frozen=True):
     digest: str
     spans: tuple[Span, ...]
     boundary: str = ""
+
+
+class FlowBody(msgspec.Struct, frozen=True):
+    """Parts that come when there are any, for as long as both sides want; none has a length."""
+
+    parts: AsyncGenerator[bytes, None]
 
 
 async def open_stream(
@@ -74,7 +80,7 @@ class Response(msgspec.Struct):
 
     status: int
     headers: dict[str, str]
-    body: bytes | FileBody | StreamBody = b""
+    body: bytes | FileBody | StreamBody | FlowBody = b""
     # Called when the body turns out to be damaged while it is sent.
     on_damage: Callable[[], Awaitable[None]] | None = None
 

@@ -15,9 +15,10 @@ from aiohttp import web
 
 from moorage.errors import RegistryError
 from moorage.oci.digest import Digest, Hasher, digest_of
+from moorage.web.flow import send_flow
 from moorage.web.ranges import Span
 from moorage.web.request import Request
-from moorage.web.response import FileBody, Response, StreamBody
+from moorage.web.response import FileBody, FlowBody, Response, StreamBody
 from moorage.web.sendfile import Outlet
 
 # What a thread reads ahead, so that the disk never stops the event loop.
@@ -37,11 +38,17 @@ class Damaged(ConnectionError):
 
 
 async def send(
-    request: Request, response: Response, readers: Executor, *, last: bool
+    request: Request,
+    response: Response,
+    readers: Executor,
+    stop: asyncio.Event,
+    *,
+    last: bool,
 ) -> tuple[web.StreamResponse, int]:
     """Send the answer; return the server library's response and how many bytes the body had.
 
-    `last` says that the connection ends with it; `readers` are threads that fetch from the disk.
+    `last` says that the connection ends with it; `readers` are threads that fetch from the disk;
+    with `stop`, what has no end comes to it.
 
     Raises:
         ConnectionError: the client went away, or the content is damaged.
@@ -51,6 +58,8 @@ async def send(
         body = _read_small(body)
     if isinstance(body, bytes):
         return await _send_bytes(request, response, body, last=last)
+    if isinstance(body, FlowBody):
+        return await send_flow(request, response, body, stop)
     prepared = web.StreamResponse(status=response.status, headers=response.headers)
     if last:
         prepared.force_close()

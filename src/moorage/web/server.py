@@ -58,7 +58,7 @@ class Front:
         self._telemetry = telemetry
         self._limits = limits
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="send")
-        self._draining = False
+        self._winding_down = asyncio.Event()
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -87,9 +87,11 @@ class Front:
         sent = 0
         try:
             response = await self._respond(request)
-            last = self._draining or "Connection" in response.headers
+            last = self._winding_down.is_set() or "Connection" in response.headers
             last = (request.has_body and not await request.drain()) or last
-            prepared, sent = await send(request, response, self._readers, last=last)
+            prepared, sent = await send(
+                request, response, self._readers, self._winding_down, last=last
+            )
         except OSError as error:
             # Of the connection, or of a file that is being sent: the answer has been begun.
             response.status = 499  # as access logs write what no client saw
@@ -116,7 +118,7 @@ class Front:
 
     def wind_down(self) -> None:
         """From now on close each connection with its answer."""
-        self._draining = True
+        self._winding_down.set()
 
     async def drain(self, server: web.Server, seconds: float) -> None:
         """Let what is under way come to its end, for at most so long; nothing new is begun.

@@ -1,0 +1,142 @@
+"""`/r/NAME/-/compare/A...B`: how one image differs from another, also of two repositories."""
+
+from urllib.parse import quote
+
+from moorage.auth.policy import require
+from moorage.errors import Invalid
+from moorage.model.access import Action, RepositoryTarget
+from moorage.model.comparison import Difference, PlatformPair, Side
+from moorage.model.images import Layer
+from moorage.oci.names import RepositoryName
+from moorage.registry import compare, rights
+from moorage.registry.services import Services
+from moorage.ui.caller import authenticate
+from moorage.ui.page import Page, View, Visit, go
+from moorage.ui.references import image_place, repository_place
+from moorage.ui.repository import opened
+from moorage.web.response import Response
+
+_BETWEEN = "..."
+
+
+async def pick(s: Services, visit: Visit) -> Response:
+    """Send the browser to the comparison that the form asks for."""
+    name = visit.repository
+    actor = await authenticate(s, visit)
+    found = await rights.find(s, actor, name)
+    require(actor, Action.PULL, RepositoryTarget(name), found.facts)
+    a, b = visit.parameter("a"), visit.parameter("b")
+    if not a or not b:
+        raise Invalid("two images are needed", hint="Write a tag or a digest for each")
+    return go(_place(name, a, b))
+
+
+async def show(s: Services, visit: Visit) -> View:
+    """Show both side by side; B may be `NAME:TAG` or `NAME@DIGEST` of another repository."""
+    name = visit.repository
+    actor = await authenticate(s, visit)
+    found = await rights.find(s, actor, name)
+    require(actor, Action.PULL, RepositoryTarget(name), found.facts)
+    place = opened(actor, name, found)
+    a, between, b = visit.text("pair").partition(_BETWEEN)
+    if not between or not a or not b:
+        raise Invalid(
+            "a comparison is of A...B", hint="Write two tags or digests, with ... between"
+        )
+    platform = visit.parameter("platform")
+    other = _reference(name, b)
+    made = await compare.compare(s, actor, (name, a), other, platform=platform)
+    facts = {
+        **place.facts(),
+        "from": a,
+        "to": b,
+        "platform": platform,
+        "swap": _place(name, b, a) if other[0] == name else "",
+        "summary": made.summary,
+        "grown": made.grown,
+        "a": _side(made.a),
+        "b": _side(made.b),
+        "config": [_difference(each) for each in (*made.config, *made.annotations)],
+        "shared": [_layer(each) for each in made.shared],
+        "common": [_layer(each) for each in made.common],
+        "only_a": [_layer(each) for each in made.only_a],
+        "only_b": [_layer(each) for each in made.only_b],
+        "platforms": [_pair(visit, name, each) for each in made.platforms],
+        "problems": list(made.problems),
+    }
+    crumbs = place.crumbs((f"{a} and {b}", ""))
+    return View("compare.html", f"{a} and {b} of {name}", facts, "images", "compare", crumbs)
+
+
+def _reference(name: RepositoryName, text: str) -> tuple[RepositoryName, str]:
+    """Return the repository and the reference that a side names, of this one if it names none."""
+    if "@" in text:
+        other, _, rest = text.partition("@")
+        return RepositoryName.parse(other), rest
+    other, colon, rest = text.rpartition(":")
+    if colon and "/" in other:
+        return RepositoryName.parse(other), rest
+    return name, text
+
+
+def _place(name: str, a: str, b: str) -> str:
+    return repository_place(name, f"compare/{quote(a, safe=':')}{_BETWEEN}{quote(b, safe=':@')}")
+
+
+def _side(side: Side) -> dict[str, object]:
+    return {
+        "repository": side.repository,
+        "digest": side.digest,
+        "image": image_place(side.repository, side.digest),
+        "tags": list(side.tags),
+        "kind": side.kind,
+        "platform": side.platform,
+        "content_size": side.content_size,
+        "layers": side.layers,
+    }
+
+
+def _difference(each: Difference) -> dict[str, object]:
+    return {
+        "section": each.section,
+        "name": each.name,
+        "a": each.a,
+        "b": each.b,
+        "is_same": each.is_same,
+    }
+
+
+def _layer(each: Layer) -> dict[str, object]:
+    return {"digest": each.digest, "size": each.size, "instruction": each.instruction}
+
+
+def _pair(visit: Visit, name: str, pair: PlatformPair) -> dict[str, object]:
+    both = pair.a is not None and pair.b is not None and pair.a != pair.b
+    return {
+        "platform": pair.platform,
+        "a": pair.a,
+        "b": pair.b,
+        "a_size": pair.a_size,
+        "b_size": pair.b_size,
+        "compare": f"{visit.request.path.removesuffix('.json')}?platform={pair.platform}"
+        if both
+        else "",
+        "repository": name,
+    }
+
+
+PAGES = (
+    Page(
+        name="compare-pick",
+        path="/r/{repository}/-/compare",
+        action=Action.PULL,
+        show=pick,
+        twin=False,
+    ),
+    Page(
+        name="compare",
+        path="/r/{repository}/-/compare/{pair}",
+        action=Action.PULL,
+        show=show,
+    ),
+)

@@ -1,0 +1,92 @@
+"""`/`: what was pushed last, or how to push the first image; and `/images`, the list of them."""
+
+from moorage.auth.policy import decide, require
+from moorage.model.access import Action, Actor, System
+from moorage.registry import feed, namespaces, repository_table, rights
+from moorage.registry.services import Services
+from moorage.ui.caller import authenticate
+from moorage.ui.page import ROWS, Page, View, Visit, more, when
+from moorage.ui.references import image_place, repository_place
+
+_RECENT = 20
+_SHOWN = 10
+_MOST_CHOICES = 100
+
+
+async def show_home(s: Services, visit: Visit) -> View:
+    """Show the newest pushes of what the visitor may read, or how to begin."""
+    actor = await authenticate(s, visit)
+    standing = await rights.find_standing(s, actor)
+    decision = decide(actor, Action.CATALOG, System(), standing)
+    shown_all = await repository_table.list_rows(s, actor, "", _SHOWN)
+    recent = await feed.list_pushes(s, actor, _RECENT) if shown_all.rows else []
+    facts = {
+        "recent": [shown(each) for each in recent],
+        "repositories": [repository_row(each) for each in shown_all.rows],
+        "more": bool(shown_all.after),
+        "may_push": decision.allowed,
+        "example": _example(actor),
+    }
+    return View("home.html", "Home", facts, section="home", crumbs=(("Home", ""),))
+
+
+async def list_images(s: Services, visit: Visit) -> View:
+    """Show a page of the repositories that the visitor may read."""
+    actor = await authenticate(s, visit)
+    standing = await rights.find_standing(s, actor)
+    if actor.kind != "anonymous" or actor.refusal:
+        require(actor, Action.CATALOG, System(), standing)
+    namespace, visibility = visit.parameter("namespace"), visit.parameter("visibility")
+    page = await repository_table.list_rows(
+        s, actor, visit.parameter("after"), ROWS, namespace=namespace, visibility=visibility
+    )
+    choices = []
+    if actor.kind != "anonymous":
+        choices = await namespaces.list_namespaces(s, actor, "", _MOST_CHOICES)
+    facts = {
+        "repositories": [repository_row(each) for each in page.rows],
+        "namespace": namespace,
+        "visibility": visibility,
+        "namespaces": [each.name for each in choices],
+        "example": _example(actor),
+        "next": more(visit, page.after),
+    }
+    return View("images.html", "Images", facts, section="images", crumbs=(("Images", ""),))
+
+
+def repository_row(row: repository_table.RepositoryRow) -> dict[str, object]:
+    """Return a repository as lists show it."""
+    return {
+        "name": row.name,
+        "page": repository_place(row.name),
+        "visibility": row.visibility,
+        "newest": row.newest,
+        "newest_at": when(row.newest_at),
+        "tags": row.tags,
+        "more_tags": row.more_tags,
+        "content_size": row.content_size,
+        "more_content": row.more_content,
+    }
+
+
+def shown(push: feed.Push) -> dict[str, object]:
+    """Return a push as pages and the stream of them show it."""
+    return {
+        "repository": push.repository,
+        "page": repository_place(push.repository),
+        "tags": list(push.tags),
+        "digest": push.digest,
+        "image": image_place(push.repository, push.digest),
+        "at": when(push.at),
+    }
+
+
+def _example(actor: Actor) -> str:
+    """Return a name that the actor could push to."""
+    return f"{actor.name}/app" if actor.kind == "account" else "web/app"
+
+
+PAGES = (
+    Page(name="home", path="/", action=None, show=show_home),
+    Page(name="images", path="/images", action=None, show=list_images),
+)

@@ -1,0 +1,134 @@
+"""`/n`: namespaces; `/n/NAME`: what is in one, for whoever may see any of it."""
+
+from moorage.auth.policy import decide, require
+from moorage.db import access
+from moorage.db.access import FoundNamespace
+from moorage.db.engine import Tx
+from moorage.errors import NotFound
+from moorage.model.access import Action, Actor, Namespace, System
+from moorage.oci.names import RepositoryName
+from moorage.registry import namespaces, repositories, repository_table, rights
+from moorage.registry.namespaces import VISIBILITIES
+from moorage.registry.services import Services, change_by
+from moorage.ui.caller import authenticate
+from moorage.ui.home import repository_row
+from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
+from moorage.web.response import Response
+
+_ACTIONS = (Action.PUSH, Action.DELETE, Action.CONFIGURE, Action.SEE_ACCESS, Action.MANAGE_ACCESS)
+
+
+async def list_all(s: Services, visit: Visit) -> View:
+    """Show a page of the namespaces that the visitor was given anything in."""
+    actor = await authenticate(s, visit)
+    standing = await rights.find_standing(s, actor)
+    found = []
+    if actor.kind != "anonymous" or actor.refusal:
+        require(actor, Action.CATALOG, System(), standing)
+        found = await namespaces.list_namespaces(s, actor, visit.parameter("after"), ROWS + 1)
+    rows, is_more = cut(found)
+    facts = {
+        "namespaces": [
+            {"name": e.name, "page": f"/n/{e.name}", "kind": e.kind, "visibility": e.visibility}
+            for e in rows
+        ],
+        "may_create": decide(actor, Action.CREATE_NAMESPACE, System(), standing).allowed,
+        "visibilities": list(VISIBILITIES),
+        "next": more(visit, rows[-1].name if is_more else None),
+    }
+    crumbs = (("Namespaces", ""),)
+    return View("namespaces.html", "Namespaces", facts, "namespaces", crumbs=crumbs)
+
+
+async def create(s: Services, visit: Visit) -> Response:
+    """Make an organisation, whose owner is who makes it."""
+    actor = await authenticate(s, visit)
+    require(actor, Action.CREATE_NAMESPACE, System(), await rights.find_standing(s, actor))
+    name = visit.field("name").strip()
+    by = change_by(actor, visit.request)
+    await namespaces.create_organisation(s, actor, name, by, visibility=visit.field("visibility"))
+    return go(f"/n/{name}", "created")
+
+
+async def show(s: Services, visit: Visit) -> View:
+    """Show the repositories in it that the visitor may read; there is none without any."""
+    name = visit.namespace
+    actor = await authenticate(s, visit)
+    found = await _find(s, actor, name)
+    place = Namespace(name)
+    may = [each.value for each in _ACTIONS if decide(actor, each, place, found.facts).allowed]
+    page = await repository_table.list_rows(
+        s, actor, visit.parameter("after"), ROWS, namespace=name
+    )
+    is_first = not visit.parameter("after")
+    may_see = decide(actor, Action.PULL, place, found.facts).allowed
+    if found.namespace is None or (is_first and not page.rows and not page.after and not may_see):
+        require(actor, Action.PULL, place, found.facts)
+        raise NotFound
+    removed = []
+    if Action.DELETE.value in may and is_first:
+        removed = await repositories.list_removed(s, actor, name, 0, ROWS)
+    facts = {
+        "namespace": name,
+        "page": f"/n/{name}",
+        "kind": found.namespace.kind,
+        "visibility": found.namespace.visibility if may_see else "",
+        "visibilities": list(VISIBILITIES),
+        "may": may,
+        "repositories": [repository_row(each) for each in page.rows],
+        "removed": [
+            {"id": each.id, "name": each.name, "until": when(each.until)} for each in removed
+        ],
+        "next": more(visit, page.after),
+    }
+    crumbs = (("Namespaces", "/n"), (name, ""))
+    return View("namespace.html", name, facts, "namespaces", "repositories", crumbs)
+
+
+async def set_visibility(s: Services, visit: Visit) -> Response:
+    """Say how visible the repositories are that pushes will make."""
+    name = visit.namespace
+    actor = await authenticate(s, visit)
+    await rights.require_namespace(s, actor, Action.CONFIGURE, name)
+    by = change_by(actor, visit.request)
+    await namespaces.set_default_visibility(s, actor, name, visit.field("visibility"), by)
+    return go(f"/n/{name}", "visibility")
+
+
+async def restore(s: Services, visit: Visit) -> Response:
+    """Bring back a repository that was deleted."""
+    name = visit.namespace
+    actor = await authenticate(s, visit)
+    await rights.require_namespace(s, actor, Action.DELETE, name)
+    repository, number = RepositoryName.parse(visit.field("repository")), visit.field_number("id")
+    by = change_by(actor, visit.request)
+    await repositories.restore_repository(s, actor, repository, by, number=number)
+    return go(f"/n/{name}", "restored")
+
+
+async def delete(s: Services, visit: Visit) -> Response:
+    """Remove a namespace that has nothing in it any more."""
+    name = visit.namespace
+    actor = await authenticate(s, visit)
+    await rights.require_namespace(s, actor, Action.MANAGE_ACCESS, name)
+    await namespaces.delete_namespace(s, actor, name, change_by(actor, visit.request))
+    return go("/n", "removed")
+
+
+async def _find(s: Services, actor: Actor, name: str) -> FoundNamespace:
+    async def read(tx: Tx) -> FoundNamespace:
+        return await access.find_namespace_target(tx, actor.subject, name)
+
+    return await s.db.read(read)
+
+
+PAGES = (
+    Page(name="namespaces", path="/n", action=None, show=list_all, acts={"create": create}),
+    Page(
+        name="namespace",
+        path="/n/{namespace}",
+        action=Action.PULL,
+        show=show,
+        acts={"visibility": set_visibility, "restore": restore, "delete": delete},
+    ),
+)

@@ -1,0 +1,137 @@
+"""`/storage`: what is stored for whom, what a clean-up would free, and the last ones."""
+
+from moorage.auth.policy import decide, require
+from moorage.model.access import Action, System
+from moorage.registry import collection, rights, storage
+from moorage.registry.services import Services, change_by
+from moorage.ui.caller import authenticate
+from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
+from moorage.ui.references import repository_place
+from moorage.web.response import Response
+
+_LARGEST = 10
+_RUNS = 10
+
+
+async def show(s: Services, visit: Visit) -> View:
+    """Show what each namespace takes; to administrators also what a clean-up would free."""
+    actor = await authenticate(s, visit)
+    standing = await rights.find_standing(s, actor)
+    require(actor, Action.CATALOG, System(), standing)
+    rows, is_more = cut(await storage.list_namespaces(s, actor, visit.parameter("after"), ROWS + 1))
+    most = max((each.bytes or 0 for each in rows), default=0)
+    clean_up: dict[str, object] | None = None
+    runs = []
+    if decide(actor, Action.ADMINISTER, System(), standing).allowed:
+        plan = await storage.plan_clean_up(s, actor)
+        clean_up = {
+            "due_objects": plan.due_objects,
+            "due_bytes": plan.due_bytes,
+            "later_objects": plan.later_objects,
+            "later_bytes": plan.later_bytes,
+            "first_at": when(plan.first_at),
+            "last_at": when(plan.last_at),
+            "candidates": plan.candidates,
+            "candidate_bytes": plan.candidate_bytes,
+            "paused": plan.paused,
+            "more": plan.more,
+        }
+        runs = await collection.list_runs(s, actor, 0, _RUNS)
+    facts = {
+        "namespaces": [
+            {
+                "name": each.name,
+                "page": f"/n/{each.name}/-/storage",
+                "bytes": each.bytes,
+                "share": round(100 * (each.bytes or 0) / most, 1) if most else 0,
+            }
+            for each in rows
+        ],
+        "clean_up": clean_up,
+        "runs": [
+            {
+                "kind": each.kind,
+                "state": each.state,
+                "reason": each.reason,
+                "started_at": when(each.started_at),
+                "ended_at": when(each.ended_at),
+                "looked": each.looked,
+                "objects": each.objects,
+                "bytes": each.bytes,
+            }
+            for each in runs
+        ],
+        "next": more(visit, rows[-1].name if is_more else None),
+    }
+    return View("storage.html", "Storage", facts, "storage", crumbs=(("Storage", ""),))
+
+
+async def show_namespace(s: Services, visit: Visit) -> View:
+    """Show what each repository of a namespace takes, and its largest blobs."""
+    name = visit.namespace
+    actor = await authenticate(s, visit)
+    await rights.require_namespace(s, actor, Action.PULL, name)
+    page = await storage.list_repositories(s, actor, name, visit.parameter("after"), ROWS)
+    largest = await storage.list_largest(s, actor, name, _LARGEST)
+    most = max((each.bytes for each in page.rows), default=0)
+    facts = {
+        "namespace": name,
+        "page": f"/n/{name}",
+        "repositories": [
+            {
+                "name": each.name,
+                "page": repository_place(each.name),
+                "bytes": each.bytes,
+                "own": each.own,
+                "blobs": each.blobs,
+                "more": each.more,
+                "share": round(100 * each.bytes / most, 1) if most else 0,
+            }
+            for each in page.rows
+        ],
+        "largest": [
+            {
+                "digest": each.digest,
+                "size": each.size,
+                "repositories": list(each.repositories),
+                "more": each.more,
+            }
+            for each in largest.rows
+        ],
+        "next": more(visit, page.after),
+    }
+    crumbs = (("Namespaces", "/n"), (name, f"/n/{name}"), ("Storage", ""))
+    return View("usage.html", f"Storage of {name}", facts, "namespaces", "storage", crumbs)
+
+
+async def start(s: Services, visit: Visit) -> Response:
+    """Start a clean-up now."""
+    actor = await authenticate(s, visit)
+    await rights.require_administrator(s, actor)
+    await collection.start(s, actor)
+    return go("/storage", "collected")
+
+
+async def resume(s: Services, visit: Visit) -> Response:
+    """Let the clean-up go on that was paused."""
+    actor = await authenticate(s, visit)
+    await rights.require_administrator(s, actor)
+    await collection.resume(s, actor, change_by(actor, visit.request))
+    return go("/storage", "changed")
+
+
+PAGES = (
+    Page(
+        name="storage",
+        path="/storage",
+        action=Action.CATALOG,
+        show=show,
+        acts={"start": start, "resume": resume},
+    ),
+    Page(
+        name="namespace-storage",
+        path="/n/{namespace}/-/storage",
+        action=Action.PULL,
+        show=show_namespace,
+    ),
+)

@@ -1,0 +1,69 @@
+"""`/events`: what is pushed while a page is open, as server-sent events (HTML, 9.2)."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import msgspec
+
+from moorage.errors import Unavailable
+from moorage.registry import feed
+from moorage.registry.services import Services
+from moorage.ui.caller import authenticate
+from moorage.ui.home import shown
+from moorage.ui.page import Page, Visit
+from moorage.web.response import FlowBody, Response
+
+# Proxies close what is silent for a minute; a browser whose stream ended comes back by itself, and
+# then says anew who it is.
+_HEARTBEAT_SECONDS = 20.0
+_LONGEST_SECONDS = 900.0
+_AGAIN = b"retry: 3000\n\n"
+_HEARTBEAT = b": still here\n\n"
+_MAX_DIGITS = 18
+
+
+async def follow(s: Services, visit: Visit) -> Response:
+    """Answer with the pushes of what the visitor may read, as they come."""
+    actor = await authenticate(s, visit)
+    s.follower.require_room()
+    last = visit.request.headers.get("Last-Event-ID", "")
+    is_place = last.isascii() and last.isdigit() and len(last) <= _MAX_DIGITS
+    pushes = feed.follow_pushes(s, actor, int(last) if is_place else 0)
+    headers = {
+        "Content-Type": "text/event-stream; charset=utf-8",
+        "Cache-Control": "no-store",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        # Proxies that collect an answer before they pass it on are told not to.
+        "X-Accel-Buffering": "no",
+    }
+    return Response(200, headers, FlowBody(_parts(pushes)))
+
+
+async def _parts(pushes: AsyncGenerator[feed.Push, None]) -> AsyncGenerator[bytes, None]:
+    yield _AGAIN
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _LONGEST_SECONDS
+    async with aclosing(pushes):
+        coming = asyncio.ensure_future(anext(pushes))
+        try:
+            while loop.time() < until:
+                await asyncio.wait({coming}, timeout=_HEARTBEAT_SECONDS)
+                if not coming.done():
+                    yield _HEARTBEAT
+                    continue
+                yield _event(coming.result())
+                coming = asyncio.ensure_future(anext(pushes))
+        except Unavailable:
+            return  # it comes back when the database does
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+
+
+def _event(push: feed.Push) -> bytes:
+    told = msgspec.json.encode(shown(push), enc_hook=str)
+    return b"id: %d\nevent: push\ndata: %b\n\n" % (push.place, told)
+
+
+PAGES = (Page(name="events", path="/events", action=None, show=follow, twin=False),)
