@@ -132,7 +132,7 @@ def test_nothing_is_copied_from_what_the_actor_may_not_read(registries: Registri
         with pytest.raises(NotPermitted):
             await tagging.set_tag(place.s, bob, COPY, Tag("x"), (SHOP, "1.0"), BY)
         with pytest.raises(NotPermitted):
-            await tagging.set_tag(place.s, bob, SHOP, Tag("x"), (COPY, "1.0"), BY)
+            await tagging.set_tag(place.s, bob, SHOP, Tag("x"), (SHOP, "1.0"), BY)
         await place.publish(SHOP)
         await tagging.set_tag(place.s, bob, COPY, Tag("x"), (SHOP, "1.0"), BY)
         with pytest.raises(NotPermitted):
