@@ -11,7 +11,8 @@ from moorage.cli.complete import images
 from moorage.cli.output import Output, clean, size_text
 from moorage.cli.words import image_of, other_of
 
-_MARKS = (("only_a", "-", "red"), ("only_b", "+", "green"), ("common", "~", "yellow"))
+_MARKS = (("only_a", "-"), ("only_b", "+"), ("common", "~"))
+_COLOURS = {"-": "red", "+": "green", "~": "yellow"}
 
 
 @click.command("diff")
@@ -50,38 +51,33 @@ def diff(
 
 def _tell(output: Output, found: Mapping[str, Any], part: str) -> None:
     output.tell(output.styled(clean(found["summary"]), bold=True))
-    if part != "layers":
-        for each in _changed(found):
-            name = f"{each['section']} {each['name']}"
-            for side, mark, colour in (("a", "-", "red"), ("b", "+", "green")):
-                if each[side] is not None:
-                    output.tell(
-                        output.styled(f"{mark} {clean(name)}: {_value(each[side])}", fg=colour)
-                    )
+    lines: list[tuple[str, str]] = []
+    for each in _changed(found) if part != "layers" else ():
+        name = clean(f"{each['section']} {each['name']}")
+        for side, mark in (("a", "-"), ("b", "+")):
+            if each[side] is not None:
+                lines.append((mark, f"{name}: {clean(each[side])}".rstrip(": ")))
     if part != "config":
         if found["shared"]:
-            click.echo(f"  {len(found['shared'])} layers are the same")
-        for key, mark, colour in _MARKS:
-            for layer in found[key]:
-                output.tell(output.styled(f"{mark} {_layer(layer)}", fg=colour))
+            lines.append((" ", f"{len(found['shared'])} layers are the same"))
+        lines += [(mark, _layer(layer)) for key, mark in _MARKS for layer in found[key]]
     for pair in found["platforms"]:
-        mark = (
-            " "
-            if pair["a"] == pair["b"]
-            else "~"
-            if pair["a"] and pair["b"]
-            else "-+"[not pair["a"]]
-        )
         grown = size_text(pair["b_size"] - pair["a_size"], signed=True)
-        click.echo(f"{mark} {clean(pair['platform'])}  {grown}")
+        lines.append((_mark(pair), f"{clean(pair['platform'])}  {grown}"))
+    for mark, text in lines:
+        output.tell(output.styled(f"{mark} {text}", fg=_COLOURS.get(mark)))
+
+
+def _mark(pair: Mapping[str, Any]) -> str:
+    if pair["a"] is None:
+        return "+"
+    if pair["b"] is None:
+        return "-"
+    return " " if pair["a"] == pair["b"] else "~"
 
 
 def _changed(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [each for each in (*found["config"], *found["annotations"]) if not each["same"]]
-
-
-def _value(text: str) -> str:
-    return clean(text) or "there"
 
 
 def _layer(layer: Mapping[str, Any]) -> str:
@@ -101,7 +97,7 @@ def _markdown(found: Mapping[str, Any], part: str) -> list[str]:
             f" {_code(each['b'])} |"
             for each in changed
         ]
-    layers = [(mark, layer) for key, mark, _ in _MARKS for layer in found[key]]
+    layers = [(mark, layer) for key, mark in _MARKS for layer in found[key]]
     if part != "config" and layers:
         lines += ["", "| | layer | size | instruction |", "|---|---|---|---|"]
         lines += [
