@@ -13,7 +13,7 @@ from moorage.errors import Conflicting, Invalid, NotFound, RegistryError
 from moorage.model.access import Action, Actor, RepositoryTarget
 from moorage.model.artifacts import Blob, Repository, StoredManifest, TagChange
 from moorage.model.images import Attached, Image, Layer, Parent, Platform, Use
-from moorage.oci.config import MAX_CONFIG, ImageConfig, masked, parse_config
+from moorage.oci.config import MAX_CONFIG, ImageConfig, masked_field, parse_config
 from moorage.oci.contents import Contents, Listed, read_contents, read_listed
 from moorage.oci.digest import Digest, digest_of
 from moorage.oci.kinds import IMAGE_CONFIGS, PROVENANCE, kind_of
@@ -176,7 +176,7 @@ def _attached(listed: Listed) -> Attached:
         listed.artifact_type,
         kind,
         listed.size,
-        listed.annotations,
+        {key: masked_field(key, value) for key, value in listed.annotations.items()},
     )
 
 
@@ -229,7 +229,7 @@ def _image(
         config_digest=contents.config.digest if contents.config is not None else None,
         config=config,
         layers=tuple(_layers(seen, config, uses)),
-        annotations={key: masked(value) for key, value in contents.annotations.items()},
+        annotations={key: masked_field(key, value) for key, value in contents.annotations.items()},
         subject=contents.subject.digest if contents.subject is not None else None,
         attached=seen.attached[:_MOST_ATTACHED],
         more_attached=len(seen.attached) > _MOST_ATTACHED,
