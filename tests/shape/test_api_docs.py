@@ -1,10 +1,10 @@
-"""The table in docs/api.md is that of the routes."""
+"""The table in docs/reference/api.md is that of the routes."""
 
 from pathlib import Path
 
 from moorage.api.routes import PREFIX, ROUTES
 
-PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_text()
 
 
 def rows() -> list[str]:

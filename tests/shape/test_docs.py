@@ -60,7 +60,7 @@ def named(text: str, name: str) -> bool:
 
 def page(name: str) -> str:
     """Return a page of the documentation."""
-    return (DOCS / name).read_text()
+    return (DOCS / "reference" / name).read_text()
 
 
 @pytest.mark.parametrize("key", SETTINGS)
