@@ -8,6 +8,7 @@ What stands between `<!-- from the code: NAME -->` and `<!-- until here -->` in 
 it: a row keeps what its page says, and one that says nothing yet is a failure.
 """
 
+import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -301,7 +302,7 @@ def _described(path: str, command: click.Command) -> list[str]:
     lines = [f"### {path}", ""]
     if not isinstance(command, click.Group) or command.invoke_without_command:
         lines += ["```text", " ".join((path, *pieces)), "```", ""]
-    for paragraph in (command.help or "").split("\n\n"):
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
         is_example = paragraph.startswith("\b\n")
         text = paragraph.removeprefix("\b\n") if is_example else " ".join(paragraph.split())
         lines += ["```text", text, "```", ""] if is_example else [text, ""]
