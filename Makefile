@@ -108,7 +108,7 @@ faults: $(TEST) $(S3)/.done $(GATEWAY) tools
 # The documentation as a site, in `site`: pages, style and search, nothing from elsewhere.
 docs: $(TEST) $(DOCS)/.done
 	$(BIN)/python docs/generate.py --check
-	$(DOCS)/bin/mkdocs --quiet build --clean
+	$(DOCS)/bin/mkdocs build --clean
 
 tools:
 	sh tests/tools.sh

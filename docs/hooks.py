@@ -22,9 +22,11 @@ PROJECT = {
     "SECURITY.md": "project/security.md",
 }
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
-_CODE = re.compile(r"<pre>.*?</pre>|<code>.*?</code>", re.DOTALL)
-# A list that follows its paragraph without an empty line, or a fence that is indented too little.
-_AS_TYPED = re.compile(r"```|\n(?:- |\* |\d+\. )")
+# Python-Markdown knows fences at the margin only, and code in a list by eight spaces.
+_NESTED = re.compile(r"^    ```[a-z]*\n(.*?)^    ```$", re.DOTALL | re.MULTILINE)
+_CODE = re.compile(r"<pre>.*?</pre>|<code>[^\n]*?</code>", re.DOTALL)
+# A list that follows its paragraph without an empty line, or a fence that is indented wrongly.
+_AS_TYPED = re.compile(r"```|\n(?:- |\* |\d+\. |\| )|<code>(?:sh|console|toml|text|json|yaml)\n")
 
 
 def on_config(config: Any) -> Any:
@@ -48,14 +50,18 @@ def on_files(files: Files, config: Any) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Point links that lead out of this directory to where the site has those pages."""
     place = page.file.src_uri
+    markdown = _NESTED.sub(
+        lambda fence: re.sub("^(?=.)", "    ", fence[1], flags=re.MULTILINE), markdown
+    )
     return markdown if place in PROJECT.values() else relinked(markdown, f"docs/{place}", place)
 
 
 def on_page_content(html: str, page: Any, **_: Any) -> str:
     """Look for what was meant as a list or as code and is neither."""
-    found = _AS_TYPED.search(_CODE.sub("", html))
+    text = _CODE.sub("", html)
+    found = _AS_TYPED.search(text)
     if found:
-        near = _CODE.sub("", html)[max(0, found.start() - 60) : found.end() + 40]
+        near = text[max(0, found.start() - 60) : found.end() + 40]
         LOG.warning("%s shows what was typed, near %r", page.file.src_uri, near)
     return html
 
