@@ -9,8 +9,9 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 S3 := .venv-s3
 GATEWAY := .cache/bin/versitygw
 OIDC := .venv-oidc
+DOCS := .venv-docs
 
-.PHONY: serve fleet check test shapes fleet-shape long deep faults bench bench-fleet conformance tools format clean
+.PHONY: serve fleet check test shapes fleet-shape long deep faults bench bench-fleet conformance docs tools format clean
 
 serve: $(SERVE)
 	$(BIN)/moorage serve --listen 127.0.0.1:5000 --data ./data
@@ -43,6 +44,12 @@ $(OIDC)/.done: requirements/oidc-provider.txt
 	$(OIDC)/bin/pip --disable-pip-version-check --quiet install --only-binary :all: --require-hashes -r $<
 	touch $@
 
+# What builds the site of the documentation, apart as well.
+$(DOCS)/.done: requirements/docs.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip --disable-pip-version-check --quiet install --only-binary :all: --require-hashes -r $<
+	touch $@
+
 # A second S3 server, where a Go toolchain is at hand; without it its tests are listed as not run.
 $(GATEWAY):
 	command -v go >/dev/null || exit 0; \
@@ -55,8 +62,8 @@ TIMED := $(addprefix tests/unit/,auth/test_passwords.py cli/test_help.py cli/tes
 
 # Format, lint, types, shape, unit tests, every statement EXPLAINed: under a minute.
 check: $(TEST)
-	$(BIN)/ruff format --check src tests bench deploy
-	$(BIN)/ruff check src tests bench deploy
+	$(BIN)/ruff format --check src tests bench deploy docs
+	$(BIN)/ruff check src tests bench deploy docs
 	$(BIN)/pytest -q $(TIMED)
 	sh tests/beside.sh "$(BIN)/pytest -q tests/unit $(TIMED:%=--ignore=%)" \
 		"$(BIN)/mypy src; $(BIN)/pytest -q tests/shape"
@@ -100,6 +107,11 @@ faults: $(TEST) $(S3)/.done $(GATEWAY) tools
 	TAG_ROUNDS=17 FAULT_STRIDE=1 COLLECTION_FAULTS=200 SOAK_SECONDS=1800 DELETIONS=100000 \
 	ROTTEN=1000 BACKUP_SECONDS=600 $(BIN)/pytest -q tests/faults
 
+# The documentation as a site, in `site`: pages, style and search, nothing from elsewhere.
+docs: $(TEST) $(DOCS)/.done
+	$(BIN)/python docs/generate.py --check
+	$(DOCS)/bin/mkdocs build --clean
+
 tools:
 	sh tests/tools.sh
 
@@ -116,8 +128,9 @@ conformance: $(TEST)
 	sh tests/conformance.sh bearer
 
 format: $(TEST)
-	$(BIN)/ruff format src tests bench
-	$(BIN)/ruff check --fix src tests bench
+	$(BIN)/ruff format src tests bench deploy docs
+	$(BIN)/ruff check --fix src tests bench deploy docs
+	$(BIN)/python docs/generate.py
 
 clean:
-	rm -rf $(VENV) $(S3) dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(S3) $(DOCS) dist site .mypy_cache .ruff_cache .pytest_cache

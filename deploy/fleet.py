@@ -3,7 +3,7 @@
 PostgreSQL, OpenStack Swift with its S3 interface, replicas of Moorage, and a proxy in front with
 the configuration that `moorage config proxy` prints. Everything listens on the loopback address
 only, on free ports but for the proxy's. It runs from a checkout, with the servers that the tests
-use; for real use each part is one of your own (docs/fleet.md).
+use; for real use each part is one of your own (docs/how-to/fleet.md).
 """
 
 from __future__ import annotations

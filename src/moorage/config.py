@@ -286,7 +286,7 @@ def _typed(key: str, value: Any, origin: str, kind: Any) -> Any:
         raise Refused(
             f"{origin}: {key} can't be {value!r}.",
             why=str(error),
-            do="docs/configuration.md says what each setting takes.",
+            do="docs/reference/configuration.md says what each setting takes.",
             exit_code=2,
         ) from error
 

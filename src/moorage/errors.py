@@ -411,8 +411,8 @@ class ExpectationFailed(Unsupported):
 class Refused(Exception):
     """A command that can't go on: what happened, why, and what to do, for a person.
 
-    `exit_code` follows the table in docs/cli.md: 1 failed, 2 usage, 3 not found, 4 not allowed, 7 a
-    check found problems, 8 no answer.
+    `exit_code` follows the table in docs/reference/cli.md: 1 failed, 2 usage, 3 not found, 4 not
+    allowed, 7 a check found problems, 8 no answer.
     """
 
     def __init__(self, what: str, *, why: str = "", do: str = "", exit_code: int = 1) -> None:

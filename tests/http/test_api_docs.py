@@ -1,4 +1,4 @@
-"""The examples in docs/api.md do what the page says."""
+"""The examples in docs/reference/api.md do what the page says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from registry import Registry, unique
 
 pytestmark = pytest.mark.metadata
 
-PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_text()
 EXAMPLES = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
 

@@ -17,8 +17,8 @@ MOST_LINES = 400
 MOST_LINES_OF_FUNCTION = 60
 MOST_METHODS = 9
 
-# The picture of docs/architecture.md, lowest rank first. A module may import its own room and the
-# rooms of lower ranks; rooms on one rank are blind to each other.
+# The picture of docs/explanation/architecture.md, lowest rank first. A module may import its own
+# room and the rooms of lower ranks; rooms on one rank are blind to each other.
 PICTURE = """
 errors
 clock | config

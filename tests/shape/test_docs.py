@@ -1,8 +1,10 @@
-"""What a person can set, type or scrape is named in docs/."""
+"""What a person can set, type or scrape is named in docs/, and the reference is the code's."""
 
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
@@ -60,7 +62,7 @@ def named(text: str, name: str) -> bool:
 
 def page(name: str) -> str:
     """Return a page of the documentation."""
-    return (DOCS / name).read_text()
+    return (DOCS / "reference" / name).read_text()
 
 
 @pytest.mark.parametrize("key", SETTINGS)
@@ -92,3 +94,68 @@ def test_every_option(path: str) -> None:
 @pytest.mark.parametrize("name", metric_names())
 def test_every_metric(name: str) -> None:
     assert named(page("metrics.md"), name)
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    """Return the program that writes the reference."""
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_is_what_the_code_says(generate: ModuleType) -> None:
+    """Where it is not, `python docs/generate.py` writes it anew."""
+    pages = dict(generate.pages())
+    assert [str(path) for path, text in pages.items() if text != path.read_text()] == []
+    parts = re.findall(r"<!-- from the code: ([a-z]+) -->", "".join(pages.values()))
+    assert sorted(parts) == sorted(generate.PARTS)
+
+
+def test_what_nobody_has_described_is_a_failure(generate: ModuleType) -> None:
+    with pytest.raises(SystemExit, match="Nothing says what `listen` means"):
+        generate.settings({})
+
+
+def test_a_changed_row_is_made_anew(generate: ModuleType, tmp_path: Path) -> None:
+    text = page("configuration.md")
+    wrong = text.replace("| `workers` | number | `0` |", "| `workers` | number | `1` |")
+    assert wrong != text
+    generate.DOCS = tmp_path
+    (tmp_path / "page.md").write_text(wrong)
+    assert list(generate.pages()) == [(tmp_path / "page.md", text)]
+    generate.DOCS = DOCS
+
+
+def test_links_lead_somewhere() -> None:
+    """Also those from the pages that stand at the root, which the site does not all have."""
+    sources = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), ROOT / "bench" / "RESULTS.md"]
+    links = [
+        (path, target.partition("#")[0])
+        for path in sources
+        for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text())
+        if ":" not in target and not target.startswith("#")
+    ]
+    assert len(links) > 100
+    assert [(str(path), to) for path, to in links if not (path.parent / to).exists()] == []
+
+
+def test_the_site_has_every_page() -> None:
+    listed = re.findall(r"^ +- ([a-z0-9/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    kinds = ("tutorials", "how-to", "reference", "explanation")
+    there = [f"{kind}/{path.name}" for kind in kinds for path in (DOCS / kind).glob("*.md")]
+    assert sorted(listed) == sorted(["index.md", *there])
+
+
+def test_the_code_names_pages_that_are_there() -> None:
+    named = {
+        (path.name, name)
+        for place in ("src", "tests", "deploy", "bench")
+        for path in (ROOT / place).rglob("*.py")
+        for name in re.findall(r"docs/[\w/-]+\.md", path.read_text())
+    }
+    assert len(named) > 5
+    assert [pair for pair in named if not (ROOT / pair[1]).exists()] == []

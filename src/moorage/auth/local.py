@@ -1,8 +1,8 @@
 """Local mode: before anybody has an account, this machine's own user may push and pull.
 
-All conditions of docs/architecture.md must hold for every request. They are what tells a person's
-`docker push localhost:5000/app` from a web page, a reverse proxy or another user on the machine,
-each of which would otherwise be let in through the loopback address.
+All conditions of docs/explanation/architecture.md must hold for every request. They are what tells
+a person's `docker push localhost:5000/app` from a web page, a reverse proxy or another user on the
+machine, each of which would otherwise be let in through the loopback address.
 """
 
 import ipaddress

@@ -1,7 +1,7 @@
 """Blobs in a directory: append to `uploads/<key>`, rename to `objects/xx/<new>`, sync both.
 
-The order is that of docs/architecture.md, "Bytes that are never lost"; a test replays power losses
-against it. No name in here comes from a user: keys are random.
+The order is that of docs/explanation/architecture.md, "Bytes that are never lost"; a test
+replays power losses against it. No name in here comes from a user: keys are random.
 """
 
 import asyncio

@@ -109,5 +109,5 @@ def _taken(directory: Path, by: str) -> Refused:
         f"{by} is using the data directory {directory}.",
         why="Two servers on one directory would each take the other's jobs and sessions.",
         do="Stop the other one, or give this one another --data. Several replicas need PostgreSQL "
-        "and an object store: see docs/fleet.md.",
+        "and an object store: see docs/how-to/fleet.md.",
     )

@@ -64,7 +64,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def main() -> None:
-    """Run a command; refusals become three sentences and an exit code (docs/cli.md)."""
+    """Run a command; refusals become three sentences and an exit code (docs/reference/cli.md)."""
     try:
         commands(standalone_mode=False, prog_name="moorage")
     except Refused as refused:

@@ -1,7 +1,7 @@
 """Pages of every table, in the order of keys, with what breaks an invariant in each row.
 
 Each page is one statement, which sees one moment of the database: what is being changed breaks
-nothing. The numbers are those of docs/verification.md.
+nothing. The numbers are those of docs/explanation/verification.md.
 """
 
 import sqlalchemy as sa

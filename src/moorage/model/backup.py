@@ -2,7 +2,7 @@
 
 import msgspec
 
-# Of the files as docs/backup-format.md describes them.
+# Of the files as docs/how-to/backup.md describes them.
 FORMAT = 1
 
 

@@ -3,7 +3,7 @@
 Candidates are what lost a reference, or whose lease or time in the trash has ended; cost goes by
 them, never by what is there. Each is judged again in the transaction that removes it, once its
 rows are taken: whoever was about to name it is done, and seen, or finds it gone. The bytes go
-later (`registry/deleting.py`). docs/collection.md has the rules, the tests their model.
+later (`registry/deleting.py`). docs/explanation/collection.md has the rules, the tests their model.
 
 Here is what a review judges and removes. What a run is, and what stops it, is in `collecting.py`;
 what administrators see and say of it in `collection.py`.

@@ -1,7 +1,7 @@
 """Uploads: open, append, finish, cancel (distribution-spec, section "Pushing blobs").
 
-The order of a finish is that of docs/architecture.md, "Bytes that are never lost": bytes written,
-digest and size verified, file and directory synced, one transaction, then 201.
+The order of a finish is that of docs/explanation/architecture.md, "Bytes that are never lost":
+bytes written, digest and size verified, file and directory synced, one transaction, then 201.
 """
 
 from collections.abc import AsyncIterator
