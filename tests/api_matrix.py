@@ -58,6 +58,7 @@ ABSENT = {
     "principal": "nobody",
     "provider": "none",
     "tag": "none",
+    "reference": "none",
     "digest": f"sha256:{0:064}",
     "job": NOTHING,
     "run": NOTHING,
@@ -183,6 +184,7 @@ class Stage:
             "grantee": lambda values: {"principal": self._account(values)["account"]},
             "grant": self._grant,
             "group": self._group,
+            "image": self._image,
             "identity": lambda _: {"identity": self.identity()},
             "issuer": self._issuer,
             "job": self._job,
@@ -196,6 +198,7 @@ class Stage:
             "robot": lambda values: {"robot": self._named(values, "robots")},
             "rule": self._rule,
             "sign-in": self._sign_in,
+            "tag": self._tag,
             "team": lambda values: {"team": self._named(values, "teams")},
             "token": self._token,
             "trust": self._trust,
@@ -225,6 +228,16 @@ class Stage:
         path = f"/namespaces/{values['namespace']}/teams/dev/groups"
         self.administrator.post(path, group).expect(201)
         return group
+
+    def _image(self, values: dict[str, Any]) -> dict[str, Any]:
+        place = self.cast.asked_by["administrator"].repository(values["repository"])
+        return {"digest": place.push_image().digest}
+
+    def _tag(self, values: dict[str, Any]) -> dict[str, Any]:
+        name = unique("t")
+        path = f"/repositories/{values['repository']}/-/tags/{name}"
+        self.administrator.put(path, {"reference": "latest"}).expect(200)
+        return {"tag": name}
 
     def _issuer(self, values: dict[str, Any]) -> dict[str, Any]:
         asked = {"url": f"https://{unique('i')}.example", "jwks": self.jwks}
@@ -347,6 +360,7 @@ def values_of(place: str, who: str) -> dict[str, Any]:
     found |= {"token": NOTHING, "rule": NOTHING, "issuer": NOTHING, "secret": "none"}
     found |= {
         "tag": "latest",
+        "reference": "latest",
         "digest": ABSENT["digest"],
         "provider": PROVIDER,
         "group": "none",
@@ -496,7 +510,10 @@ def wrong_content(stage: Stage, row: Row, who: str, answer: Answer) -> str:
         "list-tokens": _tokens,
         "explain-access": _explanation,
         "list-entries": _entries,
+        "list-images": _repositories,
+        "list-storage": _namespaces,
         "list-tags": _doers,
+        "list-tag-lines": _doers,
         "list-tag-moves": _doers,
         "GET /token": _granted,
         "POST /token": _granted,

@@ -8,7 +8,7 @@ import pytest
 from contract.conftest import Registries
 from contract.test_images import APP, BASE, CONFIG, MANIFEST, ONE, TWO, Place, describe, index
 from contract.test_rules import PUT_GRANT
-from moorage.db import principals, repositories
+from moorage.db import grants, principals, repositories
 from moorage.db.engine import Tx
 from moorage.db.tags import Condition
 from moorage.errors import NotFound, NotPermitted, PreconditionFailed
@@ -126,13 +126,14 @@ def test_nothing_is_copied_from_what_the_actor_may_not_read(registries: Registri
                 rank=2,
                 audits=0,
             )
+            await grants.keep_reader(tx, number, target.namespace_id, target.id, COPY)
             return Actor("account", "bob", "test", subject=Subject(number, 0, 1))
 
         bob = await place.s.db.write(make)
         with pytest.raises(NotPermitted):
             await tagging.set_tag(place.s, bob, COPY, Tag("x"), (SHOP, "1.0"), BY)
         with pytest.raises(NotPermitted):
-            await tagging.set_tag(place.s, bob, SHOP, Tag("x"), (COPY, "1.0"), BY)
+            await tagging.set_tag(place.s, bob, SHOP, Tag("x"), (SHOP, "1.0"), BY)
         await place.publish(SHOP)
         await tagging.set_tag(place.s, bob, COPY, Tag("x"), (SHOP, "1.0"), BY)
         with pytest.raises(NotPermitted):

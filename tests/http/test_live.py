@@ -74,7 +74,7 @@ def test_a_push_is_told_within_two_seconds(cast: Cast) -> None:
 
 
 def test_only_those_are_told_who_may_read_it(cast: Cast) -> None:
-    """A push that all may see comes behind one that is hidden: it is the first that they hear of."""
+    """What all may see comes behind what is hidden: it is the first that they hear of."""
     there = cast.asked_by["administrator"]
     with (
         Stream(cast.asked_by["anonymous"]) as nobody,

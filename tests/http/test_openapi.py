@@ -75,6 +75,7 @@ def known(admin: Api) -> dict[str, Any]:
         "account": account,
         "repository": f"{name}/app",
         "tag": "latest",
+        "reference": "latest",
         "digest": pushed.digest,
         "job": admin.get("/jobs?limit=1").expect(200).json()["items"][0]["id"],
         "run": admin.get("/verification/runs?limit=1").expect(200).json()["items"][0]["id"],

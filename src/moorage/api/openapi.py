@@ -12,6 +12,8 @@ from moorage.api.fields import DIGEST
 from moorage.model.access import Action
 from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME, TAG
 from moorage.registry.jobs import STATES
+from moorage.registry.namespaces import VISIBILITIES
+from moorage.registry.tag_table import BY_NAME, NEWEST
 
 _REFERENCE = "#/components/schemas/{name}"
 _NAME = {"type": "string", "pattern": f"^{COMPONENT}$", "maxLength": MAX_COMPONENT}
@@ -46,6 +48,17 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "trust": _NAME,
     "tag": {"type": "string", "pattern": f"^{TAG}$"},
     "digest": {"type": "string", "pattern": f"^{DIGEST}$"},
+    "reference": {"type": "string", "minLength": 1, "maxLength": 200},
+    "with": {"type": "string", "minLength": 1, "maxLength": 200},
+    "other": {
+        "type": "string",
+        "pattern": f"^{COMPONENT}(?:/{COMPONENT})*$",
+        "maxLength": MAX_NAME,
+    },
+    "platform": {"type": "string", "minLength": 1, "maxLength": 100},
+    "sort": {"type": "string", "enum": [BY_NAME, NEWEST], "default": BY_NAME},
+    "filter": {"type": "string", "minLength": 1, "maxLength": 128},
+    "visibility": {"type": "string", "enum": list(VISIBILITIES)},
     "as_of": {"type": "string", "pattern": f"^{TIME}$"},
     "who": {
         "type": "string",
@@ -56,11 +69,19 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
     "after": {"type": "string", "maxLength": 300},
 }
+_NEEDED = ("action", "digest", "with")
 _SAID = {
     "who": "Whose; the caller's own if it is not there.",
     "principal": "An account `alice`, a robot `web+ci` or a team `web/dev`.",
     "namespace": "A namespace.",
     "repository": "A repository; the slashes in its name may be written as they are or as %2F.",
+    "reference": "A tag, a digest, or the first 8 or more digits of one.",
+    "with": "The other image: a tag, a digest, or the first 8 or more digits of one.",
+    "other": "The repository of the other image; the same one if it is not there.",
+    "platform": "Of indexes, the image for this platform, such as linux/amd64.",
+    "sort": "By name, or the image that was pushed last first.",
+    "filter": "How tags begin, or a pattern for all of them with `*`, `?` and `[…]`.",
+    "visibility": "Only repositories of this visibility.",
     "as_of": "At what time, as 2026-09-14T12:00:00Z; now if it is not there.",
     "limit": "How many items the page has at most.",
     "after": "Where the page begins: behind this item, as the Link of the page before says.",
@@ -72,7 +93,7 @@ _REASONS = {
     404: "There is nothing of that name, or nothing that the caller may see.",
     408: "The body stopped in the middle.",
     409: "It does not go together with what is there; or its Idempotency-Key has been used.",
-    412: "Conditions are not taken on changes.",
+    412: "Conditions are not taken on changes; or the tag is not what was expected.",
     413: "The body has more than 1 MiB.",
     414: "The query has too many parameters.",
     415: "The body is not JSON.",
@@ -169,7 +190,7 @@ def _parameter(name: str, place: str) -> dict[str, Any]:
     return {
         "name": name,
         "in": place,
-        "required": place == "path" or name in ("action", "digest"),
+        "required": place == "path" or name in _NEEDED,
         "description": _SAID.get(name, f"The {name}."),
         "schema": _PARAMETERS[name],
     }

@@ -9,26 +9,16 @@ from msgspec import Meta
 from moorage.api.call import Ask, Call, Route, moment, told, told_page, when
 from moorage.api.caller import authenticate
 from moorage.api.fields import Digest
+from moorage.api.image_types import By, told_by
 from moorage.auth.policy import require
 from moorage.errors import Invalid
 from moorage.model.access import Action, RepositoryTarget, TagOf
-from moorage.model.artifacts import TagChange
 from moorage.model.history import TagMove, TagState
 from moorage.oci.digest import Digest as Parsed
 from moorage.oci.names import Tag as TagName
 from moorage.registry import history, restore, rights
 from moorage.registry.services import Services, change_by
 from moorage.web.response import Response
-
-
-class By(msgspec.Struct, frozen=True):
-    """Through what something came about; by whom is null for those who may not know."""
-
-    through: str
-    through_id: str
-    actor: str | None
-    credential: str | None
-    request: str | None
 
 
 class Tag(msgspec.Struct, frozen=True):
@@ -131,15 +121,11 @@ async def restore_tag(s: Services, call: Call) -> Response:
 
 
 def _tag(state: TagState) -> Tag:
-    return Tag(state.name, state.digest or "", state.version, when(state.at), _by(state.by))
+    return Tag(state.name, state.digest or "", state.version, when(state.at), told_by(state.by))
 
 
 def _move(move: TagMove) -> Move:
-    return Move(move.version, when(move.at), move.before, move.after, _by(move.by))
-
-
-def _by(by: TagChange) -> By:
-    return By(by.cause, by.cause_id, by.actor or None, by.credential or None, by.request_id or None)
+    return Move(move.version, when(move.at), move.before, move.after, told_by(move.by))
 
 
 ROUTES = (

@@ -16,6 +16,7 @@ import msgspec
 
 from moorage.cli.output import FORMS, Form, Output
 from moorage.client.api import Api
+from moorage.client.contexts import read_contexts
 from moorage.client.hosts import Host, Hosts, config_directory, read_hosts
 from moorage.client.http import Connection, Place
 from moorage.config import load
@@ -46,22 +47,30 @@ class Wanted(msgspec.Struct, frozen=True):
 
 def client_command(run: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command its client as first argument, and the options that choose it."""
+    return _client_command(run, "--config")
 
+
+def image_command(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Do the same for one whose own `--config` is an image's; the file is `--settings` there."""
+    return _client_command(run, "--settings")
+
+
+def _client_command(run: Callable[..., Any], settings: str) -> Callable[..., Any]:
     @wraps(run)
     def command(output: Output, **options: Any) -> None:
         yes = options.pop("yes")
         wanted = Wanted(**{name: options.pop(name) or "" for name in Wanted.__struct_fields__})
         run(Client(Api(connect(wanted)), output, yes), **options)
 
-    return with_options(telling(command))
+    return with_options(telling(command), settings)
 
 
 def telling(run: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command its output as first argument, which tells of refusals too."""
 
     @wraps(run)
-    def command(form: Form, **options: Any) -> None:
-        output = Output(form)
+    def command(form: Form, *, columns: str, sort: str, no_color: bool, **options: Any) -> None:
+        output = Output(form, columns=columns, sort=sort, no_color=no_color)
         try:
             run(output, **options)
         except Refused as refused:
@@ -71,15 +80,17 @@ def telling(run: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_options(command: Callable[..., Any], settings: str = "--config") -> Callable[..., Any]:
     """Add the options that every command that speaks to a server has."""
     for option in (
         click.option(
-            "--server", envvar="MOORAGE_SERVER", help="HOST, or local for this host's own."
+            "--server",
+            envvar="MOORAGE_SERVER",
+            help="HOST, a context, or local for this host's own.",
         ),
         click.option("--token-file", envvar="MOORAGE_TOKEN_FILE", help="A file with a token."),
         click.option("--data", help="The data directory of this host's own server."),
-        click.option("--config", "file", help="The settings of this host's own server."),
+        click.option(settings, "file", help="The settings of this host's own server."),
         output_option,
         click.option("--yes", is_flag=True, help="Do it without asking."),
     ):
@@ -88,34 +99,42 @@ def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option that says how to print."""
-    return click.option(
-        "-o",
-        "--output",
-        "form",
-        type=click.Choice(FORMS),
-        default="table",
-        help="How to print: table, json, jsonl or plain.",
-    )(command)
+    """Add the options that say how to print."""
+    for option in (
+        click.option("--no-color", is_flag=True, help="Without colours; $NO_COLOR says so too."),
+        click.option("--sort", default="", metavar="[-]COLUMN", help="Sort by it; - is down."),
+        click.option("--columns", default="", metavar="A,B", help="Which columns, in this order."),
+        click.option(
+            "-o",
+            "--output",
+            "form",
+            type=click.Choice(FORMS),
+            default="table",
+            help="How to print.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def connect(wanted: Wanted) -> Connection:
     """Return a connection to the server that is meant, with what proves who asks.
 
-    Named servers come first, then this host's own where its settings are named, then the one signed
-    in to last, then this host's own.
+    Named servers come first, then this host's own where its settings are named, then the context in
+    use, then the one signed in to last, then this host's own.
 
     Raises:
         Refused: there is none, or no credential for it.
     """
     if wanted.server == LOCAL or (not wanted.server and (wanted.data or wanted.file)):
         return _local(wanted)
-    hosts = read_hosts(config_directory(os.environ))
-    if wanted.server:
-        return _remote(place_of(wanted.server, hosts), wanted, hosts)
-    if hosts.default:
-        return _remote(place_of(hosts.default, hosts), wanted, hosts)
-    return _local(wanted)
+    directory = config_directory(os.environ)
+    contexts, hosts = read_contexts(directory), read_hosts(directory)
+    chosen = wanted.server or contexts.current
+    server = contexts.server_of(chosen) if chosen else hosts.default
+    if server in ("", LOCAL):
+        return _local(wanted)
+    return _remote(place_of(server, hosts), wanted, hosts)
 
 
 def place_of(server: str, hosts: Hosts) -> Place:

@@ -39,6 +39,18 @@ class LazyGroup(click.Group):
         assert isinstance(found, click.Command)  # noqa: S101 - a test walks through all
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is meant; one that is not there is told with those like it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            known = self.list_commands(ctx)
+            raise click.NoSuchCommand(
+                error.command_name, possibilities=known, ctx=error.ctx
+            ) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the lists of commands; nothing is imported for it."""
         names = self.list_commands(ctx)

@@ -29,7 +29,13 @@ _CLIENTS = {
     "namespace": ("moorage.cli.namespace:namespace", "Manage namespaces."),
     "repo": ("moorage.cli.repo:repo", "Manage repositories."),
     "search": ("moorage.cli.search:search", "Search names, tags, labels and digests."),
-    "tag": ("moorage.cli.tag:tag", "Look at tags as they are and were, and undo their moves."),
+    "tag": ("moorage.cli.tag:tag", "Look at tags as they are and were, and set them."),
+    "inspect": ("moorage.cli.inspect:inspect", "Show an image, and what it is made of."),
+    "diff": ("moorage.cli.diff:diff", "Show how two images differ."),
+    "storage": ("moorage.cli.storage:storage", "Show what is stored for whom."),
+    "context": ("moorage.cli.context:context", "Choose the registry that commands speak to."),
+    "api": ("moorage.cli.raw:api", "Send a request to the API as you write it."),
+    "help": ("moorage.cli.topics:topics", "Explain exit codes, references, forms and more."),
     "manifest": ("moorage.cli.manifest:manifest", "Restore manifests that were deleted."),
     "trash": ("moorage.cli.trash:trash", "Look at what was deleted and can be restored."),
     "access": ("moorage.cli.access:access", "Grant rights, and see who has which."),
@@ -47,11 +53,12 @@ _CLIENTS = {
 _SECTIONS = {
     "Run a server": ("serve", "config", "doctor", "migrate", "move"),
     "Look after it": ("job", "gc", "fsck", "backup", "restore", "audit", "purge"),
-    "Use one": ("login", "logout", "whoami", "search", "namespace", "repo", "rule"),
-    "Look back": ("tag", "trash", "manifest"),
+    "Use one": ("login", "logout", "whoami", "context", "api"),
+    "Look at images": ("search", "namespace", "repo", "tag", "inspect", "diff", "storage", "rule"),
+    "Look back": ("trash", "manifest"),
     "Let people in": ("user", "invite", "team", "access", "provider"),
     "Let machines in": ("token", "robot", "trust", "issuer", "k8s"),
-    "This program": ("version", "completion"),
+    "This program": ("help", "version", "completion"),
 }
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -381,4 +388,7 @@ def completion(shell: str) -> None:
     found = get_completion_class(shell)
     if found is None:
         raise Refused(f"There is no completion for {shell}.", exit_code=2)
+    if shell == "bash":
+        # Else it takes what stands before the colon of a tag for another word.
+        click.echo('COMP_WORDBREAKS="${COMP_WORDBREAKS//:}"')
     click.echo(found(commands, {}, "moorage", "_MOORAGE_COMPLETE").source())

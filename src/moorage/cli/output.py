@@ -1,6 +1,7 @@
-"""What commands print: tables for people, JSON and plain lines for programs."""
+"""What commands print: tables for people, JSON and other plain forms for programs."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,10 +11,12 @@ from typing import Any, Literal, NamedTuple
 
 import click
 
+from moorage.cli.forms import table_of_csv, yaml
 from moorage.errors import Refused
 
-Form = Literal["table", "json", "jsonl", "plain"]
-FORMS = ("table", "json", "jsonl", "plain")
+Form = Literal["table", "wide", "json", "jsonl", "yaml", "csv", "name", "plain"]
+FORMS = ("table", "wide", "json", "jsonl", "yaml", "csv", "name", "plain")
+_DOCUMENTS = ("json", "jsonl", "yaml")
 _UNITS = (
     (365 * 86_400, "year"),
     (86_400, "day"),
@@ -22,65 +25,136 @@ _UNITS = (
 )
 _WIDEST = 60
 _DIGEST = len("sha256:") + 12  # of which people know one again; programs get all of it
+_STEP = 1_000
+_SIZES = ("B", "kB", "MB", "GB", "TB")
 
 
 class Column(NamedTuple):
-    """A column: its title, where its value is in a document, and how it is shown."""
+    """A column: its title, where its value is in a document, and how it is shown.
+
+    One that is `wide` is in wide tables only, and in what programs read.
+    """
 
     title: str
     key: str
-    kind: Literal["text", "time", "digest"] = "text"
+    kind: Literal["text", "time", "digest", "size", "change"] = "text"
+    wide: bool = False
 
 
 class Output:
     """Prints in the form that was asked for."""
 
-    def __init__(self, form: Form) -> None:
-        """Print in this form."""
+    def __init__(
+        self, form: Form, *, columns: str = "", sort: str = "", no_color: bool = False
+    ) -> None:
+        """Print in this form.
+
+        `columns` are titles or keys with commas between them; `sort` is one of them, with `-`
+        before it for the largest first.
+        """
         self.form = form
+        self._columns = [each.strip() for each in columns.split(",") if each.strip()]
+        self._sort = sort
+        self.is_coloured = not no_color and _may_colour()
 
     @property
     def is_for_people(self) -> bool:
         """Whether a person reads it."""
-        return self.form == "table"
+        return self.form in ("table", "wide")
 
     def items(
         self, found: Iterable[Mapping[str, Any]], columns: Sequence[Column], limit: int | None
     ) -> None:
-        """Print a list, of at most so many items."""
-        shown = iter(found)
+        """Print a list, of at most so many items.
+
+        Raises:
+            Refused: it can't be sorted by that.
+        """
+        shown = iter(self._sorted(found, columns) if self._sort else found)
         rows = list(shown if limit is None else islice(shown, limit))
-        if self.form == "json":
-            click.echo(json.dumps(rows, indent=2))
-        elif self.form == "jsonl":
+        if self.form in _DOCUMENTS:
+            self._documents(rows)
+        elif self.form == "name":
             for row in rows:
-                click.echo(json.dumps(row))
+                click.echo(plain(row, columns[0]))
+        elif self.form == "csv":
+            chosen = self._chosen(columns)
+            values = ([plain(row, column) for column in chosen] for row in rows)
+            click.echo(table_of_csv([each.title for each in chosen], values), nl=False)
         elif self.form == "plain":
             for row in rows:
-                click.echo("\t".join(plain(row, column) for column in columns))
+                click.echo("\t".join(plain(row, column) for column in self._chosen(columns)))
+        elif rows:
+            told, rest = table(rows, self._chosen(columns), time.time()).split("\n", 1)
+            self.tell(f"{self.styled(told, bold=True)}\n{rest}")
         else:
-            click.echo(table(rows, columns, time.time()) if rows else "There are none.")
+            click.echo("There are none.")
         if limit is not None and next(shown, None) is not None:
             click.echo("There are more: --limit all shows them.", err=True)
 
     def one(self, document: Mapping[str, Any], columns: Sequence[Column]) -> None:
         """Print one thing, each of its columns on a line."""
-        if self.form in ("json", "jsonl"):
-            click.echo(json.dumps(document, indent=2 if self.form == "json" else None))
+        if self.form in _DOCUMENTS:
+            self.document(document)
+            return
+        chosen = self._chosen(columns)
+        if self.form == "name":
+            click.echo(plain(document, columns[0]))
+            return
+        if self.form == "csv":
+            values = [plain(document, column) for column in chosen]
+            click.echo(table_of_csv([each.title for each in chosen], [values]), nl=False)
             return
         now = time.time()
-        width = max(len(column.title) for column in columns)
-        for column in columns:
+        width = max(len(column.title) for column in chosen)
+        for column in chosen:
             if self.form == "plain":
                 click.echo(f"{column.key}\t{plain(document, column)}")
             elif shown := cell(document, column, now):
                 click.echo(f"{column.title:<{width}}  {shown}")
 
+    def document(self, document: Any) -> None:
+        """Print a document as JSON, or as YAML if that was asked for."""
+        if self.form == "yaml":
+            click.echo(yaml(document), nl=False)
+        else:
+            click.echo(json.dumps(document, indent=None if self.form == "jsonl" else 2))
+
+    def tell(self, text: str) -> None:
+        """Print a text that may have colours."""
+        click.echo(text, color=self.is_coloured)
+
+    def styled(self, text: str, **style: Any) -> str:
+        """Return the text with colours, where there may be any."""
+        return click.style(text, **style) if self.is_coloured else text
+
+    def _documents(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        if self.form == "jsonl":
+            for row in rows:
+                click.echo(json.dumps(row))
+        else:
+            self.document(rows)
+
+    def _chosen(self, columns: Sequence[Column]) -> Sequence[Column]:
+        if not self._columns:
+            return [each for each in columns if not each.wide or self.form != "table"]
+        return [_named(name, columns) for name in self._columns]
+
+    def _sorted(
+        self, found: Iterable[Mapping[str, Any]], columns: Sequence[Column]
+    ) -> list[Mapping[str, Any]]:
+        column = _named(self._sort.removeprefix("-"), columns)
+        return sorted(
+            found,
+            key=lambda row: _sortable(_value(row, column.key)),
+            reverse=self._sort.startswith("-"),
+        )
+
     def done(self, told: str, document: Mapping[str, Any] | None = None) -> None:
         """Say that something was done; programs get the document, if there is one."""
-        if self.form in ("json", "jsonl"):
-            click.echo(json.dumps(document or {}, indent=2 if self.form == "json" else None))
-        else:
+        if self.form in _DOCUMENTS:
+            self.document(document or {})
+        elif self.form != "name":
             click.echo(told)
 
     def note(self, told: str) -> None:
@@ -89,8 +163,8 @@ class Output:
 
     def secret(self, secret: str, told: str, document: Mapping[str, Any]) -> None:
         """Print what is shown once: alone on standard output, and to people what it is."""
-        if self.form in ("json", "jsonl"):
-            click.echo(json.dumps(document, indent=2 if self.form == "json" else None))
+        if self.form in _DOCUMENTS:
+            self.document(document)
             return
         if self.is_for_people:
             click.echo(told, err=True)
@@ -98,7 +172,7 @@ class Output:
 
     def refuse(self, refused: Refused) -> None:
         """Print what went wrong on standard error."""
-        if self.form in ("json", "jsonl"):
+        if self.form in _DOCUMENTS:
             error = {
                 "code": getattr(refused, "code", ""),
                 "message": refused.what,
@@ -146,6 +220,8 @@ def cell(document: Mapping[str, Any], column: Column, now: float) -> str:
         return relative(moment, now) if moment else "never"
     if column.kind == "digest":
         return _shown(value)[:_DIGEST]
+    if column.kind in ("size", "change") and isinstance(value, int):
+        return size_text(value, signed=column.kind == "change")
     return _shown(value)
 
 
@@ -174,11 +250,52 @@ def relative(moment: float, now: float) -> str:
     return "in a moment" if moment > now else "just now"
 
 
+def size_text(size: int, *, signed: bool = False) -> str:
+    """Return a number of bytes as people write it, in steps of a thousand."""
+    mark = "-" if size < 0 else "+" if signed and size else ""
+    value, step = float(abs(size)), 0
+    while value >= _STEP and step < len(_SIZES) - 1:
+        value /= _STEP
+        step += 1
+    return f"{mark}{value:.1f} {_SIZES[step]}" if step else f"{mark}{abs(size)} {_SIZES[0]}"
+
+
 def clean(text: str) -> str:
     """Return a text of somebody else's without what would steer the terminal."""
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
     )
+
+
+def _may_colour() -> bool:
+    if os.environ.get("NO_COLOR"):
+        return False
+    return os.environ.get("CLICOLOR_FORCE", "0") not in ("", "0") or sys.stdout.isatty()
+
+
+def _named(name: str, columns: Sequence[Column]) -> Column:
+    """Return the column of that title or key.
+
+    Raises:
+        Refused: there is none.
+    """
+    for column in columns:
+        if name in (column.title, column.key):
+            return column
+    raise Refused(
+        f"There is no column {name!r}.",
+        do=f"They are {', '.join(column.title for column in columns)}.",
+        exit_code=2,
+    )
+
+
+def _sortable(value: Any) -> tuple[int, float, str]:
+    """Return what puts numbers in their order, then texts in theirs, and nothing first."""
+    if value is None:
+        return (0, 0.0, "")
+    if isinstance(value, int | float):
+        return (1, float(value), "")
+    return (2, 0.0, _shown(value))
 
 
 def _value(document: Any, key: str) -> Any:

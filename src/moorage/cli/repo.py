@@ -2,12 +2,21 @@
 
 import click
 
+from moorage.cli.alike import suggesting
 from moorage.cli.client import Client, client_command
+from moorage.cli.complete import repositories
 from moorage.cli.output import Column, confirm
 from moorage.cli.words import limit_of
 
 VISIBILITIES = click.Choice(["private", "internal", "public"])
-REPOSITORIES = (Column("name", "name"), Column("visibility", "visibility"))
+REPOSITORIES = (
+    Column("name", "name"),
+    Column("visibility", "visibility"),
+    Column("tags", "tags"),
+    Column("newest", "newest"),
+    Column("since", "newest_at", "time"),
+    Column("size", "content_size", "size"),
+)
 REPOSITORY = (
     Column("name", "name"),
     Column("namespace", "namespace"),
@@ -27,19 +36,23 @@ def repo() -> None:
 
 
 @repo.command("list")
+@click.option("--namespace", default="", help="Only those of this one.")
+@click.option("--visibility", type=VISIBILITIES, help="Only those that are so.")
 @click.option("--limit", default="50", show_default=True, help="How many, or all.")
 @client_command
-def repo_list(client: Client, limit: str) -> None:
-    """List the repositories that you may read."""
-    client.output.items(client.api.items("repositories"), REPOSITORIES[:1], limit_of(limit))
+def repo_list(client: Client, namespace: str, visibility: str | None, limit: str) -> None:
+    """List the repositories that you may read, with the newest tag of each."""
+    found = client.api.items("images", namespace=namespace, visibility=visibility or "")
+    client.output.items(found, REPOSITORIES, limit_of(limit))
 
 
 @repo.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=repositories)
 @client_command
 def repo_show(client: Client, name: str) -> None:
     """Show a repository."""
-    client.output.one(client.api.get("repositories", name), REPOSITORY)
+    with suggesting(client.api, name):
+        client.output.one(client.api.get("repositories", name), REPOSITORY)
 
 
 @repo.command("create")
@@ -54,7 +67,7 @@ def repo_create(client: Client, name: str, visibility: str | None) -> None:
 
 
 @repo.command("set")
-@click.argument("name")
+@click.argument("name", shell_complete=repositories)
 @click.option("--visibility", type=VISIBILITIES, required=True, help="Who may see it.")
 @client_command
 def repo_set(client: Client, name: str, visibility: str) -> None:
@@ -65,7 +78,7 @@ def repo_set(client: Client, name: str, visibility: str) -> None:
 
 
 @repo.command("delete")
-@click.argument("name")
+@click.argument("name", shell_complete=repositories)
 @client_command
 def repo_delete(client: Client, name: str) -> None:
     """Delete a repository with all that is in it; for some time it can be restored."""

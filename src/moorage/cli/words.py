@@ -171,3 +171,33 @@ def digested_of(text: str) -> tuple[str, str]:
             exit_code=2,
         )
     return repository, digest
+
+
+def image_of(text: str) -> tuple[str, str]:
+    """Return the repository and the reference of `web/shop:1.4`, `web/shop@sha256:…` or `web/shop`.
+
+    Of a repository alone it is the tag `latest`; of a digest, some of its digits will do.
+
+    Raises:
+        Refused: it is not written so.
+    """
+    repository, at, reference = text.partition("@")
+    if not at:
+        repository, colon, reference = text.partition(":")
+        reference = reference if colon else "latest"
+    if not repository or not reference or ("/" in reference):
+        raise Refused(
+            f"{text!r} is not an image.",
+            do="Write it as REPOSITORY:TAG or REPOSITORY@DIGEST, as web/shop:1.4.",
+            exit_code=2,
+        )
+    return repository, reference
+
+
+def other_of(text: str, repository: str) -> tuple[str, str]:
+    """Return the repository and the reference of an image; `:1.4` is of the repository before.
+
+    Raises:
+        Refused: it is not written so.
+    """
+    return image_of(f"{repository}{text}" if text[:1] in (":", "@") else text)

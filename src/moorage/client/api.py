@@ -77,6 +77,14 @@ class Api:
         body = None if document is None else msgspec.json.encode(document)
         return self._document(self._send(method, path_of(*parts), body))
 
+    def raw(self, method: str, path: str, body: bytes | None = None) -> Answer:
+        """Return what the server answers at a path, which is used as it is.
+
+        Raises:
+            Refused: the server refuses, or does not answer.
+        """
+        return self._send(method, path, body)
+
     def _send(self, method: str, path: str, body: bytes | None = None) -> Answer:
         return self._checked(self._connection.request(method, path, body))
 

@@ -148,7 +148,7 @@ def parse_config(raw: bytes) -> ImageConfig:
         ports=keys(run.exposed_ports, "ExposedPorts"),
         volumes=keys(run.volumes, "Volumes"),
         labels={
-            _shown(key): MASK if _NAMED_SECRET.match(key) else masked(_shown(labels[key]))
+            _shown(key): masked_field(key, _shown(labels[key]))
             for key in _bounded(sorted(labels), "Labels", problems)
         },
         history=tuple(_step(each) for each in _bounded(entries, "history", problems)),
@@ -167,6 +167,11 @@ def masked(text: str) -> str:
     if assigned and value and _NAMED_SECRET.match(name):
         text = f"{name}={MASK}"  # an environment's value may have spaces
     return _IN_ADDRESS.sub(rf"\1:{MASK}@", text)
+
+
+def masked_field(name: str, value: str) -> str:
+    """Return what may be shown of a field, such as a label, by its name and what it has."""
+    return MASK if _NAMED_SECRET.match(name) else masked(value)
 
 
 def instruction_of(created_by: str) -> str:

@@ -31,7 +31,7 @@ class _Renderer(RendererHTML):
         self,
         tokens: Sequence[Token],
         idx: int,
-        options: OptionsDict,
+        options: OptionsDict,  # noqa: ARG002
         env: EnvType,  # noqa: ARG002
     ) -> str:
         """Return the beginning of a heading."""
@@ -41,7 +41,7 @@ class _Renderer(RendererHTML):
         self,
         tokens: Sequence[Token],
         idx: int,
-        options: OptionsDict,
+        options: OptionsDict,  # noqa: ARG002
         env: EnvType,  # noqa: ARG002
     ) -> str:
         """Return the end of a heading."""
@@ -51,7 +51,7 @@ class _Renderer(RendererHTML):
         self,
         tokens: Sequence[Token],
         idx: int,
-        options: OptionsDict,
+        options: OptionsDict,  # noqa: ARG002
         env: EnvType,  # noqa: ARG002
     ) -> str:
         """Return the beginning of a link, whose page learns nothing of ours."""

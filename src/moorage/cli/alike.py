@@ -1,0 +1,50 @@
+"""What somebody may have meant by a repository or a tag that is not there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+
+from moorage.client.api import Api
+from moorage.client.problems import ServerRefused
+from moorage.errors import Refused
+
+_NOT_FOUND = 404
+_LOOKED_AT = 1_000
+_TOLD = 3
+
+
+@contextmanager
+def suggesting(api: Api, repository: str, tag: str = "") -> Iterator[None]:
+    """Have a refusal that finds nothing say what there is that is called alike.
+
+    Raises:
+        ServerRefused: what was refused inside, with what to do where the server says nothing.
+    """
+    try:
+        yield
+    except ServerRefused as refused:
+        if refused.status == _NOT_FOUND and not refused.do:
+            refused.do = _told(api, repository, tag)
+        raise
+
+
+def _told(api: Api, repository: str, tag: str) -> str:
+    try:
+        names = [each["name"] for each in _some(api, "repositories")]
+        if repository not in names:
+            return _sentence(repository, names)
+        tags = _some(api, "repositories", repository, "-", "tags") if tag else []
+        return _sentence(tag, [each["name"] for each in tags], f"{repository}:")
+    except Refused:
+        return ""  # the first refusal is what matters
+
+
+def _some(api: Api, *parts: str) -> list[dict[str, str]]:
+    return list(islice(api.items(*parts, limit=str(_LOOKED_AT)), _LOOKED_AT))
+
+
+def _sentence(wanted: str, names: list[str], before: str = "") -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - of no use where all goes well
+
+    alike = [f"{before}{name}" for name in get_close_matches(wanted, names, _TOLD)]
+    return f"Did you mean {' or '.join(alike)}?" if alike else ""

@@ -1,0 +1,124 @@
+"""`moorage diff`: two images side by side."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from moorage.cli.alike import suggesting
+from moorage.cli.client import Client, image_command
+from moorage.cli.complete import images
+from moorage.cli.output import Output, clean, size_text
+from moorage.cli.words import image_of, other_of
+
+_MARKS = (("only_a", "-"), ("only_b", "+"), ("common", "~"))
+_COLOURS = {"-": "red", "+": "green", "~": "yellow"}
+
+
+@click.command("diff")
+@click.argument("image", metavar="A", shell_complete=images)
+@click.argument("other", metavar="B", shell_complete=images)
+@click.option("--config", "part", flag_value="config", help="Only how they run.")
+@click.option("--layers", "part", flag_value="layers", help="Only their layers.")
+@click.option("--platform", default="", help="Of indexes, that of this one, as linux/amd64.")
+@click.option(
+    "--format", "how", type=click.Choice(["text", "md"]), default="text", help="md is Markdown."
+)
+@image_command
+def diff(
+    client: Client, image: str, other: str, *, part: str | None, platform: str, how: str
+) -> None:
+    """Show how image B differs from image A, which may be of another repository.
+
+    \b
+    moorage diff web/shop:1.4 :1.5
+    moorage diff web/shop:1.4 web/cart:2.0 --layers
+    moorage diff web/shop:1.4 :1.5 --format md
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    repository, reference = image_of(image)
+    second, wanted = other_of(other, repository)
+    path = ("repositories", repository, "-", "images", reference, "compare")
+    query = {"with": wanted, "other": second, "platform": platform}
+    with suggesting(client.api, second, wanted), suggesting(client.api, repository, reference):
+        found = client.api.get(*path, **query)
+    if not client.output.is_for_people:
+        client.output.document(found)
+    elif how == "md":
+        click.echo("\n".join(_markdown(found, part or "")))
+    else:
+        _tell(client.output, found, part or "")
+
+
+def _tell(output: Output, found: Mapping[str, Any], part: str) -> None:
+    output.tell(output.styled(clean(found["summary"]), bold=True))
+    lines: list[tuple[str, str]] = []
+    for each in _changed(found) if part != "layers" else ():
+        name = clean(f"{each['section']} {each['name']}")
+        for side, mark in (("a", "-"), ("b", "+")):
+            if each[side] is not None:
+                lines.append((mark, f"{name}: {clean(each[side])}".rstrip(": ")))
+    if part != "config":
+        if found["shared"]:
+            lines.append((" ", f"{len(found['shared'])} layers are the same"))
+        lines += [(mark, _layer(layer)) for key, mark in _MARKS for layer in found[key]]
+    for pair in found["platforms"]:
+        grown = size_text(pair["b_size"] - pair["a_size"], signed=True)
+        lines.append((_mark(pair), f"{clean(pair['platform'])}  {grown}"))
+    for mark, text in lines:
+        output.tell(output.styled(f"{mark} {text}", fg=_COLOURS.get(mark)))
+
+
+def _mark(pair: Mapping[str, Any]) -> str:
+    if pair["a"] is None:
+        return "+"
+    if pair["b"] is None:
+        return "-"
+    return " " if pair["a"] == pair["b"] else "~"
+
+
+def _changed(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [each for each in (*found["config"], *found["annotations"]) if not each["same"]]
+
+
+def _layer(layer: Mapping[str, Any]) -> str:
+    digest = str(layer["digest"])[:19]
+    return f"{digest}  {size_text(layer['size']):>9}  {clean(layer['instruction'])[:80]}".rstrip()
+
+
+def _markdown(found: Mapping[str, Any], part: str) -> list[str]:
+    """Return what a change request can have in its text."""
+    sides = [f"{found[side]['repository']}@{found[side]['digest'][:19]}" for side in "ab"]
+    lines = [f"**{_escaped(found['summary'])}**", "", f"`{sides[0]}` → `{sides[1]}`"]
+    changed = _changed(found)
+    if part != "layers" and changed:
+        lines += ["", "| what | A | B |", "|---|---|---|"]
+        lines += [
+            f"| {_escaped(each['section'])} {_code(each['name'])} | {_code(each['a'])} |"
+            f" {_code(each['b'])} |"
+            for each in changed
+        ]
+    layers = [(mark, layer) for key, mark in _MARKS for layer in found[key]]
+    if part != "config" and layers:
+        lines += ["", "| | layer | size | instruction |", "|---|---|---|---|"]
+        lines += [
+            f"| {mark} | {_code(str(layer['digest'])[:19])} | {size_text(layer['size'])} |"
+            f" {_code(layer['instruction'][:80])} |"
+            for mark, layer in layers
+        ]
+    if found["platforms"]:
+        lines += ["", "| platform | A | B |", "|---|---|---|"]
+        for pair in found["platforms"]:
+            sizes = " | ".join(size_text(pair[f"{side}_size"]) for side in "ab")
+            lines.append(f"| {_code(pair['platform'])} | {sizes} |")
+    return lines
+
+
+def _code(text: str | None) -> str:
+    """Return a text as code in a cell, out of which it can't come."""
+    if not text:
+        return ""
+    return "`" + clean(text).replace("`", "'").replace("|", "\\|") + "`"
+
+
+def _escaped(text: str) -> str:
+    return "".join(f"\\{each}" if each in "*_`|<>[]#" else each for each in clean(text))

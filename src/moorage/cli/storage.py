@@ -1,0 +1,98 @@
+"""`moorage storage`: what is stored for whom, what is largest, and what a clean-up would free."""
+
+import click
+
+from moorage.cli.client import Client, client_command
+from moorage.cli.output import Column, clean, size_text
+from moorage.cli.words import limit_of
+
+NAMESPACES = (
+    Column("name", "name"),
+    Column("kind", "kind"),
+    Column("size", "bytes", "size"),
+)
+REPOSITORIES = (
+    Column("name", "name"),
+    Column("size", "bytes", "size"),
+    Column("own", "own", "size"),
+    Column("blobs", "blobs"),
+    Column("more", "more", wide=True),
+)
+LARGEST = (
+    Column("size", "size", "size"),
+    Column("digest", "digest", "digest"),
+    Column("in", "repositories"),
+)
+CLEAN_UP = (
+    Column("free now", "due_bytes", "size"),
+    Column("objects now", "due_objects"),
+    Column("free later", "later_bytes", "size"),
+    Column("objects later", "later_objects"),
+    Column("from", "first_at", "time"),
+    Column("until", "last_at", "time"),
+    Column("candidates", "candidates"),
+    Column("of them", "candidate_bytes", "size"),
+    Column("stopped by", "paused"),
+)
+
+
+@click.group()
+def storage() -> None:
+    """Show what is stored for whom, and what a clean-up would free.
+
+    \b
+    moorage storage list web
+    moorage storage top web
+    moorage storage clean-up
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+
+
+@storage.command("list")
+@click.argument("namespace", required=False)
+@click.option("--limit", default="50", show_default=True, help="How many, or all.")
+@client_command
+def storage_list(client: Client, namespace: str | None, limit: str) -> None:
+    """List namespaces with their bytes, or the repositories of one with what is theirs alone."""
+    if namespace is None:
+        client.output.items(client.api.items("storage"), NAMESPACES, limit_of(limit))
+        return
+    found = client.api.items("namespaces", namespace, "storage")
+    client.output.items(found, REPOSITORIES, limit_of(limit))
+
+
+@storage.command("top")
+@click.argument("namespace")
+@client_command
+def storage_top(client: Client, namespace: str) -> None:
+    """List the largest layers of a namespace, and which of its repositories have them."""
+    found = client.api.get("namespaces", namespace, "storage", "largest")
+    client.output.items(found["items"], LARGEST, None)
+    if found["more"]:
+        client.output.note("Not all of the namespace was looked at: it has too much in it.")
+
+
+@storage.command("tree")
+@click.argument("namespace", required=False)
+@client_command
+def storage_tree(client: Client, namespace: str | None) -> None:
+    """Show namespaces with their repositories, each with its bytes."""
+    found = []
+    for each in client.api.items("storage"):
+        if namespace in (None, each["name"]) and each["bytes"] is not None:
+            inside = client.api.items("namespaces", each["name"], "storage")
+            found.append({**each, "repositories": list(inside)})
+    if not client.output.is_for_people:
+        client.output.document(found)
+        return
+    for each in found:
+        click.echo(f"{size_text(each['bytes']):>10}  {clean(each['name'])}")
+        for inside in each["repositories"]:
+            own = size_text(inside["own"])
+            click.echo(f"{size_text(inside['bytes']):>10}    {clean(inside['name'])}  ({own} own)")
+
+
+@storage.command("clean-up")
+@client_command
+def storage_clean_up(client: Client) -> None:
+    """Say what a clean-up would free now, and when the rest follows; changes nothing."""
+    client.output.one(client.api.get("storage", "clean-up"), CLEAN_UP)

@@ -1,0 +1,209 @@
+"""Images on the command line, on a real server: shown, compared, set, copied, deleted."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli import Person
+from process import Server
+from registry import OCI_CONFIG, Registry, encode, image_document
+
+pytestmark = pytest.mark.metadata
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Server]:
+    """Run a server in local mode, with an admin socket."""
+    with Server(env={"MOORAGE_ADMIN_SOCKET": "on"}) as running:
+        shop = Registry(running.url).repository("web/shop")
+        base, app = shop.push_blob(b"base" * 100), shop.push_blob(b"app" * 1_000)
+        for tag, layers, env in (("1.4", [base], "A=1"), ("1.5", [base, app], "A=2")):
+            steps = [{"created_by": f"RUN step {number}"} for number in range(len(layers))]
+            config = {
+                "os": "linux",
+                "architecture": "amd64",
+                "config": {"Env": [env, "TOKEN=hidden"]},
+                "history": steps,
+            }
+            raw = encode(config)
+            described = {**shop.push_blob(raw), "mediaType": OCI_CONFIG}
+            shop.push_manifest(image_document(described, layers), tag)
+        yield running
+        running.stop()
+
+
+@pytest.fixture
+def host(opened: Server, tmp_path: Path) -> Person:
+    """Return root on the server's host, who has no login."""
+    environment = {
+        "MOORAGE_DATA": str(opened.data),
+        "MOORAGE_SERVER": "local",
+        **{name: text for name, text in opened.env.items() if name == "MOORAGE_DATABASE"},
+    }
+    return Person(tmp_path / "home", **environment)
+
+
+def test_an_image_is_inspected(host: Person) -> None:
+    told = host("inspect", "web/shop:1.5").out
+    assert re.search(r"^repository +web/shop$", told, re.MULTILINE)
+    assert re.search(r"^platform +linux/amd64$", told, re.MULTILINE)
+    found = host("inspect", "web/shop:1.5", "-o", "json").json()
+    assert found["kind"] == "image"
+    digits = found["digest"].removeprefix("sha256:")[:10]
+    assert host("inspect", f"web/shop@{digits}", "-o", "json").json()["tags"] == ["1.5"]
+    assert host("inspect", "web/shop:1.5", "--raw").out == found["raw"]
+    layers = host("inspect", "web/shop:1.5", "--layers").out
+    assert "RUN step 0" in layers
+    assert "3.0 kB" in layers
+    config = host("inspect", "web/shop:1.5", "--config")
+    assert "TOKEN=***" in config.out
+    assert "hidden" not in config.out
+    assert host("inspect", "web/shop:1.5", "--attached").out == "There are none.\n"
+
+
+def test_what_is_not_there_is_told_with_what_is(host: Person) -> None:
+    missing = host.run("inspect", "web/shp:1.5").expect(3)
+    assert "Did you mean web/shop?" in missing.err
+    missing = host.run("inspect", "web/shop:1.6").expect(3)
+    assert "Did you mean 1.5 or 1.4?" in missing.err or "Did you mean 1.4 or 1.5?" in missing.err
+    missing = host.run("tag", "history", "web/shop:1.6").expect(3)
+    assert "Did you mean web/shop:1.5" in missing.err
+    assert host.run("inspect", "web/shop:").expect(2).err.startswith("Error: ")
+
+
+def test_two_images_are_compared(host: Person) -> None:
+    told = host("diff", "web/shop:1.4", ":1.5").out
+    assert "B is 3.0 kB larger than A" in told
+    assert "- env A: 1" in told
+    assert "+ env A: 2" in told
+    assert "1 layers are the same" in told
+    assert "RUN step 1" in told
+    assert "env A" not in host("diff", "web/shop:1.4", ":1.5", "--layers").out
+    assert "RUN step 1" not in host("diff", "web/shop:1.4", ":1.5", "--config").out
+    table = host("diff", "web/shop:1.4", "web/shop:1.5", "--format", "md").out
+    assert "| env `A` | `1` | `2` |" in table
+    found = host("diff", "web/shop:1.4", ":1.5", "-o", "json").json()
+    assert [len(found[name]) for name in ("shared", "only_a", "only_b")] == [1, 0, 1]
+
+
+def test_tags_are_listed_in_every_form(host: Person) -> None:
+    assert host("tag", "list", "web/shop", "--filter", "1.", "-o", "name").out == "1.4\n1.5\n"
+    newest = host("tag", "list", "web/shop", "--newest", "--filter", "1.[45]", "-o", "jsonl").out
+    assert [json.loads(line)["name"] for line in newest.splitlines()] == ["1.5", "1.4"]
+    told = host("tag", "list", "web/shop", "--filter", "1.", "--columns", "tag,grown").out
+    assert told == "TAG  GROWN\n1.4\n1.5  +3.0 kB\n"
+    asked = ("tag", "list", "web/shop", "--filter", "1.", "--sort", "-size")
+    assert host(*asked, "-o", "name").out == "1.5\n1.4\n"
+    assert host(*asked, "-o", "csv", "--columns", "tag").out == "tag\n1.5\n1.4\n"
+    assert host(*asked, "-o", "yaml").out.startswith('- name: "1.5"\n')
+    refused = host.run("tag", "list", "web/shop", "--sort", "colour").expect(2)
+    assert "There is no column 'colour'." in refused.err
+    assert host.run("tag", "list", "web/shop", "--newest", "--as-of", "2026-01-01").expect(2)
+
+
+def test_tags_are_set_copied_deleted_and_brought_back(host: Person) -> None:
+    old, new = (
+        host("tag", "show", f"web/shop:{tag}", "-o", "json").json()["digest"]
+        for tag in ("1.4", "1.5")
+    )
+    assert host("tag", "set", "web/shop:stable", ":1.4").out.endswith("it was nothing.\n")
+    refused = host.run("tag", "set", "web/shop:stable", ":1.5", "--expect", new).expect(9)
+    assert refused.err.startswith("Error: ")
+    host("tag", "set", "web/shop:stable", "web/shop:1.5", "--expect", old)
+    assert host("tag", "show", "web/shop:stable", "-o", "json").json()["digest"] == new
+    assert host.run("tag", "set", "web/shop:stable", "web/cart:1").expect(2)
+    copied = host("tag", "copy", "web/shop:1.5", "ops/copy:v1", "-o", "json").json()
+    assert (copied["digest"], copied["manifests"], copied["blobs"]) == (new, 1, 3)
+    assert (
+        host("inspect", "ops/copy:v1", "--raw").out == host("inspect", "web/shop:1.5", "--raw").out
+    )
+    assert host.run("tag", "delete", "web/shop:stable").expect(2)  # nobody says yes
+    host("tag", "delete", "web/shop:stable", "--yes")
+    gone = host.run("tag", "show", "web/shop:stable").expect(3)
+    assert "moorage tag undelete web/shop:stable" in gone.err
+    host("tag", "undelete", "web/shop:stable")
+    assert host("tag", "show", "web/shop:stable", "-o", "json").json()["digest"] == new
+    assert host.run("tag", "undelete", "web/shop:stable").expect(9)
+    host("tag", "delete", "web/shop:stable", "--yes")
+
+
+def test_repositories_with_their_newest_tag(host: Person) -> None:
+    told = host("repo", "list", "--namespace", "web", "--columns", "name,newest,tags").out
+    assert told.splitlines()[0].split() == ["NAME", "NEWEST", "TAGS"]
+    assert re.search(r"^web/shop +1\.5 +\d$", told, re.MULTILINE)
+
+
+def test_what_is_stored_for_whom(host: Person) -> None:
+    assert "web" in host("storage", "list", "-o", "name").out.split()
+    (row,) = host("storage", "list", "web", "-o", "json").json()
+    assert row["name"] == "web/shop"
+    assert row["own"] == row["bytes"]
+    assert host("storage", "top", "web", "-o", "json").json()[0]["size"] == 3_000
+    assert re.search(r"web/shop  \(.* own\)", host("storage", "tree", "web").out)
+    assert "free now" in host("storage", "clean-up").out
+
+
+def test_any_request_can_be_sent(host: Person) -> None:
+    found = json.loads(host("api", "GET", "/repositories?limit=1").out)
+    assert len(found["items"]) == 1
+    assert json.loads(host("api", "get", "/api/v1/repositories/web/shop").out)["name"] == "web/shop"
+    assert host.run("api", "GET", "/nonsense").expect(3).err.startswith("Error: ")
+    assert host.run("api", "GET", "repositories").expect(2)
+    assert host.run("api", "GET", "/a b").expect(2)
+    body = host.home / "body.json"
+    body.write_text('{"reference": "1.4"}')
+    host("api", "PUT", "/repositories/web/shop/-/tags/by-hand", "-d", f"@{body}")
+    host("api", "DELETE", "/repositories/web/shop/-/tags/by-hand")
+
+
+def test_contexts_choose_the_server(opened: Server, host: Person, tmp_path: Path) -> None:
+    person = Person(tmp_path / "other")
+    assert person.run("context", "show").expect(3).err.startswith("Error: No registry is chosen.")
+    assert person.run("context", "use", "mine").expect(3)
+    person("context", "use", "mine", "--server", opened.address)
+    (row,) = person("context", "list", "-o", "json").json()
+    assert (row["name"], row["server"], row["current"]) == ("mine", opened.address, True)
+    assert person("context", "show", "-o", "name").out == "mine\n"
+    # Local mode asks who is on the other side of the socket: this machine's own user.
+    assert "web/shop" in person("repo", "list", "-o", "name").out
+    assert "web/shop" in person("repo", "list", "-o", "name", "--server", "mine").out
+    person("context", "remove", "mine")
+    assert person("context", "list").out == "There are none.\n"
+    assert person.run("context", "remove", "mine").expect(3)
+
+
+def test_names_are_completed(host: Person) -> None:
+    def complete(*words: str) -> list[str]:
+        asked = {"_MOORAGE_COMPLETE": "zsh_complete", "COMP_WORDS": " ".join(words)}
+        person = Person(host.home, **{**_ours(host), **asked, "COMP_CWORD": str(len(words) - 1)})
+        return person.run().out.splitlines()
+
+    for _ in range(20):  # an answer in time is kept, and a busy machine has none at first
+        found = complete("moorage", "inspect", "web/s")
+        if found:
+            break
+        time.sleep(0.2)
+    assert "web/shop" in found
+    for _ in range(20):
+        found = complete("moorage", "inspect", "web/shop:1.")
+        if found:
+            break
+        time.sleep(0.2)
+    assert {"web/shop:1.4", "web/shop:1.5"} <= set(found)
+    assert "COMP_WORDBREAKS" in host("completion", "bash").out
+
+
+def _ours(person: Person) -> dict[str, str]:
+    return {key: text for key, text in person.environment.items() if key.startswith("MOORAGE_")}
+
+
+def test_help_on_topics(host: Person) -> None:
+    assert "exit-codes" in host("help").out
+    assert re.search(r"^9 ", host("help", "exit-codes").out, re.MULTILINE)
+    assert host.run("help", "nonsense").expect(3).err.startswith("Error: There is no help")
