@@ -41,9 +41,10 @@ class Follower:
         if len(self._waiting) >= _MOST:
             raise TooManyRequests("too many pages follow what is pushed; load this one anew")
 
-    async def follow(self, after: int) -> AsyncGenerator[FeedEvent, None]:
+    async def follow(self, after: int) -> AsyncGenerator[FeedEvent | None, None]:
         """Yield the events behind the place, 0 for those from now on, until the caller ends it.
 
+        The first is None: nothing that happens from then on is missed.
         Whoever is too slow to take them misses the oldest.
         """
         queue: asyncio.Queue[FeedEvent] = asyncio.Queue(_MOST_WAITING)
@@ -53,7 +54,8 @@ class Follower:
             self._reading = asyncio.get_running_loop().create_task(self._read())
         self._waiting.add(queue)
         try:
-            seen = after or self._place
+            seen = min(after, self._place) if after else self._place
+            yield None
             for each in await self._between(seen, self._place):
                 seen = each.place
                 yield each
