@@ -506,6 +506,7 @@ def wrong_content(stage: Stage, row: Row, who: str, answer: Answer) -> str:
     """Return what an answer has that it must not have, or lacks; empty if nothing."""
     checks: dict[str, Callable[[Stage, Row, str, Any], str]] = {
         "list-repositories": _repositories,
+        "search": _repositories,
         "list-namespaces": _namespaces,
         "list-tokens": _tokens,
         "explain-access": _explanation,
@@ -528,7 +529,8 @@ def wrong_content(stage: Stage, row: Row, who: str, answer: Answer) -> str:
 
 
 def _repositories(stage: Stage, row: Row, who: str, told: Any) -> str:
-    shown = {each["name"] for each in told["items"]} & set(PLACES.values())
+    key = "repository" if row.name == "search" else "name"
+    shown = {each[key] for each in told["items"]} & set(PLACES.values())
     may = dict(zip(VISIBILITIES, RIGHTS[who], strict=True))
     wanted = {name for place, name in PLACES.items() if "p" in may[place]}
     return "" if shown == wanted else f"shows {sorted(shown)}"

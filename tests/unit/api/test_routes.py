@@ -8,7 +8,7 @@ from moorage.api.openapi import _PARAMETERS, statuses
 from moorage.api.routes import PREFIX, ROUTES, find
 
 # What is open, because its body carries a secret that is good for it alone, or by its nature.
-OPEN = {"set-up", "find-link", "redeem-link", "begin-session", "exchange-token"}
+OPEN = {"search", "set-up", "find-link", "redeem-link", "begin-session", "exchange-token"}
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
