@@ -372,3 +372,15 @@ def test_the_pages_of_a_first_visit_are_small(cast: Cast) -> None:
         total += len(files.all_files()[name].packed)
     assert total < 40_000
     assert requests <= 8
+
+
+def test_a_fault_is_a_page_for_people_and_a_problem_for_programs(cast: Cast) -> None:
+    """An address that can't be read is refused before there is a page, and looks like one."""
+    nobody = cast.asked_by["anonymous"]
+    query = "&".join(["a=b"] * 1_001)
+    page = nobody.request("GET", f"/images?{query}", [HTML])
+    assert page.status == 414
+    assert page["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in page["Content-Security-Policy"]
+    told = nobody.request("GET", f"/images.json?{query}")
+    assert (told.status, told["Content-Type"]) == (414, "application/problem+json")

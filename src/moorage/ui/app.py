@@ -29,6 +29,8 @@ from moorage.web.request import Request
 from moorage.web.response import Response
 
 TWIN = ".json"
+# Below these, it is not browsers that ask, whatever they accept.
+_PROGRAMS = ("/v2", "/v1", "/api/", "/token")
 _NOWHERE = Page(name="nowhere", path="", action=None, twin=False)
 
 
@@ -86,6 +88,20 @@ async def respond_nowhere(s: Services, request: Request) -> Response:
     return await refuse(s, visit, RouteUnknown("there is no page at this address"))
 
 
+def refused_page(request: Request, refused: RegistryError) -> Response | None:
+    """Return a page of what went wrong before there could be one, or while there was one made.
+
+    It asks nothing of anybody: the database may be what does not answer. None for programs, which
+    are told in their own form.
+    """
+    if not is_wanted(request) or request.path.startswith(_PROGRAMS):
+        return None
+    address = find(request.path)
+    if address is not None and address.as_json:
+        return None
+    return rendering.render_fault(request, _told(request, refused), _title(refused), refused)
+
+
 async def refuse(s: Services, visit: Visit, refused: RegistryError) -> Response:
     """Return what a person is told of a refusal; whoever is nobody yet may sign in first.
 
@@ -105,11 +121,8 @@ async def refuse(s: Services, visit: Visit, refused: RegistryError) -> Response:
     if _may_sign_in(visit, refused):
         return go(f"/sign-in?next={_quoted(visit)}")
     facts = {
-        "status": refused.status,
-        "message": _sentence(refused.message),
-        "hint": _sentence(refused.hint or ""),
+        **_told(visit.request, refused),
         "again": visit.request.path.removesuffix("/callback") if visit.page.is_private else "",
-        "request": visit.request.id,
     }
     view = View("refused.html", _title(refused), facts, status=refused.status)
     made = await rendering.render(s, visit, view)
@@ -156,6 +169,15 @@ def _allowed(page: Page) -> str:
 def _quoted(visit: Visit) -> str:
     query = f"?{visit.request.query_text}" if visit.request.query_text else ""
     return quote(f"{visit.request.path}{query}", safe="/")
+
+
+def _told(request: Request, refused: RegistryError) -> dict[str, object]:
+    return {
+        "status": refused.status,
+        "message": _sentence(refused.message),
+        "hint": _sentence(refused.hint or ""),
+        "request": request.id,
+    }
 
 
 def _sentence(text: str) -> str:

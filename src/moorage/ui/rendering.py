@@ -6,6 +6,7 @@ package's own functions. What a template does not know is a fault, never an empt
 
 import gzip
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -16,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from moorage import __version__
 from moorage.auth.address import address_of
 from moorage.auth.policy import decide
+from moorage.errors import RegistryError
 from moorage.model.access import Action, Actor, System
 from moorage.registry import rights
 from moorage.registry.services import Services
@@ -53,6 +55,7 @@ _ADMINISTRATORS = (
     ("admin", "Admin", "/admin"),
 )
 _DAY = 86_400
+_LATER = frozenset({429, 503, 507})
 _HTML = "text/html; charset=utf-8"
 
 
@@ -78,8 +81,6 @@ class Frame(msgspec.Struct, frozen=True):
     twin: str
     rail: tuple[tuple[str, str, str], ...]
     has_search: bool
-    has_about: bool
-    has_compare: bool
 
     @property
     def is_signed_in(self) -> bool:
@@ -123,6 +124,17 @@ async def render(s: Services, visit: Visit, view: View) -> Response:
     frame = await _frame(s, visit, view)
     text = environment().get_template(view.template).render(page=frame, facts=view.facts)
     return packed(visit.request, Response(view.status, headers, text.encode()))
+
+
+def render_fault(
+    request: Request, facts: Mapping[str, object], title: str, refused: RegistryError
+) -> Response:
+    """Return a page of a refusal that needs nothing but itself."""
+    text = environment().get_template("fault.html").render(title=title, facts=facts)
+    headers = {**headers_of_page(), **refused.headers}
+    if refused.status in _LATER:
+        headers.setdefault("Retry-After", "5")
+    return packed(request, Response(refused.status, headers, text.encode()))
 
 
 def headers_of_page() -> dict[str, str]:
@@ -174,8 +186,6 @@ async def _frame(s: Services, visit: Visit, view: View) -> Frame:
         twin=_twin(request) if visit.page.twin and view.status == 200 else "",
         rail=_rail(actor, is_administrator=is_administrator),
         has_search=actor.kind != "anonymous" or not actor.refusal,
-        has_about=False,
-        has_compare=True,
     )
 
 
