@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -205,8 +204,3 @@ def _place(request: Request) -> str:
 def _twin(request: Request) -> str:
     query = f"?{request.query_text}" if request.query_text else ""
     return f"{request.path}.json{query}"
-
-
-def json_text(document: Any) -> str:
-    """Return a document as a page shows it, indented."""
-    return msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=2).decode()

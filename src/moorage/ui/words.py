@@ -17,15 +17,6 @@ _SPANS = (
     (86_400 * 30, 12, "mo"),
     (86_400 * 365, 10**6, "y"),
 )
-# Who makes a change, by the causes that history has.
-CAUSES = {
-    "push": "pushed",
-    "delete": "deleted",
-    "restore": "restored",
-    "purge": "purged",
-    "copy": "copied",
-    "set": "set",
-}
 DONE = {
     "signed-in": "You are signed in.",
     "signed-out": "You are signed out.",
