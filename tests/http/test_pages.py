@@ -124,8 +124,11 @@ def plain(answer: Answer) -> str:
 
 
 def test_a_namespace_that_nobody_may_see_is_not_there(cast: Cast) -> None:
-    for who in ("anonymous", "stranger"):
-        one, other = (ask(cast, who, f"/n/{name}") for name in ("secret", "nowhere"))
+    for who in ("anonymous", "stranger", "anonymous after", "stranger after"):
+        who, after, _ = who.partition(" after")  # noqa: PLW2901
+        query = "?after=zzz" if after else ""
+        one, other = (ask(cast, who, f"/n/{name}{query}") for name in ("secret", "nowhere"))
+        assert one.status == (303 if who == "anonymous" else 404)
         assert one.status == other.status
         assert plain(one).replace("secret", "") == plain(other).replace("nowhere", "")
 

@@ -62,7 +62,8 @@ async def show(s: Services, visit: Visit) -> View:
     )
     is_first = not visit.parameter("after")
     may_see = decide(actor, Action.PULL, place, found.facts).allowed
-    if found.namespace is None or (is_first and not page.rows and not page.after and not may_see):
+    # On every page of the list: else a page behind the last would tell that there is one.
+    if found.namespace is None or not (page.rows or may_see):
         require(actor, Action.PULL, place, found.facts)
         raise NotFound
     removed = []
