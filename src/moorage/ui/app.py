@@ -127,8 +127,6 @@ async def refuse(s: Services, visit: Visit, refused: RegistryError) -> Response:
     view = View("refused.html", _title(refused), facts, status=refused.status)
     made = await rendering.render(s, visit, view)
     made.headers.update(refused.headers)
-    if visit.page.is_private:
-        made.headers["Referrer-Policy"] = "no-referrer"
     return made
 
 

@@ -80,6 +80,7 @@ class Frame(msgspec.Struct, frozen=True):
     twin: str
     rail: tuple[tuple[str, str, str], ...]
     has_search: bool
+    has_forms: bool
 
     @property
     def is_signed_in(self) -> bool:
@@ -115,6 +116,8 @@ async def render(s: Services, visit: Visit, view: View) -> Response:
     if visit.as_json:
         return json_answer(view.status, view.facts, {"Cache-Control": "no-store", **view.headers})
     headers = {**headers_of_page(), **view.headers}
+    if visit.page.is_private:
+        headers["Referrer-Policy"] = "no-referrer"
     if not visit.has_form_secret:
         visit.new_form_secret = secrets.token_urlsafe(32)
         headers["Set-Cookie"] = new_cookie(
@@ -184,6 +187,8 @@ async def _frame(s: Services, visit: Visit, view: View) -> Frame:
         now=datetime.fromtimestamp(s.clock.now() / 1000, UTC),
         twin=_twin(request) if visit.page.twin and view.status == 200 else "",
         rail=_rail(actor, is_administrator=is_administrator),
+        # Without a referrer, browsers do not say that a form is sent by a page of ours.
+        has_forms=not visit.page.is_private,
         has_search=actor.kind != "anonymous" or not actor.refusal,
     )
 
