@@ -28,7 +28,7 @@ async def make_link(s: Services, visit: Visit) -> View:
     else:
         made = await links.invite(s, actor, by, name=name)
     base = address_of(s.config, visit.request).base
-    told = {
+    told: dict[str, object] = {
         "kind": made.kind,
         "name": made.name,
         "address": base + made.path(),

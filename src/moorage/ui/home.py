@@ -2,6 +2,7 @@
 
 from moorage.auth.policy import decide, require
 from moorage.model.access import Action, Actor, System
+from moorage.model.images import RepositoryRow
 from moorage.registry import feed, namespaces, repository_table, rights
 from moorage.registry.services import Services
 from moorage.ui.caller import authenticate
@@ -54,7 +55,7 @@ async def list_images(s: Services, visit: Visit) -> View:
     return View("images.html", "Images", facts, section="images", crumbs=(("Images", ""),))
 
 
-def repository_row(row: repository_table.RepositoryRow) -> dict[str, object]:
+def repository_row(row: RepositoryRow) -> dict[str, object]:
     """Return a repository as lists show it."""
     return {
         "name": row.name,
