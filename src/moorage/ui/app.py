@@ -29,6 +29,7 @@ from moorage.web.request import Request
 from moorage.web.response import Response
 
 TWIN = ".json"
+_SIGN_IN = "/sign-in/"
 # Below these, it is not browsers that ask, whatever they accept.
 _PROGRAMS = ("/v2", "/v1", "/api/", "/token")
 _NOWHERE = Page(name="nowhere", path="", action=None, twin=False)
@@ -81,7 +82,7 @@ async def respond(s: Services, request: Request, address: Address) -> Response:
 async def respond_nowhere(s: Services, request: Request) -> Response:
     """Answer a browser at an address that is no page: it may be a reference that was pasted."""
     request.action = "nowhere"
-    place = place_of(request.path)
+    place = "" if request.path.startswith(_SIGN_IN) else place_of(request.path)
     if place and request.method in ("GET", "HEAD"):
         return Response(302, {"Location": place, "Cache-Control": "no-store"})
     visit = Visit(request, _NOWHERE, {}, s.config.url, as_json=False)
