@@ -77,6 +77,18 @@ def repo_set(client: Client, name: str, visibility: str) -> None:
     client.output.done(f"{name} is {visibility}.", made)
 
 
+@repo.command("rename")
+@click.argument("name", shell_complete=repositories)
+@click.argument("new_name")
+@client_command
+def repo_rename(client: Client, name: str, new_name: str) -> None:
+    """Give a repository another name in its namespace; the one before goes on working."""
+    path = ("repositories", name, "-", "rename")
+    with suggesting(client.api, name):
+        made = client.api.send("POST", *path, document={"name": new_name})
+    client.output.done(f"{name} is {new_name} now; its old name leads there.", made)
+
+
 @repo.command("delete")
 @click.argument("name", shell_complete=repositories)
 @client_command
