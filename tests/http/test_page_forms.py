@@ -122,6 +122,12 @@ def test_settings_of_a_repository(cast: Cast, owner: Browser) -> None:
     number = re.search(r'name="rule" value="(\d+)"', owner.get(page).body.decode())
     assert number is not None
     assert owner.post(page, {"do": "remove-rule", "rule": number[1]}).status == 303
+    before, after = there.name, f"acme/{unique()}"
+    answer = owner.post(page, {"do": "rename", "name": after})
+    assert (answer.status, answer["Location"]) == (303, f"/r/{after}/-/settings?done=renamed")
+    assert f"<h1>{after}</h1>" in owner.get(f"/r/{before}").body.decode()
+    assert owner.post(page, {"do": "rename", "name": "common/x"}).status == 422
+    assert owner.post(f"/r/{after}/-/settings", {"do": "rename", "name": before}).status == 303
     assert owner.post(page, {"do": "delete", "name": "another"}).status == 422
     assert owner.post(page, {"do": "delete", "name": there.name}).status == 303
     assert owner.get(page).status == 404
