@@ -1,6 +1,7 @@
 """The door of pages: which page an address is, its forms, and what a refusal looks like there."""
 
 import re
+from contextlib import suppress
 from functools import cache
 from urllib.parse import quote
 
@@ -115,10 +116,8 @@ async def refuse(s: Services, visit: Visit, refused: RegistryError) -> Response:
         raise refused
     s.refusals.count(visit.request, refused)
     if visit.actor is None:
-        try:
+        with suppress(RegistryError):  # of nobody, then: what was refused before stays refused
             await caller.authenticate(s, visit)
-        except RegistryError as worse:  # told instead: nothing else can be told to them
-            refused = worse
     if _may_sign_in(visit, refused):
         return go(f"/sign-in?next={_quoted(visit)}")
     facts = {
