@@ -118,7 +118,7 @@ async def render(s: Services, visit: Visit, view: View) -> Response:
     headers = {**headers_of_page(), **view.headers}
     if visit.page.is_private:
         headers["Referrer-Policy"] = "no-referrer"
-    if not visit.has_form_secret:
+    elif not visit.has_form_secret:
         visit.new_form_secret = secrets.token_urlsafe(32)
         headers["Set-Cookie"] = new_cookie(
             visit.request, s.config.url, FORM, visit.new_form_secret, _DAY
