@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from moorage.api import (
+    about,
     access,
     accounts,
     collection,
@@ -55,6 +56,7 @@ ROUTES: tuple[Route, ...] = (
     *issuers.ROUTES,
     *trusts.ROUTES,
     *repositories.ROUTES,
+    *about.ROUTES,
     *search.ROUTES,
     *collection.ROUTES,
     *tags.ROUTES,
