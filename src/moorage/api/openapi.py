@@ -99,7 +99,7 @@ _REASONS = {
     404: "There is nothing of that name, or nothing that the caller may see.",
     408: "The body stopped in the middle.",
     409: "It does not go together with what is there; or its Idempotency-Key has been used.",
-    412: "Conditions are not taken on changes; or the tag is not what was expected.",
+    412: "Conditions are not taken on changes; or this one, or what was expected, does not hold.",
     413: "The body has more than 1 MiB.",
     414: "The query has too many parameters.",
     415: "The body is not JSON.",
