@@ -67,6 +67,8 @@ def test_no_form_does_anything_for_who_may_not(cast: Cast, who: str) -> None:
         "to": "administrator",
         "repository": "acme/private",
         "id": "1",
+        "description": "x",
+        "readme": "x",
     }
     for path, do in FORMS:
         for place, value in {**PLACES, "{digest}": fields["digest"]}.items():
@@ -140,6 +142,27 @@ def test_settings_of_a_repository(cast: Cast, owner: Browser) -> None:
     fields = {"do": "restore", "repository": there.name, "id": number[1]}
     assert owner.post("/n/acme", fields).status == 303
     assert owner.get(page).status == 200
+
+
+def test_what_a_repository_is_about(cast: Cast, owner: Browser) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    there.push_image("1.0")
+    page = f"/r/{there.name}/-/about"
+    readme = "# Shop\r\n\r\n<script>alert(1)</script> ![x](https://evil.example/a.png) *here*"
+    fields = {"do": "change", "description": "A <b>shop", "readme": readme, "version": "0"}
+    assert owner.post(page, fields).status == 303
+    shown = owner.get(page).body.decode()
+    assert "<h2>Shop</h2>" in shown
+    assert "<em>here</em>" in shown
+    assert "<script>alert" not in shown
+    assert "<img" not in shown
+    assert "<b>" not in shown
+    assert "evil.example/a.png" not in shown.partition("<details")[0].partition("<main")[2]
+    told = there.registry.get(f"/api/v1/repositories/{there.name}/-/about").json()
+    assert told["readme"] == readme.replace("\r\n", "\n")
+    assert owner.post(page, fields).status == 412
+    assert owner.post(page, {**fields, "version": "1", "readme": "x" * 65_537}).status == 422
+    assert owner.post(page, {**fields, "version": "1", "description": "x" * 201}).status == 422
 
 
 def test_teams_robots_and_grants(cast: Cast, owner: Browser) -> None:

@@ -20,7 +20,7 @@ from moorage.errors import RegistryError
 from moorage.model.access import Action, Actor, System
 from moorage.registry import rights
 from moorage.registry.services import Services
-from moorage.ui import files, words
+from moorage.ui import files, markdown, words
 from moorage.ui.icons import icon
 from moorage.ui.page import View, Visit
 from moorage.web.cookies import FORM, THEME, cookie_of, new_cookie
@@ -107,7 +107,13 @@ def environment() -> Environment:
     made.filters.update(
         size=words.size, difference=words.difference, short=words.short, day=words.day
     )
-    made.globals.update(icon=icon, moment=words.moment, plural=words.plural, file=files.address_of)
+    made.globals.update(
+        icon=icon,
+        markdown=markdown.render,
+        moment=words.moment,
+        plural=words.plural,
+        file=files.address_of,
+    )
     return made
 
 
