@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 import moorage.ui
+from browser import HTML, Browser
 from cases.load import table
 from cast import PASSWORD, Cast
 from moorage.ui import files
@@ -25,10 +26,7 @@ WHO = ("anonymous", "stranger", "reader", "maintainer", "owner", "auditor", "adm
 ROWS: dict[str, list[str]] = table("pages", "rows")
 # They have rows elsewhere: in api_matrix.toml those, and below the stream.
 ELSEWHERE = {"set-up", "link", "provider-sign-in", "provider-callback", "events"}
-HTML = ("Accept", "text/html,application/xhtml+xml")
 HOSTILE = "<img src=x onerror=alert(1)>\"'</script><b>"
-COOKIE = re.compile(r"(moorage(?:-form)?)=([^;]*)")
-FORM = re.compile(r'name="form" value="([0-9a-f]{128})"')
 
 
 @pytest.fixture(scope="module")
@@ -39,50 +37,6 @@ def cast() -> Iterator[Cast]:
         there.push_manifest(there.new_image(), "latest")
         there.registry.repository("secret/x").push_image("latest")
         yield running
-
-
-class Browser:
-    """What a browser keeps and sends: its cookies, and where its forms come from."""
-
-    def __init__(self, cast: Cast) -> None:
-        self.registry = cast.asked_by["anonymous"]
-        self.origin = self.registry.url
-        self.cookies: dict[str, str] = {}
-        self.token = ""
-
-    def get(self, path: str) -> Answer:
-        """Load a page."""
-        return self._kept(self.registry.request("GET", path, [HTML, *self._cookie()]))
-
-    def post(self, path: str, fields: dict[str, str], **changed: str | None) -> Answer:
-        """Send a form, as the page that was loaded last has it but for what is changed."""
-        sent = {"Origin": self.origin, "Sec-Fetch-Site": "same-origin"}
-        sent |= {key.replace("_", "-"): value for key, value in changed.items()}  # type: ignore[misc]
-        sent["Content-Type"] = sent.get("Content-Type") or "application/x-www-form-urlencoded"
-        body = urlencode({"form": self.token, **fields}).encode()
-        headers = [(key, value) for key, value in sent.items() if value is not None]
-        return self._kept(
-            self.registry.request("POST", path, [HTML, *headers, *self._cookie()], body)
-        )
-
-    def sign_in(self, name: str) -> Browser:
-        """Sign in by the page, and load another one."""
-        self.get("/sign-in")
-        answer = self.post("/sign-in", {"do": "sign-in", "name": name, "password": PASSWORD})
-        assert answer.status == 303, answer.body
-        self.get("/account")
-        return self
-
-    def _cookie(self) -> list[tuple[str, str]]:
-        kept = "; ".join(f"{key}={value}" for key, value in self.cookies.items())
-        return [("Cookie", kept)] if kept else []
-
-    def _kept(self, answer: Answer) -> Answer:
-        for name, value in COOKIE.findall("\n".join(answer.all("Set-Cookie"))):
-            self.cookies[name] = value
-        found = FORM.search(answer.body.decode("utf-8", "replace"))
-        self.token = found[1] if found else self.token
-        return answer
 
 
 @pytest.fixture
@@ -124,7 +78,7 @@ def test_the_twin_has_what_the_page_has(cast: Cast, name: str) -> None:
         answer = ask(cast, who, twin)
         assert answer.status == (401 if expected[who] == 303 else expected[who]), who
         told = json.loads(answer.body)
-        assert ("status" in told) == (answer.status != 200) or name == "refused"
+        assert ("status" in told) == (answer.status != 200)
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -170,8 +124,11 @@ def plain(answer: Answer) -> str:
 
 
 def test_a_namespace_that_nobody_may_see_is_not_there(cast: Cast) -> None:
-    for who in ("anonymous", "stranger"):
-        one, other = (ask(cast, who, f"/n/{name}") for name in ("secret", "nowhere"))
+    for who in ("anonymous", "stranger", "anonymous after", "stranger after"):
+        who, after, _ = who.partition(" after")  # noqa: PLW2901
+        query = "?after=zzz" if after else ""
+        one, other = (ask(cast, who, f"/n/{name}{query}") for name in ("secret", "nowhere"))
+        assert one.status == (303 if who == "anonymous" else 404)
         assert one.status == other.status
         assert plain(one).replace("secret", "") == plain(other).replace("nowhere", "")
 
@@ -317,6 +274,18 @@ def test_colours_are_kept_without_a_script(browser: Browser) -> None:
     assert "moorage-theme=dark" in answer["Set-Cookie"]
 
 
+@pytest.mark.parametrize(
+    "path", ["/setup", "/link", "/sign-in/none", "/sign-in/none/callback?code=x"]
+)
+def test_an_address_with_a_secret_is_told_to_nobody(cast: Cast, path: str) -> None:
+    answer = ask(cast, "anonymous", path)
+    assert answer.status in (200, 404)
+    assert answer["Referrer-Policy"] == "no-referrer"
+    assert answer["Cache-Control"] == "no-store"
+    assert b"code=x" not in answer.body
+    assert b'action="/theme"' not in answer.body
+
+
 def test_what_clients_ask_is_answered_as_before(cast: Cast) -> None:
     nobody: Registry = cast.asked_by["anonymous"]
     assert nobody.request("GET", "/")["Content-Type"].startswith("text/plain")
@@ -372,3 +341,15 @@ def test_the_pages_of_a_first_visit_are_small(cast: Cast) -> None:
         total += len(files.all_files()[name].packed)
     assert total < 40_000
     assert requests <= 8
+
+
+def test_a_fault_is_a_page_for_people_and_a_problem_for_programs(cast: Cast) -> None:
+    """An address that can't be read is refused before there is a page, and looks like one."""
+    nobody = cast.asked_by["anonymous"]
+    query = "&".join(["a=b"] * 1_001)
+    page = nobody.request("GET", f"/images?{query}", [HTML])
+    assert page.status == 414
+    assert page["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in page["Content-Security-Policy"]
+    told = nobody.request("GET", f"/images.json?{query}")
+    assert (told.status, told["Content-Type"]) == (414, "application/problem+json")

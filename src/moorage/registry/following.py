@@ -30,6 +30,7 @@ class Follower:
         self._telemetry = telemetry
         self._waiting: set[asyncio.Queue[FeedEvent]] = set()
         self._reading: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
         self._place = 0
 
     def require_room(self) -> None:
@@ -48,11 +49,12 @@ class Follower:
         Whoever is too slow to take them misses the oldest.
         """
         queue: asyncio.Queue[FeedEvent] = asyncio.Queue(_MOST_WAITING)
-        if self._reading is None or self._reading.done():
-            await self._fill()
-            self._place = await self._last()
-            self._reading = asyncio.get_running_loop().create_task(self._read())
-        self._waiting.add(queue)
+        async with self._starting:  # else two who come at once would both read
+            if self._reading is None or self._reading.done():
+                await self._fill()
+                self._place = await self._last()
+                self._reading = asyncio.get_running_loop().create_task(self._read())
+            self._waiting.add(queue)
         try:
             seen = min(after, self._place) if after else self._place
             yield None
