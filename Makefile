@@ -68,15 +68,17 @@ check: $(TEST)
 	sh tests/beside.sh "$(BIN)/pytest -q tests/unit $(TIMED:%=--ignore=%)" \
 		"$(BIN)/mypy src; $(BIN)/pytest -q tests/shape"
 
-# What is lost is found however busy the machine is.
+# What must not be late is tested last, while nothing else runs; what is lost is found anyhow.
+LATE := $(addprefix tests/faults/test_,checks.py fairness.py fleet_access.py many_deletions.py memory.py)
 LOUD := $(addprefix tests/faults/test_,kill.py powerloss.py syscalls.py releases.py collection.py \
 	failing.py bit_rot.py backup.py disk.py)
 
 # Everything, with real clients; as root it installs the Debian packages they come in.
-test: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
-	sh tests/beside.sh "$(BIN)/pytest -q tests/clients; sh tests/in_memory.sh $(BIN)/pytest -q tests/contract" \
+test: check $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
+	sh tests/beside.sh "$(BIN)/pytest -q tests/clients; sh tests/in_memory.sh $(BIN)/pytest -q tests/contract; \
+		$(BIN)/pytest -q tests/faults $(LATE:%=--ignore=%) $(LOUD:%=--ignore=%)" \
 		"sh tests/in_memory.sh $(BIN)/pytest -q tests/http; $(BIN)/pytest -q $(LOUD)"
-	$(BIN)/pytest -q tests/faults tests/shape tests/unit $(LOUD:%=--ignore=%)
+	$(BIN)/pytest -q $(LATE)
 
 # The protocol on every pair of stores, real clients on the fleet's; after `make test`.
 shapes: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools

@@ -5,11 +5,13 @@ can be pickled, and returns the work done with the client's own CPU time.
 """
 
 import json
+import random
 import resource
 import select
+import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,8 @@ from bench.tools import BenchError
 from bench.wire import Endpoint
 
 PULL_BUFFER = 1 << 20
+# Requests between two looks at the clock, a tenth of a second.
+_A_WHILE = 1_000
 
 WRK_DONE = """
 done = function(summary, latency, requests)
@@ -110,6 +114,89 @@ def ping(endpoint: Endpoint, message: bytes, connections: int, seconds: float) -
     for sock in sockets.values():
         sock.close()
     return work
+
+
+def in_turns(
+    endpoint: Endpoint, messages: Mapping[str, bytes], turns: int, connections: int, requests: int
+) -> dict[str, list[Work]]:
+    """Repeat each kind of GET for some hundredths of a second at a time, in an order of its own.
+
+    Each kind keeps its connections, of which one turn after another sends `requests`. What disturbs
+    the machine for longer than that disturbs all kinds alike.
+    """
+    order = random.Random(0)
+    kinds = {kind: Repeated(endpoint, message, connections) for kind, message in messages.items()}
+    found: dict[str, list[Work]] = {kind: [] for kind in messages}
+    for number in range(turns + 1):
+        for kind in order.sample(sorted(kinds), len(kinds)):
+            work = kinds[kind].repeat(requests)
+            if number:  # the first turn makes the server know who asks
+                found[kind].append(work)
+    for repeated in kinds.values():
+        repeated.close()
+    return found
+
+
+class Repeated:
+    """One GET, whose answers have one length, on connections of its own."""
+
+    def __init__(self, endpoint: Endpoint, message: bytes, connections: int) -> None:
+        """Open the connections, and send nothing yet."""
+        self._message = message
+        self._size = 0
+        self._poll = select.epoll()
+        self._sockets: dict[int, socket.socket] = {}
+        for _ in range(connections):
+            sock = endpoint.connect()
+            self._sockets[sock.fileno()] = sock
+            self._poll.register(sock, select.EPOLLIN)
+
+    def repeat(self, requests: int) -> Work:
+        """Send that many, as many at once as there are connections, and await the answers."""
+        got = dict.fromkeys(self._sockets, 0)
+        watch = Stopwatch()
+        for sock in self._sockets.values():
+            sock.send(self._message)
+        left, waiting = requests - len(self._sockets), requests
+        while waiting:
+            for number, _ in self._poll.poll(1.0):
+                data = self._sockets[number].recv(1 << 16)
+                if not got[number] or not data:
+                    self._look(data)
+                got[number] += len(data)
+                if got[number] < self._size:
+                    continue
+                got[number] = 0
+                waiting -= 1
+                if left > 0:
+                    left -= 1
+                    self._sockets[number].send(self._message)
+        return watch.work(requests)
+
+    def repeat_for(self, seconds: float) -> Work:
+        """Repeat it until the time is up."""
+        watch = Stopwatch()
+        count = 0.0
+        while watch.seconds < seconds:
+            count += self.repeat(_A_WHILE).operations
+        return watch.work(count)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for sock in self._sockets.values():
+            sock.close()
+        self._poll.close()
+
+    def _look(self, data: bytes) -> None:
+        """Refuse what is no answer with 200, and know its length from the first one."""
+        if not data.startswith(b"HTTP/1.1 200"):
+            raise BenchError(f"answered {data[:200]!r}")
+        if not self._size:
+            head, mark, _ = data.partition(b"\r\n\r\n")
+            length = wire.Answer(200, head, b"").header("Content-Length")
+            if not mark or length is None:
+                raise BenchError(f"answered without a length: {data[:200]!r}")
+            self._size = len(head) + len(mark) + int(length)
 
 
 def try_in_vain(endpoint: Endpoint, messages: Sequence[bytes], seconds: float) -> Work:

@@ -21,9 +21,10 @@ _REMEMBERED_SECONDS = 60.0
 _MAX_REMEMBERED = 10_000
 # One verification takes 64 MiB and about 50 ms of a core.
 _MAX_WAITING = 32
-# How far behind everything else the hashing stands for a processor (`nice`). Without it, 50 wrong
-# passwords a second left a tenth of the pulls: a hash has four threads of its own.
-_NICENESS = 15
+# How far behind everything else the hashing stands for a processor (`nice`): as far as it can and
+# still get its share. A hash has four threads of its own, and 50 wrong passwords a second left a
+# tenth of the pulls without it.
+_NICENESS = 19
 
 
 SHORTEST, LONGEST = 12, 1_024

@@ -15,8 +15,8 @@ from moorage.jobs.queue import Running
 from moorage.registry.collecting import Collecting, Stopped, Watch
 from moorage.registry.services import Services
 
-# What an object store removes in one call.
-_BATCH = 1_000
+# What an object store removes in some calls at once, of a thousand each.
+_BATCH = 4_000
 _SLICE = 250
 
 
@@ -30,14 +30,20 @@ async def delete(s: Services, watch: Watch, running: Running) -> None:
 
     async def work() -> None:
         gone: Sequence[DueDelete] = ()
-        while due := await _list_due(run, gone):
-            # The rows of those before go while the store is busy with these.
-            for each in await asyncio.gather(
-                _end(run, gone), _delete(run, due), return_exceptions=True
-            ):
-                if each is not None:
+        due = await _list_due(run, ())
+        while due:
+            # The rows of those before go, and the next are looked for, while the store is busy
+            # with these.
+            following, *ends = await asyncio.gather(
+                _list_due(run, [*gone, *due]),
+                _end(run, gone),
+                _delete(run, due),
+                return_exceptions=True,
+            )
+            for each in (*ends, following):
+                if isinstance(each, BaseException):
                     raise each
-            gone = due
+            gone, due = due, following
         await _end(run, gone)
 
     await run.attempt(work)
@@ -53,7 +59,8 @@ async def _list_due(run: Collecting, gone: Sequence[DueDelete]) -> Sequence[DueD
         if pause is not None:
             raise Stopped(pause)
         found = await blobs.list_due_deletes(tx, now, _BATCH + len(known))
-        # Looked for last: a hold that comes after this is of a backup that names none of these.
+        # Looked for last: a hold that comes after this is of a backup that names none of these, so
+        # they may still go when it is there.
         return [] if await runs.is_store_held(tx, now) else found
 
     found = await run.s.db.read(read, pages=True)
