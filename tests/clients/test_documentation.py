@@ -395,6 +395,9 @@ def test_team_server(docker: Docker, home: Path) -> None:
             "--server-name registry.example": f"--server-name 127.0.0.1 --bind {authority}",
             "/CN=registry.example": "/CN=127.0.0.1",
             "DNS:registry.example": "IP:127.0.0.1",
+            # Bob has a machine of his own, and so docker's directory is his.
+            "printf '%s' \"$PASSWORD\" | docker": f"export DOCKER_CONFIG={home}/bob\n"
+            "printf '%s' \"$PASSWORD\" | docker",
             "moorage login registry.example": f"moorage login https://{authority}",
             "registry.example": authority,
         },
