@@ -139,6 +139,17 @@ def test_repositories_with_their_newest_tag(host: Person) -> None:
     assert re.search(r"^web/shop +1\.5 +\d$", told, re.MULTILINE)
 
 
+def test_a_repository_is_renamed(host: Person) -> None:
+    host("repo", "create", "web/before")
+    told = host("repo", "rename", "web/before", "web/after").out
+    assert told == "web/before is web/after now; its old name leads there.\n"
+    for name in ("web/before", "web/after"):
+        assert host("repo", "show", name, "-o", "json").json()["name"] == "web/after"
+    assert host.run("repo", "rename", "web/after", "web/shop").expect(9)
+    assert host.run("repo", "rename", "web/after", "ops/after").expect(2)
+    host("repo", "delete", "web/after", "--yes")
+
+
 def test_what_is_stored_for_whom(host: Person) -> None:
     assert "web" in host("storage", "list", "-o", "name").out.split()
     (row,) = host("storage", "list", "web", "-o", "json").json()
