@@ -20,6 +20,7 @@ from moorage.events.outbox import Event
 from moorage.jobs.queue import Queue
 from moorage.model.access import Actor
 from moorage.model.artifacts import TagChange
+from moorage.registry.counting import PullCounts
 from moorage.registry.hashing import Hashes
 from moorage.registry.readiness import Readiness
 from moorage.registry.refusals import Refusals
@@ -61,6 +62,7 @@ class Services(msgspec.Struct, frozen=True):
     proxies: Proxies
     readiness: Readiness
     refusals: Refusals
+    pulls: PullCounts
     # Where the processes of this server find each other's private sockets.
     run_directory: Path | None = None
 
