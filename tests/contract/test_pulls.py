@@ -8,10 +8,9 @@ import sqlalchemy as sa
 from contract.conftest import OpenDatabase, Registries
 from moorage.clock import DAY
 from moorage.db import pulls, repositories, tags
-from moorage.db.engine import Database, Query
+from moorage.db.engine import Database, Query, StoreUnavailable
 from moorage.db.pulls_schema import pull_delta, pull_stat
 from moorage.db.tags import Condition, Guard
-from moorage.errors import StoreUnavailable
 from moorage.model.artifacts import TagChange
 from moorage.oci.digest import digest_of
 from moorage.oci.names import RepositoryName, Tag
