@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from api import PASSWORD
 from process import Server
-from ui.filled import PEOPLE, VISITORS, Filled, populate
+from ui.filled import VISITORS, WAYS, Filled, populate
 from ui.watching import Watched
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -71,7 +71,7 @@ def signed_in(browser: Browser) -> Callable[[str, str], Any]:
     states: dict[tuple[str, str], Any] = {}
 
     def state(url: str, name: str) -> Any:
-        if name not in PEOPLE:
+        if name == "anonymous":
             return None
         if (url, name) not in states:
             with browser.new_context() as context:
@@ -95,7 +95,7 @@ def contexts(
     made: dict[tuple[str, str], BrowserContext] = {}
 
     def context(url: str, name: str) -> BrowserContext:
-        assert name in VISITORS
+        assert name in (*VISITORS, *WAYS)
         if (url, name) not in made:
             # Colours are looked at when they have changed, not on their way.
             made[url, name] = browser.new_context(

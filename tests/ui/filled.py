@@ -21,6 +21,8 @@ from registry import (
 
 PEOPLE = ("reader", "owner", "administrator")
 VISITORS = ("anonymous", *PEOPLE)
+# How pages are gone through; in a registry that is bare, each is somebody who owns a namespace.
+WAYS = ("mouse", "keyboard", "scriptless")
 TAGS = 10_000
 _PER_PUSH = 10
 _IMAGES = 100
@@ -89,13 +91,17 @@ class Filled:
 def populate(server: Server) -> Api:
     """Add the people and the organisation `acme`; return the API as its administrator asks it."""
     members = Members.of(server)
-    for name in PEOPLE:
+    for name in (*PEOPLE, *WAYS):
         members.account(name, administrator=name == "administrator", password=PASSWORD)
     administrator = Api(server.url, ("administrator", PASSWORD))
     administrator.post("/namespaces", {"name": "acme"}).expect(201)
     for name in ("reader", "owner"):
         path = f"/namespaces/acme/grants/account/{name}"
         administrator.put(path, {"role": name}).expect(200)
+    for name in WAYS:
+        administrator.post("/namespaces", {"name": f"of-{name}"}).expect(201)
+        path = f"/namespaces/of-{name}/grants/account/{name}"
+        administrator.put(path, {"role": "owner"}).expect(200)
     return administrator
 
 
