@@ -21,6 +21,7 @@ PROJECT = {
     "CONTRIBUTING.md": "project/contributing.md",
     "SECURITY.md": "project/security.md",
 }
+_ELSEWHERE = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*=[\"']?(?:https?:)?//[^>]*>")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Python-Markdown knows fences at the margin only, and code in a list by eight spaces.
 _NESTED = re.compile(r"^    ```[a-z]*\n(.*?)^    ```$", re.DOTALL | re.MULTILINE)
@@ -64,6 +65,14 @@ def on_page_content(html: str, page: Any, **_: Any) -> str:
         near = text[max(0, found.start() - 60) : found.end() + 40]
         LOG.warning("%s shows what was typed, near %r", page.file.src_uri, near)
     return html
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Look for what a browser would fetch from elsewhere."""
+    found = _ELSEWHERE.search(output)
+    if found:
+        LOG.warning("%s fetches from elsewhere: %s", page.file.src_uri, found[0])
+    return output
 
 
 def relinked(text: str, source: str, place: str) -> str:

@@ -413,7 +413,7 @@ async def _choose(s: Services, request: Request) -> Response:
 
 def front(s: Services) -> Front:
     """Return what answers a process's connections."""
-    return Front(handler(s), s.telemetry, s.config.limits)
+    return Front(handler(s), s.telemetry, s.config.limits, ui.refused_page)
 
 
 def admin_front(s: Services) -> Front:

@@ -79,7 +79,7 @@ def test_what_is_not_there_is_told_with_what_is(host: Person) -> None:
 
 def test_two_images_are_compared(host: Person) -> None:
     told = host("diff", "web/shop:1.4", ":1.5").out
-    assert "B is 3.1 kB larger than A" in told
+    assert "B is 3.0 kB larger than A" in told
     assert "- env A: 1" in told
     assert "+ env A: 2" in told
     assert "1 layers are the same" in told
@@ -97,7 +97,7 @@ def test_tags_are_listed_in_every_form(host: Person) -> None:
     newest = host("tag", "list", "web/shop", "--newest", "--filter", "1.[45]", "-o", "jsonl").out
     assert [json.loads(line)["name"] for line in newest.splitlines()] == ["1.5", "1.4"]
     told = host("tag", "list", "web/shop", "--filter", "1.", "--columns", "tag,grown").out
-    assert told == "TAG  GROWN\n1.4\n1.5  +3.1 kB\n"
+    assert told == "TAG  GROWN\n1.4\n1.5  +3.0 kB\n"
     asked = ("tag", "list", "web/shop", "--filter", "1.", "--sort", "-size")
     assert host(*asked, "-o", "name").out == "1.5\n1.4\n"
     assert host(*asked, "-o", "csv", "--columns", "tag").out == "tag\n1.5\n1.4\n"

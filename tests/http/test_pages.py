@@ -1,62 +1,355 @@
-"""The page behind one-time links: what it is made of, and what it may do."""
+"""Pages: who sees which, what they may load and run, whose forms count, and what nobody learns."""
 
+from __future__ import annotations
+
+import html
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 import moorage.ui
-from registry import Registry
+from browser import HTML, Browser
+from cases.load import table
+from cast import PASSWORD, Cast
+from moorage.ui import files
+from moorage.ui.pages import PAGES
+from registry import OCI_CONFIG, Answer, Registry, describe, encode
 
 pytestmark = pytest.mark.metadata
 
-STATIC = Path(moorage.ui.__file__).parent / "static"
-PAGES = ("/setup", "/link")
-FILES = tuple(f"/static/{path.name}" for path in sorted(STATIC.iterdir()))
+ROOM = Path(moorage.ui.__file__).parent
+WHO = ("anonymous", "stranger", "reader", "maintainer", "owner", "auditor", "administrator")
+ROWS: dict[str, list[str]] = table("pages", "rows")
+# They have rows elsewhere: in api_matrix.toml those, and below the stream.
+ELSEWHERE = {"set-up", "link", "provider-sign-in", "provider-callback", "events"}
+HOSTILE = "<img src=x onerror=alert(1)>\"'</script><b>"
 
 
-@pytest.mark.parametrize("address", [*PAGES, *FILES])
-def test_every_file_is_shown_and_confined(registry: Registry, address: str) -> None:
-    answer = registry.request("GET", address)
-    assert answer.status == 200
-    name = "link.html" if address in PAGES else address.removeprefix("/static/")
-    assert answer.body == (STATIC / name).read_bytes()
+@pytest.fixture(scope="module")
+def cast() -> Iterator[Cast]:
+    """Return the registry with everybody in it, and a tag on what is hidden."""
+    with Cast() as running:
+        there = running.asked_by["administrator"].repository("acme/private")
+        there.push_manifest(there.new_image(), "latest")
+        there.registry.repository("secret/x").push_image("latest")
+        yield running
+
+
+@pytest.fixture
+def browser(cast: Cast) -> Browser:
+    """Return a browser that nobody is signed in with."""
+    return Browser(cast)
+
+
+def address(cast: Cast, name: str) -> str:
+    """Return where a page is asked for."""
+    return ROWS[name][0].replace("{image}", cast.images["private"].digest)
+
+
+def ask(cast: Cast, who: str, path: str, *more: tuple[str, str]) -> Answer:
+    """Ask for a page with somebody's credentials."""
+    return cast.asked_by[who].request("GET", path, [HTML, *more])
+
+
+def test_every_page_has_a_row() -> None:
+    assert {page.name for page in PAGES} - ELSEWHERE == set(ROWS)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_who_sees_it(cast: Cast, name: str) -> None:
+    path = address(cast, name)
+    expected = dict(zip(WHO, map(int, ROWS[name][1].split()), strict=True))
+    assert {who: ask(cast, who, path).status for who in WHO} == expected
+    if expected["anonymous"] == 303 and name != "compare-pick":
+        there = ask(cast, "anonymous", path)["Location"]
+        assert there.startswith("/sign-in?next=/")
+
+
+@pytest.mark.parametrize("name", [page.name for page in PAGES if page.twin])
+def test_the_twin_has_what_the_page_has(cast: Cast, name: str) -> None:
+    path, _, query = address(cast, name).partition("?")
+    twin = f"{path}.json" + (f"?{query}" if query else "")
+    expected = dict(zip(WHO, map(int, ROWS[name][1].split()), strict=True))
+    for who in WHO:
+        answer = ask(cast, who, twin)
+        assert answer.status == (401 if expected[who] == 303 else expected[who]), who
+        told = json.loads(answer.body)
+        assert ("status" in told) == (answer.status != 200)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_page_loads_and_runs_nothing_but_our_own(cast: Cast, name: str) -> None:
+    answer = ask(cast, "administrator", address(cast, name))
+    if answer.status in (302, 303):
+        return
     policy = answer["Content-Security-Policy"]
     assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
+    assert "form-action 'self'" in policy
+    assert "unsafe" not in policy
+    assert answer["X-Frame-Options"] == "DENY"
     assert answer["X-Content-Type-Options"] == "nosniff"
-    assert answer["Referrer-Policy"] == "no-referrer"
-    again = registry.request("GET", address, [("If-None-Match", answer["ETag"])])
-    assert (again.status, again.body) == (304, b"")
-    head = registry.request("HEAD", address)
-    assert (head.status, head.body) == (200, b"")
-    assert registry.request("POST", address).status == 405
+    assert answer["Cache-Control"] == "no-store"
+    assert answer["Referrer-Policy"] == "same-origin"
+    text = answer.body.decode()
+    assert not re.search(r"<script(?! type=\"module\" src=\"/static/)|\son\w+=|\sstyle=", text)
+    loaded = re.findall(r'<(?:script|link|img)[^>]*?(?:src|href)="([^"]+)"', text)
+    assert all(each.startswith(("/static/", "/")) and "//" not in each for each in loaded)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_what_is_hidden_looks_like_what_is_not_there(cast: Cast, name: str) -> None:
+    path = address(cast, name)
+    if "acme/private" not in path or path.startswith("/access"):
+        return
+    hidden = ask(cast, "stranger", path)
+    missing = ask(cast, "stranger", path.replace("acme/private", "gone/private"))
+    assert (hidden.status, missing.status) == (404, 404)
+    assert plain(hidden) == plain(missing).replace("gone/private", "acme/private")
+    for each in ("anonymous", "former"):
+        one = ask(cast, each, path)
+        other = ask(cast, each, path.replace("acme/private", "gone/private"))
+        assert one.status == other.status
+        assert plain(one) == plain(other).replace("gone/private", "acme/private")
+
+
+def plain(answer: Answer) -> str:
+    """Return a page without what is of each request alone."""
+    text = re.sub(r"[0-9a-f]{32,128}", "", answer.body.decode())
+    return text + (answer.get("Location") or "")
+
+
+def test_a_namespace_that_nobody_may_see_is_not_there(cast: Cast) -> None:
+    for who in ("anonymous", "stranger", "anonymous after", "stranger after"):
+        who, after, _ = who.partition(" after")  # noqa: PLW2901
+        query = "?after=zzz" if after else ""
+        one, other = (ask(cast, who, f"/n/{name}{query}") for name in ("secret", "nowhere"))
+        assert one.status == (303 if who == "anonymous" else 404)
+        assert one.status == other.status
+        assert plain(one).replace("secret", "") == plain(other).replace("nowhere", "")
+
+
+def test_signing_in_and_out(browser: Browser) -> None:
+    assert browser.get("/tokens")["Location"] == "/sign-in?next=/tokens"
+    browser.sign_in("owner")
+    assert browser.get("/tokens").status == 200
+    assert browser.get("/account").status == 200
+    session = browser.cookies["moorage"]
+    answer = browser.post("/sign-out", {"do": "sign-out"})
+    assert (answer.status, answer["Location"]) == (303, "/?done=signed-out")
+    assert browser.cookies["moorage"] == ""
+    browser.cookies["moorage"] = session
+    assert browser.get("/tokens").status == 303
+
+
+def test_the_cookie_of_a_session_is_for_no_script_and_no_other_site(browser: Browser) -> None:
+    browser.get("/sign-in")
+    fields = {"do": "sign-in", "name": "owner", "password": PASSWORD}
+    made = browser.post("/sign-in", fields)["Set-Cookie"]
+    assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(made.split("; "))
+
+
+def test_a_wrong_password_says_no_more_than_a_wrong_name(browser: Browser) -> None:
+    browser.get("/sign-in")
+    answers = [
+        browser.post("/sign-in", {"do": "sign-in", "name": name, "password": "no"})
+        for name in ("owner", "nobody")
+    ]
+    assert [each.status for each in answers] == [401, 401]
+    texts = [plain(each).replace("nobody", "owner") for each in answers]
+    assert texts[0] == texts[1]
 
 
 @pytest.mark.parametrize(
-    "address",
+    "place",
     [
-        "/static/",
-        "/static",
-        "/static/app.py",
-        "/static/../app.py",
-        "/static/%2e%2e/app.py",
-        "/static//link.js",
-        "/static/link.js/",
-        "/link.html",
-        "/setup/",
-        "/setup/link.js",
-        "link.js",
+        "//evil.example",
+        "/\\evil.example",
+        "https:evil.example",
+        "https://evil.example/",
+        "javascript:alert(1)",
+        "/\r\nSet-Cookie: a=b",
+        "\\/evil.example",
+        "/\t/evil.example",
+        "evil",
     ],
 )
-def test_nothing_else_is(registry: Registry, address: str) -> None:
-    assert registry.request("GET", address).status in (400, 404)
+def test_nobody_is_sent_away_from_here(browser: Browser, place: str) -> None:
+    browser.get("/sign-in?" + urlencode({"next": place if place.isprintable() else "/"}))
+    fields = {"do": "sign-in", "name": "owner", "password": PASSWORD, "next": place}
+    answer = browser.post("/sign-in", fields)
+    assert (answer.status, answer["Location"]) == (303, "/")
 
 
-@pytest.mark.parametrize("name", ["link.html", "link.js", "moorage.css"])
-def test_nothing_is_fetched_from_elsewhere_nor_written_as_markup(name: str) -> None:
+def test_after_signing_in_one_goes_on(browser: Browser) -> None:
+    browser.get("/sign-in")
+    fields = {"do": "sign-in", "name": "owner", "password": PASSWORD, "next": "/r/acme/private?a=b"}
+    assert browser.post("/sign-in", fields)["Location"] == "/r/acme/private?a=b"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": None},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+        {"Content_Type": "text/plain"},
+        {"Content_Type": "application/json"},
+        {"Content_Type": "multipart/form-data"},
+    ],
+)
+def test_no_other_page_sends_a_form(browser: Browser, changed: dict[str, str | None]) -> None:
+    browser.sign_in("owner")
+    answer = browser.post("/tokens", {"do": "create", "name": "x", "days": "1"}, **changed)
+    assert answer.status in (403, 422)
+    assert b"The token x is made" not in browser.get("/tokens").body
+
+
+@pytest.mark.parametrize("token", ["", "0" * 128, "f" * 128, "x", "another session's"])
+def test_a_form_is_of_its_own_session(cast: Cast, browser: Browser, token: str) -> None:
+    browser.sign_in("owner")
+    if token == "another session's":
+        token = Browser(cast).sign_in("reader").token
+    answer = browser.post("/tokens", {"do": "create", "name": "x", "days": "1", "form": token})
+    assert answer.status == 403
+    assert b"before you signed in" in answer.body
+
+
+def test_a_token_is_shown_once_and_works(cast: Cast, browser: Browser) -> None:
+    browser.sign_in("owner")
+    fields = {"do": "create", "name": "ci", "days": "7", "pattern": "acme/**", "action": "pull"}
+    answer = browser.post("/tokens", fields)
+    assert answer.status == 200
+    secret = re.search(r"mrg_\w+", answer.body.decode())
+    assert secret is not None
+    assert secret[0].encode() not in browser.get("/tokens").body
+    with_it = Registry(browser.registry.url, ("token", secret[0]))
+    assert with_it.request("GET", "/v2/acme/private/tags/list").status == 200
+
+
+def test_hostile_texts_are_texts(cast: Cast, browser: Browser) -> None:
+    """Whatever an image or a form says is shown as it is, and is never markup."""
+    there = cast.asked_by["owner"].repository("acme/hostile")
+    said = {"Labels": {HOSTILE: HOSTILE}, "Env": [HOSTILE], "User": HOSTILE}
+    config = encode({"os": HOSTILE, "architecture": HOSTILE, "author": HOSTILE, "config": said})
+    there.push_blob(config)
+    image = there.new_image(config=describe(config, OCI_CONFIG), annotations={HOSTILE: HOSTILE})
+    digest = there.push_manifest(image, "hostile").digest
+    browser.sign_in("owner")
+    for tab in ("", "/layers", "/config", "/attached", "/raw"):
+        text = browser.get(f"/r/acme/hostile/-/d/{digest}{tab}").body.decode()
+        assert "<img" not in text
+        assert "<b>" not in text
+    shown = browser.get(f"/r/acme/hostile/-/d/{digest}").body.decode()
+    assert HOSTILE in html.unescape(shown)
+    for path in ("/search", "/activity", "/access", "/images"):
+        text = browser.get(f"{path}?" + urlencode({"q": HOSTILE, "who": HOSTILE, "where": "a"}))
+        assert b"<img" not in text.body
+
+
+def test_what_is_pasted_behind_the_address_is_found(cast: Cast) -> None:
+    digest = cast.images["private"].digest
+    for path, place in (
+        ("/acme/private:latest", "/r/acme/private/-/t/latest"),
+        (f"/acme/private@{digest}", f"/r/acme/private/-/d/{digest}"),
+        (f"/acme/private:latest@{digest}", f"/r/acme/private/-/d/{digest}"),
+        ("/acme/private", "/r/acme/private"),
+    ):
+        assert ask(cast, "reader", path)["Location"] == place
+        assert cast.asked_by["reader"].request("GET", path).status == 404
+    for path in ("/Acme/x", "/a/../b", "/acme/private:", "/-/x", "//evil.example", "/api/v2/x"):
+        assert ask(cast, "reader", path).status in (400, 404)
+
+
+def test_colours_are_kept_without_a_script(browser: Browser) -> None:
+    browser.get("/")
+    answer = browser.post("/theme", {"do": "theme", "theme": "dark", "next": "/images"})
+    assert (answer.status, answer["Location"]) == (303, "/images")
+    assert "moorage-theme=dark" in answer["Set-Cookie"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/setup", "/link", "/sign-in/none", "/sign-in/none/callback?code=x"]
+)
+def test_an_address_with_a_secret_is_told_to_nobody(cast: Cast, path: str) -> None:
+    answer = ask(cast, "anonymous", path)
+    assert answer.status in (200, 404)
+    assert answer["Referrer-Policy"] == "no-referrer"
+    assert answer["Cache-Control"] == "no-store"
+    assert b"code=x" not in answer.body
+    assert b'action="/theme"' not in answer.body
+
+
+def test_what_clients_ask_is_answered_as_before(cast: Cast) -> None:
+    nobody: Registry = cast.asked_by["anonymous"]
+    assert nobody.request("GET", "/")["Content-Type"].startswith("text/plain")
+    assert nobody.request("GET", "/healthz", [HTML]).body == b"ok\n"
+    assert nobody.request("GET", "/api/v1/none", [HTML]).status == 404
+
+
+@pytest.mark.parametrize("name", files.NAMES)
+def test_files_are_kept_for_ever_and_compressed(cast: Cast, name: str) -> None:
+    place = files.address_of(name)
+    nobody = cast.asked_by["anonymous"]
+    answer = nobody.request("GET", place)
+    assert (answer.status, answer.body) == (200, (ROOM / "static" / name).read_bytes())
+    assert "immutable" in answer["Cache-Control"]
+    packed = nobody.request("GET", place, [("Accept-Encoding", "gzip, br")])
+    assert packed["Content-Encoding"] == "gzip"
+    assert len(packed.body) < len(answer.body)
+    head = nobody.request("HEAD", place)
+    assert (head.status, head.body) == (200, b"")
+    assert nobody.request("POST", place).status == 405
+    assert nobody.request("GET", f"/static/{name}").status == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/", "/static", "/static/../app.py", "/static/%2e%2e/app.py", "/static//link.js"],
+)
+def test_no_other_file_is(cast: Cast, path: str) -> None:
+    assert cast.asked_by["anonymous"].request("GET", path).status in (400, 404)
+
+
+@pytest.mark.parametrize("name", [each for each in files.NAMES if each.endswith(".js")])
+def test_scripts_fetch_nothing_from_elsewhere_and_write_no_markup(name: str) -> None:
     """What the registry or an address says is set as text, never as HTML."""
-    text = (STATIC / name).read_text()
-    assert not re.search(r"https?://|//\w|innerHTML|insertAdjacent|document\.write|eval\(", text)
-    assert not re.search(r"<[^>]+\son\w+=|style=|<script>|<style", text)
+    text = (ROOM / "static" / name).read_text()
+    assert not re.search(r"https?://|innerHTML|insertAdjacent|document\.write|eval\(", text)
+
+
+def test_templates_have_nothing_inline_and_trust_nothing() -> None:
+    for path in (ROOM / "templates").iterdir():
+        text = path.read_text()
+        assert not re.search(
+            r"\|\s*safe|autoescape|<style|\sstyle=|\son\w+=\"|https?://(?!token)", text
+        )
+
+
+def test_the_pages_of_a_first_visit_are_small(cast: Cast) -> None:
+    """A hundred kilobytes in eight requests: with much to spare."""
+    packed = ("Accept-Encoding", "gzip")
+    answer = ask(cast, "administrator", "/", packed)
+    total, requests = len(answer.body), 1 + len(files.NAMES)
+    for name in files.NAMES:
+        total += len(files.all_files()[name].packed)
+    assert total < 40_000
+    assert requests <= 8
+
+
+def test_a_fault_is_a_page_for_people_and_a_problem_for_programs(cast: Cast) -> None:
+    """An address that can't be read is refused before there is a page, and looks like one."""
+    nobody = cast.asked_by["anonymous"]
+    query = "&".join(["a=b"] * 1_001)
+    page = nobody.request("GET", f"/images?{query}", [HTML])
+    assert page.status == 414
+    assert page["Content-Type"].startswith("text/html")
+    assert "default-src 'none'" in page["Content-Security-Policy"]
+    told = nobody.request("GET", f"/images.json?{query}")
+    assert (told.status, told["Content-Type"]) == (414, "application/problem+json")

@@ -257,4 +257,11 @@ def test_locks_name_no_address(lock: Path) -> None:
 
 def test_there_are_locks() -> None:
     names = [lock.name for lock in LOCKS]
-    assert names == ["fleet.txt", "oidc-provider.txt", "s3-server.txt", "serve.txt", "test.txt"]
+    assert names == [
+        "docs.txt",
+        "fleet.txt",
+        "oidc-provider.txt",
+        "s3-server.txt",
+        "serve.txt",
+        "test.txt",
+    ]

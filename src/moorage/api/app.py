@@ -129,7 +129,8 @@ def _check_change(s: Services, request: Request, route: Route) -> None:
             "this came from a page of another site",
             hint="Pages may change something only on their own registry",
         )
-    if "If-Match" in request.headers or "If-None-Match" in request.headers:
+    is_conditional = "If-Match" in request.headers and not route.conditional
+    if is_conditional or "If-None-Match" in request.headers:
         raise PreconditionFailed("conditions are not taken on changes; nothing was changed")
 
 

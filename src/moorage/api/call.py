@@ -42,7 +42,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     `action` is what whoever calls must be allowed to do; None where the body carries a secret
     that is good for this alone, or where everybody may. `clashes` says that it may answer 409.
-    `shows_secret` marks an answer that is given once and kept nowhere.
+    `conditional` says that it takes `If-Match`. `shows_secret` marks an answer that is given once
+    and kept nowhere.
     """
 
     method: str
@@ -58,6 +59,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     query: tuple[str, ...] = ()
     clashes: bool = False
     shows_secret: bool = False
+    conditional: bool = False
 
     @property
     def changes(self) -> bool:

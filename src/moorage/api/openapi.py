@@ -43,6 +43,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "run": _ID,
     "damage": _ID,
     "state": {"type": "string", "enum": list(STATES)},
+    "q": _TEXT,
     "actor": _TEXT,
     "event": _TEXT,
     "trust": _NAME,
@@ -70,6 +71,10 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "after": {"type": "string", "maxLength": 300},
 }
 _NEEDED = ("action", "digest", "with")
+# Where a word is another thing in a query than in an address.
+_ASKED: dict[str, dict[str, Any]] = {
+    "kind": {"type": "string", "enum": ["repository", "tag", "label", "digest"]},
+}
 _SAID = {
     "who": "Whose; the caller's own if it is not there.",
     "principal": "An account `alice`, a robot `web+ci` or a team `web/dev`.",
@@ -83,6 +88,7 @@ _SAID = {
     "filter": "How tags begin, or a pattern for all of them with `*`, `?` and `[…]`.",
     "visibility": "Only repositories of this visibility.",
     "as_of": "At what time, as 2026-09-14T12:00:00Z; now if it is not there.",
+    "q": "The words that are looked for; nothing is found without any.",
     "limit": "How many items the page has at most.",
     "after": "Where the page begins: behind this item, as the Link of the page before says.",
 }
@@ -93,7 +99,7 @@ _REASONS = {
     404: "There is nothing of that name, or nothing that the caller may see.",
     408: "The body stopped in the middle.",
     409: "It does not go together with what is there; or its Idempotency-Key has been used.",
-    412: "Conditions are not taken on changes; or the tag is not what was expected.",
+    412: "Conditions are not taken on changes; or this one, or what was expected, does not hold.",
     413: "The body has more than 1 MiB.",
     414: "The query has too many parameters.",
     415: "The body is not JSON.",
@@ -192,7 +198,7 @@ def _parameter(name: str, place: str) -> dict[str, Any]:
         "in": place,
         "required": place == "path" or name in _NEEDED,
         "description": _SAID.get(name, f"The {name}."),
-        "schema": _PARAMETERS[name],
+        "schema": (_ASKED.get(name) if place == "query" else None) or _PARAMETERS[name],
     }
 
 

@@ -10,7 +10,7 @@ from moorage.errors import NotFound
 from moorage.model.access import Action, RepositoryTarget, System
 from moorage.model.artifacts import Repository as Record
 from moorage.oci.names import RepositoryName
-from moorage.registry import listing, namespaces, rights
+from moorage.registry import listing, namespaces, renaming, rights
 from moorage.registry.services import Services, change_by
 from moorage.web.response import Response
 
@@ -20,6 +20,12 @@ class NewRepository(Ask, frozen=True):
 
     name: Repository
     visibility: Visibility | None = None
+
+
+class Rename(Ask, frozen=True):
+    """What the repository is to be called, in its own namespace."""
+
+    name: Repository
 
 
 class RepositoryChange(Ask, frozen=True):
@@ -90,6 +96,17 @@ async def change_repository(s: Services, call: Call) -> Response:
     return told(200, _shown(changed))
 
 
+async def rename_repository(s: Services, call: Call) -> Response:
+    """Give the repository another name; the one before leads to it."""
+    actor = await authenticate(s, call)
+    await rights.require_repository(s, actor, Action.CONFIGURE, call.repository)
+    asked = await call.asked(Rename)
+    by = change_by(actor, call.request)
+    wanted = RepositoryName.parse(asked.name)
+    made = await renaming.rename_repository(s, actor, call.repository, wanted, by)
+    return told(200, _shown(made))
+
+
 def _shown(repository: Record) -> Shown:
     return Shown(repository.name, repository.name.namespace, repository.visibility)
 
@@ -124,6 +141,16 @@ ROUTES = (
         action=Action.CONFIGURE,
         handler=change_repository,
         takes=RepositoryChange,
+        gives=Shown,
+    ),
+    Route(
+        method="POST",
+        path="/repositories/{repository}/-/rename",
+        name="rename-repository",
+        summary="Give a repository another name; the one before leads to it",
+        action=Action.CONFIGURE,
+        handler=rename_repository,
+        takes=Rename,
         gives=Shown,
     ),
     Route(

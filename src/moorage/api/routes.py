@@ -6,6 +6,7 @@ from functools import cache
 import msgspec
 
 from moorage.api import (
+    about,
     access,
     accounts,
     collection,
@@ -58,6 +59,7 @@ ROUTES: tuple[Route, ...] = (
     *issuers.ROUTES,
     *trusts.ROUTES,
     *repositories.ROUTES,
+    *about.ROUTES,
     *search.ROUTES,
     *collection.ROUTES,
     *tags.ROUTES,

@@ -47,14 +47,22 @@ class Wanted(msgspec.Struct, frozen=True):
 
 def client_command(run: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command its client as first argument, and the options that choose it."""
+    return _client_command(run, "--config")
 
+
+def image_command(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Do the same for one whose own `--config` is an image's; the file is `--settings` there."""
+    return _client_command(run, "--settings")
+
+
+def _client_command(run: Callable[..., Any], settings: str) -> Callable[..., Any]:
     @wraps(run)
     def command(output: Output, **options: Any) -> None:
         yes = options.pop("yes")
         wanted = Wanted(**{name: options.pop(name) or "" for name in Wanted.__struct_fields__})
         run(Client(Api(connect(wanted)), output, yes), **options)
 
-    return with_options(telling(command))
+    return with_options(telling(command), settings)
 
 
 def telling(run: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,7 +80,7 @@ def telling(run: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_options(command: Callable[..., Any], settings: str = "--config") -> Callable[..., Any]:
     """Add the options that every command that speaks to a server has."""
     for option in (
         click.option(
@@ -82,7 +90,7 @@ def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--token-file", envvar="MOORAGE_TOKEN_FILE", help="A file with a token."),
         click.option("--data", help="The data directory of this host's own server."),
-        click.option("--config", "file", help="The settings of this host's own server."),
+        click.option(settings, "file", help="The settings of this host's own server."),
         output_option,
         click.option("--yes", is_flag=True, help="Do it without asking."),
     ):

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from moorage.cli.alike import suggesting
-from moorage.cli.client import Client, client_command
+from moorage.cli.client import Client, image_command
 from moorage.cli.complete import images
 from moorage.cli.output import Output, clean, size_text
 from moorage.cli.words import image_of, other_of
@@ -24,7 +24,7 @@ _COLOURS = {"-": "red", "+": "green", "~": "yellow"}
 @click.option(
     "--format", "how", type=click.Choice(["text", "md"]), default="text", help="md is Markdown."
 )
-@client_command
+@image_command
 def diff(
     client: Client, image: str, other: str, *, part: str | None, platform: str, how: str
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from moorage.cli.alike import suggesting
-from moorage.cli.client import Client, client_command
+from moorage.cli.client import Client, image_command
 from moorage.cli.complete import images
 from moorage.cli.output import Column
 from moorage.cli.words import image_of
@@ -72,7 +72,7 @@ ATTACHED = (
 @click.option("--config", "part", flag_value="config", help="What it runs as.")
 @click.option("--attached", "part", flag_value="attached", help="Signatures, SBOMs and the like.")
 @click.option("--raw", "part", flag_value="raw", help="Its manifest, as it was pushed.")
-@client_command
+@image_command
 def inspect(client: Client, image: str, part: str | None) -> None:
     """Show an image: what it is, what it is made of, and what belongs to it.
 

@@ -1,12 +1,17 @@
 """`moorage repo`: repositories, and who may see them."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from moorage.cli.alike import suggesting
 from moorage.cli.client import Client, client_command
 from moorage.cli.complete import repositories
 from moorage.cli.output import Column, confirm
+from moorage.cli.readme import change_about, readme
 from moorage.cli.words import limit_of
+from moorage.errors import Refused
 
 VISIBILITIES = click.Choice(["private", "internal", "public"])
 REPOSITORIES = (
@@ -21,6 +26,7 @@ REPOSITORY = (
     Column("name", "name"),
     Column("namespace", "namespace"),
     Column("visibility", "visibility"),
+    Column("description", "description"),
 )
 
 
@@ -52,7 +58,9 @@ def repo_list(client: Client, namespace: str, visibility: str | None, limit: str
 def repo_show(client: Client, name: str) -> None:
     """Show a repository."""
     with suggesting(client.api, name):
-        client.output.one(client.api.get("repositories", name), REPOSITORY)
+        found = client.api.get("repositories", name)
+    said = client.api.get("repositories", name, "-", "about")
+    client.output.one({**found, "description": said["shown"]}, REPOSITORY)
 
 
 @repo.command("create")
@@ -68,13 +76,38 @@ def repo_create(client: Client, name: str, visibility: str | None) -> None:
 
 @repo.command("set")
 @click.argument("name", shell_complete=repositories)
-@click.option("--visibility", type=VISIBILITIES, required=True, help="Who may see it.")
+@click.option("--visibility", type=VISIBILITIES, help="Who may see it.")
+@click.option("--description", help="What it is about, in a line of up to 200 characters.")
 @client_command
-def repo_set(client: Client, name: str, visibility: str) -> None:
-    """Change who may see a repository."""
-    document = {"visibility": visibility}
-    made = client.api.send("PATCH", "repositories", name, document=document)
-    client.output.done(f"{name} is {visibility}.", made)
+def repo_set(client: Client, name: str, visibility: str | None, description: str | None) -> None:
+    """Change who may see a repository, or what it is said to be about."""
+    if visibility is None and description is None:
+        raise Refused("Nothing is to be changed.", do="Give an option.", exit_code=2)
+    made: Mapping[str, Any] = {}
+    told = []
+    if description is not None:
+        made = change_about(client, name, description=description)
+        told.append(f"{name} is described.")
+    if visibility is not None:
+        document = {"visibility": visibility}
+        made = client.api.send("PATCH", "repositories", name, document=document)
+        told.append(f"{name} is {visibility}.")
+    client.output.done(" ".join(told), made)
+
+
+repo.add_command(readme)
+
+
+@repo.command("rename")
+@click.argument("name", shell_complete=repositories)
+@click.argument("new_name")
+@client_command
+def repo_rename(client: Client, name: str, new_name: str) -> None:
+    """Give a repository another name in its namespace; the one before goes on working."""
+    path = ("repositories", name, "-", "rename")
+    with suggesting(client.api, name):
+        made = client.api.send("POST", *path, document={"name": new_name})
+    client.output.done(f"{name} is {new_name} now; its old name leads there.", made)
 
 
 @repo.command("delete")

@@ -1,7 +1,7 @@
 """The management API as the command line uses it: documents in, documents out."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -68,14 +68,19 @@ class Api:
             yield from self._decoded(answer, Page).items
             path = _next(answer)
 
-    def send(self, method: str, *parts: str, document: Document | None = None) -> Document:
+    def send(
+        self, method: str, *parts: str, document: Document | None = None, match: str = ""
+    ) -> Document:
         """Change something, and return what the server says of it; empty if nothing.
+
+        `match` is the version that it must still have.
 
         Raises:
             Refused: the server refuses, or does not answer.
         """
         body = None if document is None else msgspec.json.encode(document)
-        return self._document(self._send(method, path_of(*parts), body))
+        more = {"If-Match": f'"{match}"'} if match else None
+        return self._document(self._send(method, path_of(*parts), body, more))
 
     def raw(self, method: str, path: str, body: bytes | None = None) -> Answer:
         """Return what the server answers at a path, which is used as it is.
@@ -85,8 +90,14 @@ class Api:
         """
         return self._send(method, path, body)
 
-    def _send(self, method: str, path: str, body: bytes | None = None) -> Answer:
-        return self._checked(self._connection.request(method, path, body))
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> Answer:
+        return self._checked(self._connection.request(method, path, body, more))
 
     def _checked(self, answer: Answer) -> Answer:
         if not 200 <= answer.status < 300:

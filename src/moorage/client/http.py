@@ -50,14 +50,20 @@ class Connection:
         self.credentials = credentials or {}
         self._connection: http.client.HTTPConnection | None = None
 
-    def request(self, method: str, path: str, body: bytes | None = None) -> Answer:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> Answer:
         """Send a request, with a JSON body if there is one, and return the whole answer.
 
         Raises:
             Refused: with exit code 8, when no answer came.
         """
         agent = {"Accept": "application/json", "User-Agent": f"moorage/{__version__}"}
-        headers = {**agent, **self.credentials}
+        headers = {**agent, **self.credentials, **(more or {})}
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:

@@ -15,7 +15,7 @@ from moorage.clock import DAY
 from moorage.db.access_schema import account, grant, principal, team_member, token
 from moorage.db.engine import Query, Row, Tx
 from moorage.db.repositories import LIVE, repository_of
-from moorage.db.schema import namespace, repository
+from moorage.db.schema import namespace, repository, repository_alias
 from moorage.model.access import BEFORE_ACCOUNTS, Facts, Subject
 from moorage.model.artifacts import Repository
 from moorage.model.people import NamespaceRecord
@@ -160,6 +160,15 @@ FIND_TARGET = tuple(
         ("find_target_of_anybody", FACTS_OF_ANYBODY),
     )
 )
+# What a repository is called now that was called so before.
+FIND_ALIAS = Query(
+    "find_alias",
+    sa.select(repository.c.name)
+    .select_from(repository_alias)
+    .join(repository, repository.c.id == repository_alias.c.repository_id)
+    .where(repository_alias.c.name == sa.bindparam("name"))
+    .where(repository.c.trash_until == LIVE),
+)
 
 
 def readable_id(facts: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[int]:
@@ -253,9 +262,34 @@ def found_of(row: Row) -> Found:
 async def find_target(tx: Tx, subject: Subject, name: RepositoryName) -> Found:
     """Return the repository of that name, if there is one, and what the subject may with it.
 
-    Of a name without a repository, the facts are those of its namespace.
+    The name may be one that it had before. Of a name without a repository, the facts are those of
+    its namespace.
     """
-    return await _find_target(tx, subject, place_of(subject, name))
+    found = await _find_target(tx, subject, place_of(subject, name))
+    renamed = await find_renamed(tx, found, name)
+    return found if renamed is None else await _find_target(tx, subject, place_of(subject, renamed))
+
+
+async def find_renamed(
+    tx: Tx, found: Found, name: RepositoryName, *, is_local: bool = False
+) -> RepositoryName | None:
+    """Return what the repository is called now that had that name, where none has it.
+
+    It is looked for as well where there is one that the subject may not read: the time that takes
+    would tell the two apart. Whoever may read what was found does not wait for it.
+    """
+    facts = found.facts
+    may_read = facts.exists and (
+        facts.visibility == "public"
+        or facts.rank > 0
+        or facts.standing > 1
+        or (facts.visibility == "internal" and facts.standing > 0)
+        or (is_local and facts.standing == BEFORE_ACCOUNTS)
+    )
+    if may_read:
+        return None
+    row = await tx.one(FIND_ALIAS, name=name)
+    return RepositoryName(row[0]) if row is not None and found.repository is None else None
 
 
 async def find_namespace(tx: Tx, subject: Subject, name: str) -> Found:

@@ -14,6 +14,7 @@ from moorage.db.access import (
     HERE,
     Found,
     family_of,
+    find_renamed,
     found_of,
     place_of,
     readable_id,
@@ -276,8 +277,11 @@ async def find_for_pull(
         place["is_local"] = int(is_local)
     row = await tx.one(FOR_PULL[family_of(subject)], **place, digest=digest.key)
     assert row is not None  # noqa: S101 - it begins at a row that is always there
-    found = Blob(row[6], row[7], row[8]) if row[6] is not None else None
-    return found_of(row), found, row[9] or 0
+    found = found_of(row)
+    renamed = await find_renamed(tx, found, name, is_local=is_local)
+    if renamed is not None:
+        return await find_for_pull(tx, subject, renamed, digest, is_local=is_local)
+    return found, Blob(row[6], row[7], row[8]) if row[6] is not None else None, row[9] or 0
 
 
 async def list_holders(

@@ -3,6 +3,7 @@
 import msgspec
 import sqlalchemy as sa
 
+from moorage.db.about import DROP_ABOUT
 from moorage.db.access_schema import grant, readable, tag_rule
 from moorage.db.collection import Trashed
 from moorage.db.engine import Query, Tx
@@ -158,6 +159,7 @@ async def drop_repository(tx: Tx, repository_id: int, namespace_id: int) -> None
     """Remove the repository, of which nothing is left, and all that names it."""
     await tx.run(DROP_ALIASES, repository_id=repository_id)
     await tx.run(DROP_READERS, repository_id=repository_id)
+    await tx.run(DROP_ABOUT, repository_id=repository_id)
     for query in (DROP_GRANTS, DROP_RULES):
         await tx.run(query, namespace_id=namespace_id, repository_id=repository_id)
     await tx.run(DROP_REPOSITORY, repository_id=repository_id)

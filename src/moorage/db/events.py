@@ -7,6 +7,8 @@ from moorage.db.engine import EMPTY, Query, Tx
 from moorage.db.locks import lock_feed
 from moorage.db.schema import audit, event_feed, event_outbox
 
+_NEWEST = 2**62
+
 
 class FeedEvent(msgspec.Struct, frozen=True):
     """An event with its place in the feed, 0 while it is in the outbox; `payload` is JSON."""
@@ -73,10 +75,6 @@ ADD_TO_FEED = Query(
         at=sa.bindparam("now"),
     ),
 )
-HAS_OUTBOX = Query(
-    "has_outbox",
-    sa.select(event_outbox.c.id).order_by(event_outbox.c.id).limit(sa.literal_column("1")),
-)
 LIST_NEWEST_OF_OUTBOX = Query(
     "list_newest_of_outbox",
     sa.select(
@@ -86,6 +84,7 @@ LIST_NEWEST_OF_OUTBOX = Query(
         event_outbox.c.payload,
         event_outbox.c.at,
     )
+    .where(event_outbox.c.id < sa.bindparam("before"))
     .order_by(event_outbox.c.id.desc())
     .limit(sa.bindparam("limit")),
 )
@@ -183,7 +182,7 @@ async def fan_out(tx: Tx, limit: int) -> int:
 
 async def has_outbox(tx: Tx) -> bool:
     """Tell whether anything is in the outbox that is not in the feed yet."""
-    return await tx.one(HAS_OUTBOX) is not None
+    return await tx.one(LIST_OUTBOX, limit=1) is not None
 
 
 async def last_place(tx: Tx) -> int:
@@ -194,7 +193,9 @@ async def last_place(tx: Tx) -> int:
 
 async def list_newest_of_outbox(tx: Tx, limit: int) -> list[FeedEvent]:
     """Return up to `limit` events that are not in the feed yet, newest first."""
-    return [FeedEvent(*row) for row in await tx.many(LIST_NEWEST_OF_OUTBOX, limit=limit)]
+    return [
+        FeedEvent(*row) for row in await tx.many(LIST_NEWEST_OF_OUTBOX, before=_NEWEST, limit=limit)
+    ]
 
 
 async def list_feed(tx: Tx, after: int, limit: int) -> list[FeedEvent]:

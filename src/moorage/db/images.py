@@ -9,9 +9,10 @@ from moorage.db.blobs import FIND_LINKED
 from moorage.db.engine import Query, Tx
 from moorage.db.repositories import LIVE
 from moorage.db.schema import blob, manifest, manifest_digest, manifest_reference, tag
+from moorage.db.tags import FIND_TAG
 from moorage.model.artifacts import Blob
 from moorage.oci.digest import Digest
-from moorage.oci.names import Tag
+from moorage.oci.names import Reference, Tag
 
 _MANIFEST: sa.ColumnClause[str] = sa.literal_column("'manifest'")
 _BLOB: sa.ColumnClause[str] = sa.literal_column("'blob'")
@@ -19,11 +20,16 @@ _SHA256 = b"\x01"
 _HEX = 64
 
 
-class Details(msgspec.Struct, frozen=True):
-    """What the table holds of a manifest that its bytes do not say."""
+class Shown(msgspec.Struct, frozen=True):
+    """A live manifest as the table holds it."""
 
+    id: int
+    identity: Digest
+    media_type: str
     artifact_type: str
     created_at: int
+    size: int
+    raw: bytes
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -53,17 +59,25 @@ def content_of(number: sa.ColumnElement[int]) -> sa.ScalarSelect[Any]:
     )
 
 
-FIND_DETAILS = Query(
-    "find_manifest_details",
-    sa.select(manifest.c.artifact_type, manifest.c.created_at).where(
-        manifest.c.id == sa.bindparam("manifest_id")
-    ),
+FIND_SHOWN = Query(
+    "find_manifest_to_show",
+    sa.select(
+        manifest.c.id,
+        manifest.c.identity,
+        manifest.c.media_type,
+        manifest.c.artifact_type,
+        manifest.c.created_at,
+        manifest.c.size,
+        manifest.c.raw,
+    )
+    .where(manifest.c.id == sa.bindparam("manifest_id"))
+    .where(manifest.c.trash_until == LIVE),
 )
-FIND_RAW = Query(
-    "find_raw_manifest",
-    sa.select(manifest.c.media_type, manifest.c.raw).where(
-        manifest.c.id == sa.bindparam("manifest_id")
-    ),
+FIND_BY_DIGEST = Query(
+    "find_manifest_by_digest",
+    sa.select(manifest_digest.c.manifest_id)
+    .where(manifest_digest.c.repository_id == sa.bindparam("repository_id"))
+    .where(manifest_digest.c.digest == sa.bindparam("digest")),
 )
 LIST_BY_PREFIX = Query(
     "list_manifests_by_prefix",
@@ -105,16 +119,23 @@ LIST_ABSENT = Query(
 )
 
 
-async def find_details(tx: Tx, manifest_id: int) -> Details:
-    """Return what the table holds of a manifest, which is there."""
-    row = await tx.one(FIND_DETAILS, manifest_id=manifest_id)
-    return Details(*row) if row else Details("", 0)
+async def find_shown(tx: Tx, manifest_id: int) -> Shown | None:
+    """Return the live manifest of that id."""
+    row = await tx.one(FIND_SHOWN, manifest_id=manifest_id)
+    return Shown(row[0], Digest.from_key(row[1]), *row[2:]) if row is not None else None
 
 
-async def find_raw(tx: Tx, manifest_id: int) -> tuple[str, bytes] | None:
-    """Return the media type and the bytes of a manifest."""
-    row = await tx.one(FIND_RAW, manifest_id=manifest_id)
-    return (row[0], row[1]) if row is not None else None
+async def find_by(tx: Tx, repository_id: int, reference: Reference) -> tuple[Shown, Digest] | None:
+    """Return what a tag or a digest names, and by which digest it does."""
+    digest = reference if isinstance(reference, Digest) else None
+    if digest is not None:
+        row = await tx.one(FIND_BY_DIGEST, repository_id=repository_id, digest=digest.key)
+    else:
+        row = await tx.one(FIND_TAG, repository_id=repository_id, name=reference)
+    if row is None:
+        return None
+    found = await find_shown(tx, row[0])
+    return (found, digest or Digest.from_key(row[1])) if found is not None else None
 
 
 async def list_by_prefix(tx: Tx, repository_id: int, prefix: str, limit: int) -> list[Digest]:

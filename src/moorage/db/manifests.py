@@ -13,6 +13,7 @@ from moorage.db.access import (
     HERE,
     Found,
     family_of,
+    find_renamed,
     found_of,
     place_of,
     readable_id,
@@ -230,8 +231,8 @@ async def find_for_pull(
 ) -> tuple[Found, StoredManifest | None]:
     """Return the repository and its manifest by tag or digest; `raw` asks for its bytes too.
 
-    It is looked for only for a subject that may have it; `is_local` says that it may have all as
-    long as nobody has an account.
+    The name may be one that it had before. The manifest is looked for only for a subject that may
+    have it; `is_local` says that it may have all as long as nobody has an account.
     """
     place = place_of(subject, name)
     family, by_digest = family_of(subject), isinstance(reference, Digest)
@@ -240,7 +241,11 @@ async def find_for_pull(
         place["is_local"] = int(is_local)
     row = await tx.one(FOR_PULL[family][by_digest][raw], **place)
     assert row is not None  # noqa: S101 - it begins at a row that is always there
-    return found_of(row), _stored(row[6:]) if row[6] is not None else None
+    found = found_of(row)
+    renamed = await find_renamed(tx, found, name, is_local=is_local)
+    if renamed is not None:
+        return await find_for_pull(tx, subject, renamed, reference, raw=raw, is_local=is_local)
+    return found, _stored(row[6:]) if row[6] is not None else None
 
 
 async def find_live(tx: Tx, repository_id: int, digest: Digest) -> Digest | None:

@@ -8,6 +8,8 @@ from moorage.db.schema import blob, repository_blob, tag
 
 _TRASH: sa.ColumnClause[int] = sa.literal_column("0")
 _ONE: sa.ColumnClause[int] = sa.literal_column("1")
+# Of so many tags of the newest image it is the one that was set last.
+_FEW: sa.ColumnClause[int] = sa.literal_column("20")
 # So many rows are counted, and whether there is one more.
 MOST = 1_000
 _BOUND: sa.ColumnClause[int] = sa.literal_column(str(MOST + 1))
@@ -48,19 +50,20 @@ SUM_LINKS = Query(
     "sum_some_links",
     sa.select(sa.func.sum(_ONE), sa.func.sum(_size)).select_from(_some_links),
 )
-FIND_NEWEST = Query(
-    "find_newest_tag",
-    sa.select(tag.c.name, tag.c.updated_at)
+LIST_NEWEST = Query(
+    "list_tags_of_newest",
+    sa.select(tag.c.manifest_id, tag.c.updated_at, tag.c.name)
     .where(tag.c.repository_id == sa.bindparam("repository_id"))
     .order_by(tag.c.manifest_id.desc())
-    .limit(_ONE),
+    .limit(_FEW),
 )
 
 
 async def find_summary(tx: Tx, repository_id: int) -> Summary:
     """Return what is shown of the repository."""
-    newest = await tx.one(FIND_NEWEST, repository_id=repository_id) or ("", 0)
+    tags = await tx.many(LIST_NEWEST, repository_id=repository_id)
+    _, at, newest = max(tags, default=(0, 0, ""))
     counted = await tx.one(COUNT_TAGS, repository_id=repository_id) or (0,)
     summed = await tx.one(SUM_LINKS, repository_id=repository_id) or (0, 0)
     # A sum of whole numbers is a decimal one on PostgreSQL.
-    return Summary(newest[0], newest[1], counted[0], int(summed[0] or 0), int(summed[1] or 0))
+    return Summary(newest, at, counted[0], int(summed[0] or 0), int(summed[1] or 0))

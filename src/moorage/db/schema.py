@@ -11,6 +11,7 @@ Conventions, which every table keeps:
 
 import sqlalchemy as sa
 
+import moorage.db.about_schema
 import moorage.db.access_schema
 import moorage.db.backup_schema
 import moorage.db.jobs_schema
@@ -27,7 +28,7 @@ from moorage.db.columns import (
     text,
 )
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 # The oldest schema that this program can still read and write.
 SCHEMA_COMPATIBLE = 5
 

@@ -13,6 +13,7 @@ from moorage.db.schema import manifest, manifest_reference, tag, tag_change
 from moorage.db.tags import LIST_TAGS_OF
 from moorage.model.artifacts import TagChange
 from moorage.oci.digest import Digest
+from moorage.oci.media_types import INDEXES
 
 _MANIFEST: sa.ColumnClause[str] = sa.literal_column("'manifest'")
 # An index of so many bytes lists about 300 platforms; what is longer is not read for a table.
@@ -27,7 +28,7 @@ _NOTHING: sa.ColumnClause[int] = sa.literal_column("0")
 class TagLine(msgspec.Struct, frozen=True):
     """A tag with what its image is; `earlier` is the content of the one before, if there is one.
 
-    `raw` is empty where the manifest is too long to be read for a table.
+    `raw` is that of an index; empty where that is too long to be read for a table.
     """
 
     name: str
@@ -79,7 +80,10 @@ def _earlier() -> sa.ScalarSelect[int]:
     )
 
 
-_short_raw = sa.case((manifest.c.size <= _LONGEST, manifest.c.raw), else_=EMPTY)
+_is_index = sa.or_(
+    *(manifest.c.media_type == sa.literal_column(f"'{each}'") for each in sorted(INDEXES))
+)
+_short_raw = sa.case((sa.and_(_is_index, manifest.c.size <= _LONGEST), manifest.c.raw), else_=EMPTY)
 _rows = (
     sa.select(
         tag.c.name,

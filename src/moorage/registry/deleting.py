@@ -17,7 +17,8 @@ from moorage.registry.services import Services
 
 # What an object store removes in some calls at once, of a thousand each.
 _BATCH = 4_000
-_SLICE = 250
+_PAGE = 5 * _BATCH
+_SLICE = 1_000
 
 
 async def delete(s: Services, watch: Watch, running: Running) -> None:
@@ -30,20 +31,16 @@ async def delete(s: Services, watch: Watch, running: Running) -> None:
 
     async def work() -> None:
         gone: Sequence[DueDelete] = ()
-        due = await _list_due(run, ())
-        while due:
-            # The rows of those before go, and the next are looked for, while the store is busy
-            # with these.
-            following, *ends = await asyncio.gather(
-                _list_due(run, [*gone, *due]),
-                _end(run, gone),
-                _delete(run, due),
-                return_exceptions=True,
-            )
-            for each in (*ends, following):
-                if isinstance(each, BaseException):
-                    raise each
-            gone, due = due, following
+        while page := await _list_due(run, gone):
+            for start in range(0, len(page), _BATCH):
+                due = page[start : start + _BATCH]
+                # The rows of those before go while the store is busy with these.
+                for each in await asyncio.gather(
+                    _end(run, gone), _delete(run, due), return_exceptions=True
+                ):
+                    if each is not None:
+                        raise each
+                gone = due
         await _end(run, gone)
 
     await run.attempt(work)
@@ -58,13 +55,13 @@ async def _list_due(run: Collecting, gone: Sequence[DueDelete]) -> Sequence[DueD
         pause = await runs.find_pause(tx, now)
         if pause is not None:
             raise Stopped(pause)
-        found = await blobs.list_due_deletes(tx, now, _BATCH + len(known))
+        found = await blobs.list_due_deletes(tx, now, _PAGE + len(known))
         # Looked for last: a hold that comes after this is of a backup that names none of these, so
         # they may still go when it is there.
         return [] if await runs.is_store_held(tx, now) else found
 
     found = await run.s.db.read(read, pages=True)
-    return [each for each in found if each.location not in known][:_BATCH]
+    return [each for each in found if each.location not in known][:_PAGE]
 
 
 async def _delete(run: Collecting, due: Sequence[DueDelete]) -> None:

@@ -30,6 +30,7 @@ class Follower:
         self._telemetry = telemetry
         self._waiting: set[asyncio.Queue[FeedEvent]] = set()
         self._reading: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
         self._place = 0
 
     def require_room(self) -> None:
@@ -41,19 +42,22 @@ class Follower:
         if len(self._waiting) >= _MOST:
             raise TooManyRequests("too many pages follow what is pushed; load this one anew")
 
-    async def follow(self, after: int) -> AsyncGenerator[FeedEvent, None]:
+    async def follow(self, after: int) -> AsyncGenerator[FeedEvent | None, None]:
         """Yield the events behind the place, 0 for those from now on, until the caller ends it.
 
+        The first is None: nothing that happens from then on is missed.
         Whoever is too slow to take them misses the oldest.
         """
         queue: asyncio.Queue[FeedEvent] = asyncio.Queue(_MOST_WAITING)
-        if self._reading is None or self._reading.done():
-            await self._fill()
-            self._place = await self._last()
-            self._reading = asyncio.get_running_loop().create_task(self._read())
-        self._waiting.add(queue)
+        async with self._starting:  # else two who come at once would both read
+            if self._reading is None or self._reading.done():
+                await self._fill()
+                self._place = await self._last()
+                self._reading = asyncio.get_running_loop().create_task(self._read())
+            self._waiting.add(queue)
         try:
-            seen = after or self._place
+            seen = min(after, self._place) if after else self._place
+            yield None
             for each in await self._between(seen, self._place):
                 seen = each.place
                 yield each

@@ -5,13 +5,13 @@ import re
 import msgspec
 
 from moorage.auth.policy import require
-from moorage.db import history, images, manifests, naming, trash
+from moorage.db import access, history, images, manifests, naming, trash
 from moorage.db.access import Found
 from moorage.db.engine import Tx
-from moorage.db.images import Details, Part
+from moorage.db.images import Part, Shown
 from moorage.errors import Conflicting, Invalid, NotFound, RegistryError
 from moorage.model.access import Action, Actor, RepositoryTarget
-from moorage.model.artifacts import Blob, Repository, StoredManifest, TagChange
+from moorage.model.artifacts import Blob, Repository, TagChange
 from moorage.model.images import Attached, Image, Layer, Parent, Platform, Use
 from moorage.oci.config import MAX_CONFIG, ImageConfig, masked_field, parse_config
 from moorage.oci.contents import Contents, Listed, read_contents, read_listed
@@ -38,9 +38,8 @@ _PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{8,64})", re.ASCII)
 class _Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What one reading transaction found."""
 
-    found: Found
-    stored: StoredManifest
-    details: Details
+    stored: Shown
+    digest: Digest
     contents: Contents
     digests: tuple[Digest, ...]
     tags: tuple[tuple[Tag, Digest], ...]
@@ -66,13 +65,14 @@ async def find_image(s: Services, actor: Actor, name: RepositoryName, text: str)
     whole = await sees_all(s, actor)
 
     async def read(tx: Tx) -> _Seen:
-        found, stored = await manifests.find_for_pull(
-            tx, actor.subject, name, reference, raw=True, is_local=actor.kind == "local"
-        )
+        found = await access.find_target(tx, actor.subject, name)
         require(actor, Action.PULL, RepositoryTarget(name), found.facts)
-        if found.repository is None or stored is None:
+        known = (
+            await images.find_by(tx, found.repository.id, reference) if found.repository else None
+        )
+        if found.repository is None or known is None:
             raise NotFound(f"{name} has no {reference}")
-        return await _look(tx, actor, found, found.repository, stored, reference)
+        return await _look(tx, actor, found, found.repository, known)
 
     seen = await s.db.read(read, pages=True)
     config, problems = await _read_config(s, seen)
@@ -128,24 +128,22 @@ async def _look(
     actor: Actor,
     found: Found,
     repository: Repository,
-    stored: StoredManifest,
-    reference: Reference,
+    known: tuple[Shown, Digest],
 ) -> _Seen:
+    stored, digest = known
     contents = read_contents(stored.raw)
     names = await images.list_tags_of(tx, repository.id, stored.id, _MOST_TAGS + 1)
-    details = await images.find_details(tx, stored.id)
     by = None
-    for tag, digest in names[:1] if isinstance(reference, Digest) else [(reference, stored.digest)]:
-        move = await history.find_move_to(tx, repository.id, tag, digest)
+    for tag, named in names[:1]:
+        move = await history.find_move_to(tx, repository.id, tag, named)
         by = by_for(actor, repository.name, found, move.by) if move is not None else None
     listed = await manifests.list_referrers(
         tx, repository.id, stored.identity, "", _NEWEST, _MOST_ATTACHED + 1
     )
     config = contents.config
     return _Seen(
-        found=found,
         stored=stored,
-        details=details,
+        digest=digest,
         contents=contents,
         digests=tuple(await trash.list_digests(tx, stored.id)),
         tags=tuple(names),
@@ -212,15 +210,15 @@ def _image(
     platforms = tuple(_platforms(seen))
     return Image(
         repository=name,
-        digest=stored.digest,
+        digest=seen.digest,
         identity=stored.identity,
         digests=tuple(sorted(seen.digests)),
         media_type=stored.media_type,
-        artifact_type=seen.details.artifact_type,
-        kind=kind_of(stored.media_type, seen.details.artifact_type, media_types),
+        artifact_type=stored.artifact_type,
+        kind=kind_of(stored.media_type, stored.artifact_type, media_types),
         size=stored.size,
         content_size=contents.size + sum(each.content_size for each in platforms),
-        pushed_at=seen.details.created_at,
+        pushed_at=stored.created_at,
         by=seen.by,
         tags=tuple(tag for tag, _ in seen.tags[:_MOST_TAGS]),
         more_tags=len(seen.tags) > _MOST_TAGS,

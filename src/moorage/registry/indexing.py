@@ -10,14 +10,14 @@ from typing import Any
 
 import msgspec
 
-from moorage.db import blobs, search_rows, tags
+from moorage.db import about, blobs, search_rows, tags
 from moorage.db.engine import Tx
 from moorage.db.events import LAST_PLACE
 from moorage.db.search_rows import FEED, FILL, Content, Event, Kept, Wanted
 from moorage.errors import DigestInvalid, ManifestInvalid
 from moorage.jobs.queue import Again, Running
 from moorage.model.artifacts import Blob, Repository
-from moorage.model.words import DIGEST, LABEL, REPOSITORY, TAG, fold
+from moorage.model.words import ABOUT, DIGEST, LABEL, REPOSITORY, TAG, fold
 from moorage.oci.digest import Digest
 from moorage.oci.manifest import Manifest, parse_manifest
 from moorage.registry.services import Services
@@ -35,6 +35,10 @@ _NOWHERE = 2**62
 _LONGEST_CONFIG = 256 << 10
 _MOST_LABELS = 32
 _LONGEST_LABEL = 250
+_LONGEST_DESCRIPTION = 200
+# Of a README, what it begins with.
+_README = 1_000
+_DESCRIBE = ("org.opencontainers.image.description", "org.opencontainers.image.title")
 _CONFIGS = frozenset(
     {
         "application/vnd.oci.image.config.v1+json",
@@ -191,6 +195,7 @@ async def _follow_one(s: Services, running: Running, event: Event) -> None:
             await _put_content(tx, place, content, labels)
         for tag in _tags_in(data):
             await _put_tag(tx, place, tag)
+        await _put_about(tx, place)
 
     await running.write(write)
 
@@ -238,6 +243,7 @@ async def _revise(running: Running, repository_id: int) -> None:
             else:
                 await search_rows.move(tx, found, search_rows.scope_of(place))
                 await _put_name(tx, place)
+                await _put_about(tx, place)
             return found
 
         found = await running.write(revise)
@@ -259,8 +265,11 @@ async def _read_manifests(s: Services, running: Running, place: Repository) -> N
         async def write(tx: Tx, prepared: list[tuple[Content, dict[str, str]]] = prepared) -> None:
             await search_rows.hold(tx)
             now = await search_rows.find_repository(tx, place.id)
-            for content, labels in prepared if now is not None else ():
-                await _put_content(tx, now or place, content, labels)
+            if now is None:
+                return
+            for content, labels in prepared:
+                await _put_content(tx, now, content, labels)
+            await _put_about(tx, now)
 
         if prepared:
             await running.write(write)
@@ -299,6 +308,16 @@ async def _put_name(tx: Tx, place: Repository) -> None:
         await search_rows.put(tx, place.id, search_rows.scope_of(place), [wanted])
 
 
+async def _put_about(tx: Tx, place: Repository) -> None:
+    found = await about.find_about(tx, place.id)
+    folded = fold(f"{found.shown} {found.readme[:_README]}")
+    if folded:
+        wanted = Wanted(ABOUT, "", folded)
+        await search_rows.put(tx, place.id, search_rows.scope_of(place), [wanted])
+    else:
+        await _end(tx, place.id, ABOUT, [""])
+
+
 async def _put_tag(tx: Tx, place: Repository, tag: str) -> None:
     if await search_rows.is_tag(tx, place.id, tag):
         wanted = Wanted(TAG, tag, fold(tag))
@@ -315,7 +334,12 @@ async def _put_content(
         wanted = [Wanted(DIGEST, hexadecimal, hexadecimal, content.id)]
         wanted += [Wanted(LABEL, text, fold(text), content.id) for text in _texts(labels)]
         await search_rows.put(tx, place.id, search_rows.scope_of(place), wanted)
+        said = next((labels[key] for key in _DESCRIBE if labels.get(key)), "")
+        if said:
+            text = _storable(" ".join(said.split())[:_LONGEST_DESCRIPTION])
+            await about.note_found(tx, place.id, content.id, text)
     else:
+        await about.forget_found(tx, place.id, content.id)
         await _end(tx, place.id, DIGEST, [hexadecimal])
         await _end(tx, place.id, LABEL, _texts(labels), content.id)
 

@@ -37,8 +37,8 @@ async def delete_repository(s: Services, actor: Actor, name: RepositoryName, by:
         found = await access.find_target(tx, actor.subject, name)
         await _check_tags(tx, await tag_guard(tx, actor, found, repository))
         now = s.clock.now()
-        until = await removals.remove(tx, repository.id, name, kept_until(s, now))
-        data = {"repository": name, "id": repository.id, "until": until}
+        until = await removals.remove(tx, repository.id, repository.name, kept_until(s, now))
+        data = {"repository": repository.name, "id": repository.id, "until": until}
         await s.events.publish(tx, _event("repository.deleted", repository, now, by, data))
         return until
 

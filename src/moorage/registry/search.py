@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from moorage.auth.policy import decide, require
-from moorage.db import access, naming, search, tags
+from moorage.db import about, access, naming, search, tags
 from moorage.db.access import Found
 from moorage.db.engine import Tx
 from moorage.db.search import ALL, SLICE, Entry, Place, Scope
@@ -182,9 +182,18 @@ def _place_of(after: str, steps: int) -> tuple[int, str]:
 async def _whole_name(running: _Search, _: str) -> str:
     """Find the repository of that very name."""
     name = _repository_of(running.words.text)
-    if name is not None and await running.readable(name, content=False) is not None:
-        running.add(Hit("repository", "exact", name))
+    if name is not None:
+        await _show_name(running, name, "exact")
     return ""
+
+
+async def _show_name(
+    running: _Search, name: RepositoryName, match: Literal["exact", "prefix"]
+) -> None:
+    found = await running.readable(name, content=False)
+    if found is not None and found.repository is not None:
+        said = await about.find_about(running.tx, found.repository.id)
+        running.add(Hit("repository", match, name, text=said.shown))
 
 
 async def _whole_tag(running: _Search, _: str) -> str:
@@ -221,7 +230,7 @@ async def _beginning(running: _Search, begin: str) -> str:
     )
     for name in names[:wanted]:
         if name != text:
-            running.add(Hit("repository", "prefix", RepositoryName(name)))
+            await _show_name(running, RepositoryName(name), "prefix")
     return names[wanted - 1] if len(names) > wanted else ""
 
 
@@ -303,11 +312,12 @@ def _is_meant(words: Words, entry: Entry) -> bool:
 async def _hit(running: _Search, entry: Entry) -> Hit | None:
     text = running.words.text
     kind = _KINDS[entry.kind]
-    if entry.kind == REPOSITORY:
-        # Those that begin so have been found already.
-        return None if entry.folded.startswith(text) else Hit(kind, "part", entry.name)
-    if entry.kind == ABOUT:
-        return Hit(kind, "part", entry.name, text=entry.subject)
+    if entry.kind in (REPOSITORY, ABOUT):
+        # What is found by its name, or the beginning of it, has been found already.
+        if entry.name.startswith(text) or _is_named(running.words, entry):
+            return None
+        said = await about.find_about(running.tx, entry.repository_id)
+        return Hit(kind, "part", entry.name, text=said.shown)
     if entry.kind == TAG:
         named = await tags.find_tag(running.tx, entry.repository_id, Tag(entry.subject))
         match = _match(text, entry.folded)
@@ -322,6 +332,10 @@ async def _hit(running: _Search, entry: Entry) -> Hit | None:
         match = _match(running.words.digest, entry.folded)
         return Hit(kind, match, entry.name, tuple(named_by), digest)
     return Hit(kind, "part", entry.name, tuple(named_by), digest, entry.subject)
+
+
+def _is_named(words: Words, entry: Entry) -> bool:
+    return entry.kind == ABOUT and words.match(entry.name)
 
 
 async def _tags_above(tx: Tx, entry: Entry) -> list[Tag]:

@@ -169,15 +169,14 @@ def _page(
 
 
 def _row(actor: Actor, name: RepositoryName, found: Found, line: TagLine) -> TagRow:
-    contents = read_contents(line.raw)
-    layers = [each.media_type for each in contents.layers]
-    platforms = [each.platform for each in contents.manifests if each.platform]
+    listed = read_contents(line.raw).manifests if line.raw else ()
+    platforms = [each.platform for each in listed if each.platform]
     return TagRow(
         name=line.name,
         digest=line.digest,
         at=line.at,
         by=by_for(actor, name, found, line.by),
-        kind=kind_of_tag(line.name) or kind_of(line.media_type, line.artifact_type, layers),
+        kind=kind_of_tag(line.name) or kind_of(line.media_type, line.artifact_type),
         media_type=line.media_type,
         platforms=tuple(dict.fromkeys(platforms)),
         content_size=line.bytes,

@@ -187,14 +187,14 @@ async def _listed(tx: Tx, repository: Repository, digest: Digest) -> list[_Copie
                 hint="Copy its parts first",
             )
         known = await manifests.hold_live(tx, repository.id, each)
-        row = await images.find_raw(tx, known[0]) if known is not None else None
+        row = await images.find_shown(tx, known[0]) if known is not None else None
         if row is None:
             return  # an index may lack some of what it lists, or list blobs
-        manifest = parse_manifest(row[1], row[0])
+        manifest = parse_manifest(row.raw, row.media_type)
         for listed in manifest.manifests:
             if listed.digest not in seen:
                 await visit(listed.digest)
-        found.append(_Copied(each, row[1], manifest))
+        found.append(_Copied(each, row.raw, manifest))
 
     await visit(digest)
     if not found or found[-1].digest != digest:

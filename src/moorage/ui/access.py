@@ -28,15 +28,16 @@ async def explain_access(s: Services, visit: Visit) -> View:
     require(actor, Action.PING, System(), await rights.find_standing(s, actor))
     who = visit.parameter("who").strip() or actor.name
     where, action = visit.parameter("where").strip(), visit.parameter("action") or Action.PULL.value
-    facts = {
+    actions = [each.value for each in _ACTIONS]
+    facts: dict[str, object] = {
         "who": who,
         "action": action,
         "where": where,
-        "actions": [each.value for each in _ACTIONS],
+        "actions": actions,
         "answer": None,
     }
     if where:
-        if action not in facts["actions"]:
+        if action not in actions:
             raise Invalid("action is none that somebody may do")
         found = await explain.explain(s, actor, who, Action(action), where_of(where))
         facts["answer"] = {

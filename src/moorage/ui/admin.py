@@ -1,11 +1,13 @@
 """`/admin`: accounts and links for new ones, and who else says who somebody is."""
 
+from collections.abc import Mapping
+
 from moorage.auth.address import address_of
 from moorage.model.access import Action
 from moorage.registry import accounts, issuers, links, providers, rights
 from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
-from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
+from moorage.ui.page import ROWS, Page, Show, View, Visit, cut, go, more, when
 from moorage.web.response import Response
 
 _CRUMB = ("Admin", "/admin")
@@ -26,7 +28,7 @@ async def make_link(s: Services, visit: Visit) -> View:
     else:
         made = await links.invite(s, actor, by, name=name)
     base = address_of(s.config, visit.request).base
-    told = {
+    told: dict[str, object] = {
         "kind": made.kind,
         "name": made.name,
         "address": base + made.path(),
@@ -139,7 +141,7 @@ async def _accounts(s: Services, visit: Visit, made: dict[str, object] | None = 
     return View("accounts.html", "Accounts", facts, "admin", "accounts", crumbs)
 
 
-_ACCOUNT_ACTS = {"link": make_link, "change": change_account}
+_ACCOUNT_ACTS: Mapping[str, Show] = {"link": make_link, "change": change_account}
 PAGES = (
     Page(
         name="admin",

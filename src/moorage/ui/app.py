@@ -1,6 +1,7 @@
 """The door of pages: which page an address is, its forms, and what a refusal looks like there."""
 
 import re
+from contextlib import suppress
 from functools import cache
 from urllib.parse import quote
 
@@ -29,6 +30,9 @@ from moorage.web.request import Request
 from moorage.web.response import Response
 
 TWIN = ".json"
+_SIGN_IN = "/sign-in/"
+# Below these, it is not browsers that ask, whatever they accept.
+_PROGRAMS = ("/v2", "/v1", "/api/", "/token")
 _NOWHERE = Page(name="nowhere", path="", action=None, twin=False)
 
 
@@ -79,11 +83,25 @@ async def respond(s: Services, request: Request, address: Address) -> Response:
 async def respond_nowhere(s: Services, request: Request) -> Response:
     """Answer a browser at an address that is no page: it may be a reference that was pasted."""
     request.action = "nowhere"
-    place = place_of(request.path)
+    place = "" if request.path.startswith(_SIGN_IN) else place_of(request.path)
     if place and request.method in ("GET", "HEAD"):
         return Response(302, {"Location": place, "Cache-Control": "no-store"})
     visit = Visit(request, _NOWHERE, {}, s.config.url, as_json=False)
     return await refuse(s, visit, RouteUnknown("there is no page at this address"))
+
+
+def refused_page(request: Request, refused: RegistryError) -> Response | None:
+    """Return a page of what went wrong before there could be one, or while there was one made.
+
+    It asks nothing of anybody: the database may be what does not answer. None for programs, which
+    are told in their own form.
+    """
+    if not is_wanted(request) or request.path.startswith(_PROGRAMS):
+        return None
+    address = find(request.path)
+    if address is not None and address.as_json:
+        return None
+    return rendering.render_fault(request, _told(request, refused), _title(refused), refused)
 
 
 async def refuse(s: Services, visit: Visit, refused: RegistryError) -> Response:
@@ -98,24 +116,17 @@ async def refuse(s: Services, visit: Visit, refused: RegistryError) -> Response:
         raise refused
     s.refusals.count(visit.request, refused)
     if visit.actor is None:
-        try:
+        with suppress(RegistryError):  # of nobody, then: what was refused before stays refused
             await caller.authenticate(s, visit)
-        except RegistryError as worse:  # told instead: nothing else can be told to them
-            refused = worse
     if _may_sign_in(visit, refused):
         return go(f"/sign-in?next={_quoted(visit)}")
     facts = {
-        "status": refused.status,
-        "message": _sentence(refused.message),
-        "hint": _sentence(refused.hint or ""),
+        **_told(visit.request, refused),
         "again": visit.request.path.removesuffix("/callback") if visit.page.is_private else "",
-        "request": visit.request.id,
     }
     view = View("refused.html", _title(refused), facts, status=refused.status)
     made = await rendering.render(s, visit, view)
     made.headers.update(refused.headers)
-    if visit.page.is_private:
-        made.headers["Referrer-Policy"] = "no-referrer"
     return made
 
 
@@ -156,6 +167,15 @@ def _allowed(page: Page) -> str:
 def _quoted(visit: Visit) -> str:
     query = f"?{visit.request.query_text}" if visit.request.query_text else ""
     return quote(f"{visit.request.path}{query}", safe="/")
+
+
+def _told(request: Request, refused: RegistryError) -> dict[str, object]:
+    return {
+        "status": refused.status,
+        "message": _sentence(refused.message),
+        "hint": _sentence(refused.hint or ""),
+        "request": request.id,
+    }
 
 
 def _sentence(text: str) -> str:

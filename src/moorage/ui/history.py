@@ -25,7 +25,14 @@ async def show(s: Services, visit: Visit) -> View:
     require(actor, Action.PULL, RepositoryTarget(name), found.facts)
     place = opened(actor, name, found)
     tag, at = visit.parameter("tag"), visit.parameter("at")
-    facts = {**place.facts(), "tag": tag, "at": at, "then": None, "moves": [], "states": []}
+    facts: dict[str, object] = {
+        **place.facts(),
+        "tag": tag,
+        "at": at,
+        "then": None,
+        "moves": [],
+        "states": [],
+    }
     if tag:
         moves = await history.list_moves(
             s, actor, name, Tag.parse(tag), visit.number("before"), ROWS

@@ -1,14 +1,17 @@
 """`/`: what was pushed last, or how to push the first image; and `/images`, the list of them."""
 
+import msgspec
+
 from moorage.auth.policy import decide, require
 from moorage.model.access import Action, Actor, System
+from moorage.model.images import RepositoryRow
 from moorage.registry import feed, namespaces, repository_table, rights
 from moorage.registry.services import Services
 from moorage.ui.caller import authenticate
 from moorage.ui.page import ROWS, Page, View, Visit, more, when
 from moorage.ui.references import image_place, repository_place
 
-_RECENT = 20
+_RECENT = 40
 _SHOWN = 10
 _MOST_CHOICES = 100
 
@@ -21,7 +24,7 @@ async def show_home(s: Services, visit: Visit) -> View:
     shown_all = await repository_table.list_rows(s, actor, "", _SHOWN)
     recent = await feed.list_pushes(s, actor, _RECENT) if shown_all.rows else []
     facts = {
-        "recent": [shown(each) for each in recent],
+        "recent": [shown(each) for each in _together(recent)],
         "repositories": [repository_row(each) for each in shown_all.rows],
         "more": bool(shown_all.after),
         "may_push": decision.allowed,
@@ -54,7 +57,7 @@ async def list_images(s: Services, visit: Visit) -> View:
     return View("images.html", "Images", facts, section="images", crumbs=(("Images", ""),))
 
 
-def repository_row(row: repository_table.RepositoryRow) -> dict[str, object]:
+def repository_row(row: RepositoryRow) -> dict[str, object]:
     """Return a repository as lists show it."""
     return {
         "name": row.name,
@@ -79,6 +82,19 @@ def shown(push: feed.Push) -> dict[str, object]:
         "image": image_place(push.repository, push.digest),
         "at": when(push.at),
     }
+
+
+def _together(pushes: list[feed.Push]) -> list[feed.Push]:
+    """Return the pushes, with those of one image that came one after the other as one."""
+    found: list[feed.Push] = []
+    for push in pushes:
+        last = found[-1] if found else None
+        if last and (last.repository, last.digest) == (push.repository, push.digest):
+            tags = tuple(dict.fromkeys((*last.tags, *push.tags)))
+            found[-1] = msgspec.structs.replace(last, tags=tags)
+        else:
+            found.append(push)
+    return found
 
 
 def _example(actor: Actor) -> str:

@@ -7,16 +7,13 @@ the request that spends it: the page is the same for every link.
 from moorage.registry.services import Services
 from moorage.ui.page import Page, View, Visit
 
-# The address has what nobody else is to see.
-_HEADERS = {"Referrer-Policy": "no-referrer"}
-
 
 async def show(s: Services, visit: Visit) -> View:  # noqa: ARG001
     """Show the page, which asks by itself what the link is for."""
-    return View("link.html", "A link that is good once", {}, headers=_HEADERS)
+    return View("link.html", "A link that is good once", {})
 
 
 PAGES = (
-    Page(name="set-up", path="/setup", action=None, show=show, twin=False),
-    Page(name="link", path="/link", action=None, show=show, twin=False),
+    Page(name="set-up", path="/setup", action=None, show=show, twin=False, is_private=True),
+    Page(name="link", path="/link", action=None, show=show, twin=False, is_private=True),
 )

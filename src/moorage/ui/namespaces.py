@@ -54,15 +54,16 @@ async def show(s: Services, visit: Visit) -> View:
     """Show the repositories in it that the visitor may read; there is none without any."""
     name = visit.namespace
     actor = await authenticate(s, visit)
-    found = await _find(s, actor, name)
+    found = await find_place(s, actor, name)
     place = Namespace(name)
-    may = [each.value for each in _ACTIONS if decide(actor, each, place, found.facts).allowed]
+    may = allowed(actor, name, found)
     page = await repository_table.list_rows(
         s, actor, visit.parameter("after"), ROWS, namespace=name
     )
     is_first = not visit.parameter("after")
     may_see = decide(actor, Action.PULL, place, found.facts).allowed
-    if found.namespace is None or (is_first and not page.rows and not page.after and not may_see):
+    # On every page of the list: else a page behind the last would tell that there is one.
+    if found.namespace is None or not (page.rows or may_see):
         require(actor, Action.PULL, place, found.facts)
         raise NotFound
     removed = []
@@ -115,7 +116,15 @@ async def delete(s: Services, visit: Visit) -> Response:
     return go("/n", "removed")
 
 
-async def _find(s: Services, actor: Actor, name: str) -> FoundNamespace:
+def allowed(actor: Actor, name: str, found: FoundNamespace) -> list[str]:
+    """Return what the actor may do in the namespace besides looking at what he may read of it."""
+    place = Namespace(name)
+    return [each.value for each in _ACTIONS if decide(actor, each, place, found.facts).allowed]
+
+
+async def find_place(s: Services, actor: Actor, name: str) -> FoundNamespace:
+    """Return the namespace, if there is one, with the facts about the actor."""
+
     async def read(tx: Tx) -> FoundNamespace:
         return await access.find_namespace_target(tx, actor.subject, name)
 

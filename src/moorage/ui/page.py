@@ -166,6 +166,17 @@ class Visit:
         """Return a field of the form, empty if it is not there; only its first value counts."""
         return self._form.get(name, [""])[0]
 
+    def line(self, name: str, most: int = 200) -> str:
+        """Return a field that is one line of text, without the spaces around it.
+
+        Raises:
+            Invalid: it is longer, or has what no line has.
+        """
+        text = self.field(name).strip()
+        if len(text) > most or any(each < " " or each == "\x7f" for each in text):
+            raise Invalid(f"{name} must be one line of at most {most} characters")
+        return text
+
     def fields(self, name: str) -> list[str]:
         """Return all values of a field, those of ticked boxes."""
         return self._form.get(name, [])
@@ -234,6 +245,8 @@ class Visit:
             )
         except ValueError:
             raise Invalid("the form is not what it can be") from None
+        if any("\0" in each for pair in pairs for each in pair):
+            raise Invalid("the form has a character that no text has")
         for key, value in pairs:
             self._form.setdefault(key, []).append(value)
         if not self._is_own_form():

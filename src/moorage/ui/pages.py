@@ -1,6 +1,7 @@
 """The table of pages: what each is called, where it is, and what it needs."""
 
 from moorage.ui import (
+    about,
     access,
     account,
     activity,
@@ -31,6 +32,7 @@ PAGES: tuple[Page, ...] = (
     *search.PAGES,
     *repository.PAGES,
     *history.PAGES,
+    *about.PAGES,
     *settings.PAGES,
     *images.PAGES,
     *compare.PAGES,

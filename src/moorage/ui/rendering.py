@@ -6,9 +6,9 @@ package's own functions. What a template does not know is a fault, never an empt
 
 import gzip
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,10 +16,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from moorage import __version__
 from moorage.auth.address import address_of
 from moorage.auth.policy import decide
+from moorage.errors import RegistryError
 from moorage.model.access import Action, Actor, System
 from moorage.registry import rights
 from moorage.registry.services import Services
-from moorage.ui import files, words
+from moorage.ui import files, markdown, words
 from moorage.ui.icons import icon
 from moorage.ui.page import View, Visit
 from moorage.web.cookies import FORM, THEME, cookie_of, new_cookie
@@ -53,6 +54,7 @@ _ADMINISTRATORS = (
     ("admin", "Admin", "/admin"),
 )
 _DAY = 86_400
+_LATER = frozenset({429, 503, 507})
 _HTML = "text/html; charset=utf-8"
 
 
@@ -78,8 +80,7 @@ class Frame(msgspec.Struct, frozen=True):
     twin: str
     rail: tuple[tuple[str, str, str], ...]
     has_search: bool
-    has_about: bool
-    has_compare: bool
+    has_forms: bool
 
     @property
     def is_signed_in(self) -> bool:
@@ -106,7 +107,13 @@ def environment() -> Environment:
     made.filters.update(
         size=words.size, difference=words.difference, short=words.short, day=words.day
     )
-    made.globals.update(icon=icon, moment=words.moment, plural=words.plural, file=files.address_of)
+    made.globals.update(
+        icon=icon,
+        markdown=markdown.render,
+        moment=words.moment,
+        plural=words.plural,
+        file=files.address_of,
+    )
     return made
 
 
@@ -115,7 +122,9 @@ async def render(s: Services, visit: Visit, view: View) -> Response:
     if visit.as_json:
         return json_answer(view.status, view.facts, {"Cache-Control": "no-store", **view.headers})
     headers = {**headers_of_page(), **view.headers}
-    if not visit.has_form_secret:
+    if visit.page.is_private:
+        headers["Referrer-Policy"] = "no-referrer"
+    elif not visit.has_form_secret:
         visit.new_form_secret = secrets.token_urlsafe(32)
         headers["Set-Cookie"] = new_cookie(
             visit.request, s.config.url, FORM, visit.new_form_secret, _DAY
@@ -123,6 +132,17 @@ async def render(s: Services, visit: Visit, view: View) -> Response:
     frame = await _frame(s, visit, view)
     text = environment().get_template(view.template).render(page=frame, facts=view.facts)
     return packed(visit.request, Response(view.status, headers, text.encode()))
+
+
+def render_fault(
+    request: Request, facts: Mapping[str, object], title: str, refused: RegistryError
+) -> Response:
+    """Return a page of a refusal that needs nothing but itself."""
+    text = environment().get_template("fault.html").render(title=title, facts=facts)
+    headers = {**headers_of_page(), **refused.headers}
+    if refused.status in _LATER:
+        headers.setdefault("Retry-After", "5")
+    return packed(request, Response(refused.status, headers, text.encode()))
 
 
 def headers_of_page() -> dict[str, str]:
@@ -173,9 +193,9 @@ async def _frame(s: Services, visit: Visit, view: View) -> Frame:
         now=datetime.fromtimestamp(s.clock.now() / 1000, UTC),
         twin=_twin(request) if visit.page.twin and view.status == 200 else "",
         rail=_rail(actor, is_administrator=is_administrator),
+        # Without a referrer, browsers do not say that a form is sent by a page of ours.
+        has_forms=not visit.page.is_private,
         has_search=actor.kind != "anonymous" or not actor.refusal,
-        has_about=False,
-        has_compare=True,
     )
 
 
@@ -195,8 +215,3 @@ def _place(request: Request) -> str:
 def _twin(request: Request) -> str:
     query = f"?{request.query_text}" if request.query_text else ""
     return f"{request.path}.json{query}"
-
-
-def json_text(document: Any) -> str:
-    """Return a document as a page shows it, indented."""
-    return msgspec.json.format(msgspec.json.encode(document, enc_hook=str), indent=2).decode()

@@ -45,13 +45,15 @@ class Opened(msgspec.Struct, frozen=True):
 def opened(actor: Actor, name: RepositoryName, found: Found) -> Opened:
     """Return the repository for its pages, once it is decided that the actor may read it.
 
+    A name that it had before leads to it, and its pages go on under the name that it has.
+
     Raises:
         NotFound: there is none.
     """
     if found.repository is None:
         raise NotFound
     may = {e for e in _ACTIONS if decide(actor, e, RepositoryTarget(name), found.facts).allowed}
-    return Opened(name, found.repository.visibility, frozenset(may))
+    return Opened(found.repository.name, found.repository.visibility, frozenset(may))
 
 
 async def list_tags(s: Services, visit: Visit) -> View:

@@ -43,7 +43,7 @@ async def create_robot(s: Services, visit: Visit) -> Response:
     actor = await authenticate(s, visit)
     await rights.require_namespace(s, actor, Action.MANAGE_ACCESS, name)
     robot, by = visit.field("name").strip(), change_by(actor, visit.request)
-    description = visit.field("description").strip()
+    description = visit.line("description")
     await robots.create_robot(s, actor, name, robot, by, description=description)
     return go(f"/n/{name}/-/robots/{robot}", "created")
 

@@ -5,7 +5,8 @@ from moorage.model.access import Action, RepositoryTarget, Role
 from moorage.model.patterns import TagPattern
 from moorage.model.tag_rules import NOBODY_RANK, Needs, Proposal, TagRule
 from moorage.oci.digest import Digest
-from moorage.registry import namespaces, repositories, restore, rights, rules, trash
+from moorage.oci.names import RepositoryName
+from moorage.registry import namespaces, renaming, repositories, restore, rights, rules, trash
 from moorage.registry.namespaces import VISIBILITIES
 from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
@@ -54,6 +55,17 @@ async def set_visibility(s: Services, visit: Visit) -> Response:
     by = change_by(actor, visit.request)
     await namespaces.set_visibility(s, actor, name, visit.field("visibility"), by)
     return go(repository_place(name, "settings"), "visibility")
+
+
+async def rename(s: Services, visit: Visit) -> Response:
+    """Give the repository another name; the one before goes on leading to it."""
+    name = visit.repository
+    actor = await authenticate(s, visit)
+    await rights.require_repository(s, actor, Action.CONFIGURE, name)
+    wanted = RepositoryName.parse(visit.field("name").strip())
+    by = change_by(actor, visit.request)
+    made = await renaming.rename_repository(s, actor, name, wanted, by)
+    return go(repository_place(made.name, "settings"), "renamed")
 
 
 async def add_rule(s: Services, visit: Visit) -> Response:
@@ -137,6 +149,7 @@ PAGES = (
         show=show,
         acts={
             "visibility": set_visibility,
+            "rename": rename,
             "add-rule": add_rule,
             "remove-rule": remove_rule,
             "restore": restore_manifest,

@@ -4,6 +4,7 @@ from moorage.auth.policy import decide, require
 from moorage.model.access import Action, System
 from moorage.registry import collection, rights, storage
 from moorage.registry.services import Services, change_by
+from moorage.ui import namespaces
 from moorage.ui.caller import authenticate
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
 from moorage.ui.references import repository_place
@@ -71,12 +72,14 @@ async def show_namespace(s: Services, visit: Visit) -> View:
     name = visit.namespace
     actor = await authenticate(s, visit)
     await rights.require_namespace(s, actor, Action.PULL, name)
+    found = await namespaces.find_place(s, actor, name)
     page = await storage.list_repositories(s, actor, name, visit.parameter("after"), ROWS)
     largest = await storage.list_largest(s, actor, name, _LARGEST)
     most = max((each.bytes for each in page.rows), default=0)
     facts = {
         "namespace": name,
         "page": f"/n/{name}",
+        "may": namespaces.allowed(actor, name, found),
         "repositories": [
             {
                 "name": each.name,

@@ -40,8 +40,7 @@ async def follow(s: Services, visit: Visit) -> Response:
     return Response(200, headers, FlowBody(_parts(pushes)))
 
 
-async def _parts(pushes: AsyncGenerator[feed.Push, None]) -> AsyncGenerator[bytes, None]:
-    yield _AGAIN
+async def _parts(pushes: AsyncGenerator[feed.Push | None, None]) -> AsyncGenerator[bytes, None]:
     loop = asyncio.get_running_loop()
     until = loop.time() + _LONGEST_SECONDS
     async with aclosing(pushes):
@@ -61,7 +60,9 @@ async def _parts(pushes: AsyncGenerator[feed.Push, None]) -> AsyncGenerator[byte
             await asyncio.gather(coming, return_exceptions=True)
 
 
-def _event(push: feed.Push) -> bytes:
+def _event(push: feed.Push | None) -> bytes:
+    if push is None:
+        return _AGAIN
     told = msgspec.json.encode(shown(push), enc_hook=str)
     return b"id: %d\nevent: push\ndata: %b\n\n" % (push.place, told)
 

@@ -38,7 +38,7 @@ async def create(s: Services, visit: Visit) -> Response:
     actor = await authenticate(s, visit)
     await rights.require_namespace(s, actor, Action.MANAGE_ACCESS, name)
     team, by = visit.field("name").strip(), change_by(actor, visit.request)
-    description = visit.field("description").strip()
+    description = visit.line("description")
     await teams.create_team(s, actor, name, team, by, description=description)
     return go(f"/n/{name}/-/teams/{team}", "created")
 

@@ -17,15 +17,6 @@ _SPANS = (
     (86_400 * 30, 12, "mo"),
     (86_400 * 365, 10**6, "y"),
 )
-# Who makes a change, by the causes that history has.
-CAUSES = {
-    "push": "pushed",
-    "delete": "deleted",
-    "restore": "restored",
-    "purge": "purged",
-    "copy": "copied",
-    "set": "set",
-}
 DONE = {
     "signed-in": "You are signed in.",
     "signed-out": "You are signed out.",
@@ -35,6 +26,7 @@ DONE = {
     "restored": "Restored. Nothing of the history was rewritten: this is a new entry in it.",
     "tag-deleted": "The tag is deleted. Its history keeps what it named: it can be restored there.",
     "deleted": "Deleted. It can be restored for as long as it is in the trash.",
+    "renamed": "Renamed. The name before goes on leading here, until another image is made of it.",
     "visibility": "The visibility is changed.",
     "rule-added": "The rule is in force.",
     "rule-removed": "The rule is gone.",

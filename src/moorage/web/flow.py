@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
+from typing import Any
 
 from aiohttp import web
 
@@ -29,7 +30,8 @@ async def send_flow(
         try:
             while request.method != "HEAD" and not stop.is_set():
                 coming = asyncio.ensure_future(anext(parts, b""))
-                await asyncio.wait({coming, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                either: set[asyncio.Future[Any]] = {coming, stopped}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 if not coming.done():
                     break
                 part = coming.result()

@@ -26,6 +26,8 @@ from moorage.web.response import Response
 from moorage.web.send import Damaged, send
 
 Handler = Callable[[Request], Awaitable[Response]]
+# Returns None where it is a program that reads it.
+RefusedPage = Callable[[Request, RegistryError], Response | None]
 
 _MAX_LINE = 16_384
 _MAX_FIELD = 65_536
@@ -52,9 +54,16 @@ def require_c_parser() -> None:
 class Front:
     """Answers every request of one process by a handler of `Request` to `Response`."""
 
-    def __init__(self, handler: Handler, telemetry: Telemetry, limits: Limits) -> None:
-        """Serve the handler."""
+    def __init__(
+        self,
+        handler: Handler,
+        telemetry: Telemetry,
+        limits: Limits,
+        refused_page: RefusedPage | None = None,
+    ) -> None:
+        """Serve the handler; `refused_page` shows a refusal where a person reads it."""
         self._handler = handler
+        self._refused_page = refused_page
         self._telemetry = telemetry
         self._limits = limits
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="send")
@@ -158,7 +167,7 @@ class Front:
         except RegistryError as error:
             if error.status >= 500:
                 self._telemetry.log.error("refused", request=request.id, exc_info=error)
-            response = render(error, request.path, request.id)
+            response = self._refused(request, error)
         except Disconnected as error:
             if request.transport is None or request.transport.is_closing():
                 raise ConnectionResetError("the body ended early") from error
@@ -167,13 +176,17 @@ class Front:
             raise
         except Exception as error:
             self._telemetry.log.error("fault", request=request.id, exc_info=error)
-            response = render(Unknown(), request.path, request.id)
+            response = self._refused(request, Unknown())
         headers = response.headers
         headers["Docker-Distribution-API-Version"] = "registry/2.0"
         headers["X-Content-Type-Options"] = "nosniff"
         headers["X-Request-Id"] = request.id
         headers["Server"] = "Moorage"
         return response
+
+    def _refused(self, request: Request, error: RegistryError) -> Response:
+        page = self._refused_page(request, error) if self._refused_page is not None else None
+        return page or render(error, request.path, request.id)
 
     def _record(self, request: Request, status: int, sent: int, seconds: float) -> None:
         self._telemetry.metrics.answered(

@@ -17,6 +17,7 @@ SOURCES = str(Path(__file__).parents[3] / "src")
 CLIENTS = [
     *("login", "logout", "whoami", "user", "invite", "team", "namespace", "repo"),
     *("tag", "manifest", "trash", "purge", "job"),
+    *("inspect", "diff", "storage", "context", "api", "help"),
     *("access", "token", "robot", "trust", "issuer", "provider", "rule", "gc", "k8s"),
 ]
 

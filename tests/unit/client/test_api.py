@@ -22,7 +22,13 @@ class Scripted(Connection):
         self.asked: list[tuple[str, str, bytes | None]] = []
         self._answers: Iterator[Answer] = iter(answers)
 
-    def request(self, method: str, path: str, body: bytes | None = None) -> Answer:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> Answer:
         self.asked.append((method, path, body))
         return next(self._answers)
 

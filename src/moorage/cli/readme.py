@@ -1,0 +1,68 @@
+"""`moorage repo readme`: what a repository says of itself at length."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from moorage.cli.client import Client, client_command
+from moorage.errors import Refused
+
+_MOST_BYTES = 64 << 10
+
+
+@click.group()
+def readme() -> None:
+    """Manage the README of a repository, in Markdown.
+
+    \b
+    moorage repo readme push web/shop README.md
+    moorage repo readme show web/shop
+    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+
+
+@readme.command("show")
+@click.argument("name")
+@client_command
+def readme_show(client: Client, name: str) -> None:
+    """Print the README as it was given."""
+    found = client.api.get("repositories", name, "-", "about")
+    if client.output.form in ("json", "jsonl"):
+        client.output.done("", found)
+    else:
+        click.echo(found["readme"], nl=False)
+
+
+@readme.command("push")
+@click.argument("name")
+@click.argument("source", metavar="FILE", default="README.md")
+@client_command
+def readme_push(client: Client, name: str, source: str) -> None:
+    """Set the README from a file; - is standard input."""
+    try:
+        raw = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        text = raw.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{source} can't be read.", why=str(error), exit_code=2) from error
+    if len(text.encode()) > _MOST_BYTES:
+        raise Refused(
+            f"{source} is too long.", why="A README has at most 65,536 bytes.", exit_code=2
+        )
+    made = change_about(client, name, readme=text)
+    client.output.done(f"{name} has this README.", made)
+
+
+@readme.command("clear")
+@click.argument("name")
+@client_command
+def readme_clear(client: Client, name: str) -> None:
+    """Remove the README."""
+    client.output.done(f"{name} has no README.", change_about(client, name, readme=""))
+
+
+def change_about(client: Client, name: str, **changes: str) -> dict[str, object]:
+    """Change a part of what a repository is about, unless somebody else does at the same time."""
+    path = ("repositories", name, "-", "about")
+    found = client.api.get(*path)
+    document = {key: found[key] for key in ("description", "readme")} | changes
+    return dict(client.api.send("PUT", *path, document=document, match=str(found["version"])))

@@ -1,0 +1,142 @@
+"""What is pushed while a page is open: told at once, and only to who may read it then."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPResponse
+from typing import Any
+
+import pytest
+
+from cast import Cast
+from registry import Registry, unique
+
+pytestmark = pytest.mark.metadata
+
+SOON = 2.0
+
+
+@pytest.fixture(scope="module")
+def cast() -> Iterator[Cast]:
+    """Return the registry with everybody in it."""
+    with Cast() as running:
+        yield running
+
+
+class Stream:
+    """An open stream of one visitor."""
+
+    def __init__(self, registry: Registry, last: str = "") -> None:
+        self._connection = HTTPConnection(registry.host, registry.port, timeout=5)
+        headers = {"Accept": "text/event-stream"}
+        if registry.authorization:
+            headers["Authorization"] = registry.authorization
+        if last:
+            headers["Last-Event-ID"] = last
+        self._connection.request("GET", "/events", headers=headers)
+        self.answer: HTTPResponse = self._connection.getresponse()
+        assert self.answer.status == 200
+        assert self.answer.readline().startswith(b"retry:")
+        self.answer.readline()
+        self.place = ""
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def next(self) -> dict[str, Any]:
+        """Return the next push that is told."""
+        while True:
+            line = self.answer.readline().decode()
+            assert line, "the stream has ended"
+            if line.startswith("id:"):
+                self.place = line[3:].strip()
+            if line.startswith("data:"):
+                told: dict[str, Any] = json.loads(line[5:])
+                return told
+
+
+def test_a_push_is_told_within_two_seconds(cast: Cast) -> None:
+    with Stream(cast.asked_by["reader"]) as stream:
+        assert stream.answer.headers["Content-Type"].startswith("text/event-stream")
+        tag = unique()
+        pushed = cast.asked_by["writer"].repository("acme/private").push_image(tag)
+        began = time.monotonic()
+        told = stream.next()
+        assert time.monotonic() - began < SOON
+        assert (told["repository"], told["tags"]) == ("acme/private", [tag])
+        assert told["digest"] == pushed.digest
+        assert told["page"] == "/r/acme/private"
+
+
+def test_only_those_are_told_who_may_read_it(cast: Cast) -> None:
+    """What all may see comes behind what is hidden: it is the first that they hear of."""
+    there = cast.asked_by["administrator"]
+    with (
+        Stream(cast.asked_by["anonymous"]) as nobody,
+        Stream(cast.asked_by["stranger"]) as stranger,
+    ):
+        for name in ("acme/private", "acme/internal", "acme/public"):
+            there.repository(name).push_image(unique())
+        assert stranger.next()["repository"] == "acme/internal"
+        assert stranger.next()["repository"] == "acme/public"
+        assert nobody.next()["repository"] == "acme/public"
+
+
+def test_whose_right_is_taken_hears_no_more(cast: Cast) -> None:
+    """It is looked at with each push, and not when the stream began."""
+    there = cast.asked_by["administrator"]
+    change = {"Content-Type": "application/json"}
+    with Stream(cast.asked_by["anonymous"]) as stream:
+        there.repository("acme/public").push_image(unique())
+        assert stream.next()["repository"] == "acme/public"
+        for shown in ("private", "public"):
+            body = json.dumps({"visibility": shown}).encode()
+            path = "/api/v1/repositories/acme/public"
+            there.patch(path, body, change).expect(200)
+            tag = unique(shown)
+            there.repository("acme/public").push_image(tag)
+            time.sleep(SOON)
+        assert stream.next()["tags"] == [tag]
+
+
+def test_who_was_away_takes_up_where_it_was(cast: Cast) -> None:
+    there = cast.asked_by["writer"].repository("acme/private")
+    with Stream(cast.asked_by["reader"]) as stream:
+        there.push_image(unique())
+        stream.next()
+        place = stream.place
+    missed = unique()
+    there.push_image(missed)
+    with Stream(cast.asked_by["reader"], place) as again:
+        assert again.next()["tags"] == [missed]
+
+
+def test_a_push_without_a_tag_is_not_told(cast: Cast) -> None:
+    there = cast.asked_by["writer"].repository("acme/private")
+    with Stream(cast.asked_by["reader"]) as stream:
+        there.push_image()
+        tag = unique()
+        there.push_image(tag)
+        assert stream.next()["tags"] == [tag]
+
+
+@pytest.mark.parametrize("last", ["x", "-1", "9" * 40, "0"])
+def test_a_place_that_is_none_begins_now(cast: Cast, last: str) -> None:
+    with Stream(cast.asked_by["reader"], last) as stream:
+        tag = unique()
+        cast.asked_by["writer"].repository("acme/private").push_image(tag)
+        assert stream.next()["tags"] == [tag]
+
+
+def test_streams_end_when_the_server_stops() -> None:
+    """At once, and cleanly: nobody waits for the end of the time that is given for draining."""
+    with Cast() as running, Stream(running.asked_by["reader"]) as stream:
+        began = time.monotonic()
+        running.server.terminate()
+        assert stream.answer.read() == b""
+        assert time.monotonic() - began < 5

@@ -1,0 +1,234 @@
+"""The forms of pages: what they do for those who may, and that they do nothing for all others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from browser import Browser
+from cast import PASSWORD, Cast
+from moorage.ui.pages import PAGES
+from registry import unique
+
+pytestmark = pytest.mark.metadata
+
+# Forms that are everybody's own: of sessions, colours, tokens and the account itself.
+OWN = {"sign-in", "sign-out", "theme", "tokens", "account"}
+PLACES = {
+    "{repository}": "acme/private",
+    "{namespace}": "acme",
+    "{team}": "dev",
+    "{robot}": "ci",
+}
+FORMS = [
+    (page.path, do) for page in PAGES if page.acts and page.name not in OWN for do in page.acts
+]
+
+
+@pytest.fixture(scope="module")
+def cast() -> Iterator[Cast]:
+    """Return the registry with everybody in it."""
+    with Cast() as running:
+        yield running
+
+
+@pytest.fixture
+def owner(cast: Cast) -> Browser:
+    """Return the owner's browser."""
+    return Browser(cast).sign_in("owner")
+
+
+@pytest.mark.parametrize("who", ["stranger", "reader", "auditor"])
+def test_no_form_does_anything_for_who_may_not(cast: Cast, who: str) -> None:
+    browser = Browser(cast).sign_in(who)
+    fields = {
+        "tag": "latest",
+        "version": "1",
+        "visibility": "public",
+        "pattern": "v*",
+        "needs": "immutable",
+        "rule": "1",
+        "digest": cast.images["private"].digest,
+        "name": "acme/private",
+        "who": who,
+        "role": "owner",
+        "account": who,
+        "enabled": "no",
+        "days": "1",
+        "token": "1",
+        "trust": "x",
+        "issuer": "1",
+        "robot": "ci",
+        "rules": "sub: x",
+        "job": "1",
+        "kind": "invitation",
+        "to": "administrator",
+        "repository": "acme/private",
+        "id": "1",
+        "description": "x",
+        "readme": "x",
+    }
+    for path, do in FORMS:
+        for place, value in {**PLACES, "{digest}": fields["digest"]}.items():
+            path = path.replace(place, value)  # noqa: PLW2901
+        answer = browser.post(path, {**fields, "do": do})
+        allowed = {404} if who == "stranger" and "acme" in path else {403, 404}
+        assert answer.status in allowed, (path, do, answer.status)
+
+
+def test_a_form_that_the_page_has_not_is_refused(owner: Browser) -> None:
+    assert owner.post("/n/acme", {"do": "nothing"}).status == 404
+    assert owner.post("/images", {"do": "delete"}).status == 405
+
+
+def test_a_tag_is_deleted_and_restored(cast: Cast, owner: Browser) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    digest = there.push_image("1.0").digest
+    page = f"/r/{there.name}"
+    assert owner.post(page, {"do": "delete-tag", "tag": "1.0"}).status == 303
+    assert there.tagged("1.0") is None
+    history = owner.get(f"{page}/-/history?tag=1.0").body.decode()
+    assert "Ended" in history
+    version = re.search(r'name="version" value="(\d+)"', history)
+    assert version is not None
+    fields = {"do": "restore", "tag": "1.0", "version": version[1]}
+    answer = owner.post(f"{page}/-/history", fields)
+    assert (answer.status, answer["Location"]) == (303, f"{page}/-/history?tag=1.0&done=restored")
+    assert there.tagged("1.0") == digest
+
+
+def test_an_image_is_deleted_and_restored(cast: Cast, owner: Browser) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    digest = there.push_image("1.0").digest
+    page = f"/r/{there.name}"
+    assert owner.post(f"{page}/-/d/{digest}", {"do": "delete"}).status == 303
+    assert there.tagged("1.0") is None
+    settings = f"{page}/-/settings"
+    assert digest in owner.get(settings).body.decode()
+    assert owner.post(settings, {"do": "restore", "digest": digest}).status == 303
+    assert there.registry.get(there.path(f"manifests/{digest}")).status == 200
+
+
+def test_settings_of_a_repository(cast: Cast, owner: Browser) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    there.push_image("v1")
+    page = f"/r/{there.name}/-/settings"
+    assert owner.post(page, {"do": "visibility", "visibility": "public"}).status == 303
+    assert cast.asked_by["anonymous"].get(f"/v2/{there.name}/tags/list").status == 200
+    assert owner.post(page, {"do": "visibility", "visibility": "none"}).status == 422
+    rule = {"do": "add-rule", "pattern": "v*", "needs": "immutable"}
+    assert owner.post(page, rule).status == 303
+    assert owner.post(f"/r/{there.name}", {"do": "delete-tag", "tag": "v1"}).status == 403
+    number = re.search(r'name="rule" value="(\d+)"', owner.get(page).body.decode())
+    assert number is not None
+    assert owner.post(page, {"do": "remove-rule", "rule": number[1]}).status == 303
+    before, after = there.name, f"acme/{unique()}"
+    answer = owner.post(page, {"do": "rename", "name": after})
+    assert (answer.status, answer["Location"]) == (303, f"/r/{after}/-/settings?done=renamed")
+    assert f"<h1>{after}</h1>" in owner.get(f"/r/{before}").body.decode()
+    assert owner.post(page, {"do": "rename", "name": "common/x"}).status == 422
+    assert owner.post(f"/r/{after}/-/settings", {"do": "rename", "name": before}).status == 303
+    assert owner.post(page, {"do": "delete", "name": "another"}).status == 422
+    assert owner.post(page, {"do": "delete", "name": there.name}).status == 303
+    assert owner.get(page).status == 404
+    removed = owner.get("/n/acme").body.decode()
+    pattern = (
+        rf'name="repository" value="{there.name}"><input type="hidden" name="id" value="(\d+)"'
+    )
+    number = re.search(pattern, removed)
+    assert number is not None
+    fields = {"do": "restore", "repository": there.name, "id": number[1]}
+    assert owner.post("/n/acme", fields).status == 303
+    assert owner.get(page).status == 200
+
+
+def test_what_a_repository_is_about(cast: Cast, owner: Browser) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    there.push_image("1.0")
+    page = f"/r/{there.name}/-/about"
+    readme = "# Shop\r\n\r\n<script>alert(1)</script> ![x](https://evil.example/a.png) *here*"
+    fields = {"do": "change", "description": "A <b>shop", "readme": readme, "version": "0"}
+    assert owner.post(page, fields).status == 303
+    shown = owner.get(page).body.decode()
+    assert "<h2>Shop</h2>" in shown
+    assert "<em>here</em>" in shown
+    assert "<script>alert" not in shown
+    assert "<img" not in shown
+    assert "<b>" not in shown
+    assert "evil.example/a.png" not in shown.partition("<details")[0].partition("<main")[2]
+    told = there.registry.get(f"/api/v1/repositories/{there.name}/-/about").json()
+    assert told["readme"] == readme.replace("\r\n", "\n")
+    assert owner.post(page, fields).status == 412
+    assert owner.post(page, {**fields, "version": "1", "readme": "x" * 65_537}).status == 422
+    assert owner.post(page, {**fields, "version": "1", "description": "x" * 201}).status == 422
+
+
+def test_teams_robots_and_grants(cast: Cast, owner: Browser) -> None:
+    team, robot = unique("team"), unique("bot")
+    base = "/n/acme/-"
+    assert owner.post(f"{base}/teams", {"do": "create", "name": team}).status == 303
+    add = {"do": "add", "account": "stranger"}
+    assert owner.post(f"{base}/teams/{team}", add).status == 303
+    grant = {"do": "grant", "who": f"acme/{team}", "role": "reader", "repository": "acme/private"}
+    assert owner.post(f"{base}/access", grant).status == 303
+    stranger = cast.asked_by["stranger"]
+    assert stranger.get("/v2/acme/private/tags/list").status == 200
+    asked = owner.get("/access?who=stranger&action=pull&where=acme/private").body.decode()
+    assert "✓ Yes" in asked
+    assert f"acme/{team}" in asked
+    assert owner.post(f"{base}/access", {**grant, "do": "revoke"}).status == 303
+    assert stranger.get("/v2/acme/private/tags/list").status == 401
+    assert owner.post(f"{base}/teams/{team}", {**add, "do": "remove"}).status == 303
+    assert owner.post(f"{base}/teams/{team}", {"do": "delete"}).status == 303
+    assert owner.post(f"{base}/robots", {"do": "create", "name": robot}).status == 303
+    made = owner.post(f"{base}/robots/{robot}", {"do": "create-token", "name": "x", "days": "1"})
+    assert made.status == 200
+    assert b"mrg_" in made.body
+    assert made["Cache-Control"] == "no-store"
+    change = {"do": "enable", "enabled": "no"}
+    assert owner.post(f"{base}/robots/{robot}", change).status == 303
+    assert owner.post(f"{base}/robots/{robot}", {"do": "delete"}).status == 303
+    assert owner.get(f"{base}/robots/{robot}").status == 404
+
+
+def test_tokens_are_rotated_and_revoked(owner: Browser) -> None:
+    made = owner.post("/tokens", {"do": "create", "name": unique(), "days": "1"}).body.decode()
+    number = re.findall(r'name="token" value="(\d+)"', made)[-1]
+    rotated = owner.post("/tokens", {"do": "rotate", "token": number})
+    assert rotated.status == 200
+    assert b"mrg_" in rotated.body
+    assert owner.post("/tokens", {"do": "revoke", "token": number}).status == 303
+    assert owner.post("/tokens", {"do": "revoke", "token": "x"}).status == 422
+    no_action = {"do": "create", "name": "x", "days": "1", "pattern": "acme/**"}
+    assert owner.post("/tokens", no_action).status == 422
+
+
+def test_administration(cast: Cast) -> None:
+    browser = Browser(cast).sign_in("administrator")
+    page = "/admin/accounts"
+    name = unique()
+    made = browser.post(page, {"do": "link", "kind": "invitation", "name": name})
+    assert made.status == 200
+    assert re.search(rb"http://[\w.:]+/link#mrg_", made.body)
+    change = {"do": "change", "name": "bystander"}
+    assert browser.post(page, {**change, "to": "disabled"}).status == 303
+    assert browser.post(page, {**change, "to": "enabled"}).status == 303
+    assert browser.post(page, {**change, "to": "administrator"}).status == 303
+    assert browser.post(page, {**change, "to": "account"}).status == 303
+    assert browser.post("/storage", {"do": "start"}).status == 303
+    assert (
+        browser.post("/n", {"do": "create", "name": unique(), "visibility": "private"}).status
+        == 303
+    )
+
+
+def test_another_password_ends_the_session(cast: Cast) -> None:
+    browser = Browser(cast).sign_in("bystander")
+    new = "another long password"
+    fields = {"do": "password", "password": PASSWORD, "new": new, "again": new}
+    assert browser.post("/account", {**fields, "again": "x"}).status == 422
+    assert browser.post("/account", {**fields, "password": "wrong"}).status == 403
+    assert browser.post("/account", fields).status == 303
+    assert browser.get("/account").status == 303
