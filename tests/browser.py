@@ -28,8 +28,8 @@ class Browser:
 
     def post(self, path: str, fields: dict[str, str], **changed: str | None) -> Answer:
         """Send a form, as the page that was loaded last has it but for what is changed."""
-        sent = {"Origin": self.origin, "Sec-Fetch-Site": "same-origin"}
-        sent |= {key.replace("_", "-"): value for key, value in changed.items()}  # type: ignore[misc]
+        sent: dict[str, str | None] = {"Origin": self.origin, "Sec-Fetch-Site": "same-origin"}
+        sent |= {key.replace("_", "-"): value for key, value in changed.items()}
         sent["Content-Type"] = sent.get("Content-Type") or "application/x-www-form-urlencoded"
         body = urlencode({"form": self.token, **fields}).encode()
         headers = [(key, value) for key, value in sent.items() if value is not None]

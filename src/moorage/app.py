@@ -42,6 +42,7 @@ from moorage.events.outbox import Outbox
 from moorage.jobs.queue import Queue
 from moorage.outbound import Fetcher
 from moorage.registry import accounts, links
+from moorage.registry.counting import PullCounts
 from moorage.registry.following import Follower
 from moorage.registry.hashing import Hashes
 from moorage.registry.links import NewLink
@@ -363,6 +364,7 @@ async def build(
         readiness=Readiness(db, blobs, telemetry),
         refusals=Refusals(db, clock, telemetry),
         follower=Follower(db, telemetry),
+        pulls=PullCounts(clock),
         run_directory=run_directory,
     )
 

@@ -94,6 +94,7 @@ def test_whose_right_is_taken_hears_no_more(cast: Cast) -> None:
     with Stream(cast.asked_by["anonymous"]) as stream:
         there.repository("acme/public").push_image(unique())
         assert stream.next()["repository"] == "acme/public"
+        tag = ""
         for shown in ("private", "public"):
             body = json.dumps({"visibility": shown}).encode()
             path = "/api/v1/repositories/acme/public"

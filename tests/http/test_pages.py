@@ -249,8 +249,8 @@ def test_hostile_texts_are_texts(cast: Cast, browser: Browser) -> None:
     shown = browser.get(f"/r/acme/hostile/-/d/{digest}").body.decode()
     assert HOSTILE in html.unescape(shown)
     for path in ("/search", "/activity", "/access", "/images"):
-        text = browser.get(f"{path}?" + urlencode({"q": HOSTILE, "who": HOSTILE, "where": "a"}))
-        assert b"<img" not in text.body
+        answer = browser.get(f"{path}?" + urlencode({"q": HOSTILE, "who": HOSTILE, "where": "a"}))
+        assert b"<img" not in answer.body
 
 
 def test_what_is_pasted_behind_the_address_is_found(cast: Cast) -> None:

@@ -67,6 +67,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
         "maxLength": 2 * MAX_COMPONENT + 1,
     },
     "action": {"type": "string", "enum": sorted(each.value for each in Action)},
+    "days": {"type": "integer", "minimum": 1, "maximum": 90, "default": 30},
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
     "after": {"type": "string", "maxLength": 300},
 }
@@ -89,6 +90,7 @@ _SAID = {
     "visibility": "Only repositories of this visibility.",
     "as_of": "At what time, as 2026-09-14T12:00:00Z; now if it is not there.",
     "q": "The words that are looked for; nothing is found without any.",
+    "days": "Of how many days, today among them.",
     "limit": "How many items the page has at most.",
     "after": "Where the page begins: behind this item, as the Link of the page before says.",
 }

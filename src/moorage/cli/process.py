@@ -110,6 +110,7 @@ def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, An
         sibling = await metrics.serve_own(s, shared.run_directory / f"{name}.sock")
         lag = asyncio.create_task(s.telemetry.metrics.watch_loop())
         uses = asyncio.create_task(s.guard.uses.keep(s.db))
+        pulls = asyncio.create_task(s.pulls.keep(s.db))
         proxies = asyncio.create_task(s.proxies.keep())
         fencing = asyncio.create_task(_fence(s, shared.restored_at))
         try:
@@ -117,12 +118,14 @@ def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, An
         finally:
             lag.cancel()
             uses.cancel()
+            pulls.cancel()
             proxies.cancel()
             fencing.cancel()
             sibling.close()
             await s.refusals.close()
             await s.follower.close()
             await s.guard.uses.flush(s.db)
+            await s.pulls.flush(s.db)
             await s.blobs.close()
             await s.db.close()
             s.telemetry.flush()

@@ -27,6 +27,8 @@ REPOSITORY = (
     Column("namespace", "namespace"),
     Column("visibility", "visibility"),
     Column("description", "description"),
+    Column("pulls", "pulls"),
+    Column("last pull", "last_pulled_at", "time"),
 )
 
 
@@ -60,7 +62,9 @@ def repo_show(client: Client, name: str) -> None:
     with suggesting(client.api, name):
         found = client.api.get("repositories", name)
     said = client.api.get("repositories", name, "-", "about")
-    client.output.one({**found, "description": said["shown"]}, REPOSITORY)
+    pulls = client.api.get("repositories", name, "-", "pulls")
+    counted = {key: pulls[key] for key in ("pulls", "last_pulled_at")}
+    client.output.one({**found, "description": said["shown"], **counted}, REPOSITORY)
 
 
 @repo.command("create")

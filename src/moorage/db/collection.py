@@ -13,6 +13,7 @@ from moorage.db.blobs import ADD_USAGE, list_digests, queue_deletes
 from moorage.db.damage import keep_object
 from moorage.db.engine import Query, Tx
 from moorage.db.naming import BLOB, MANIFEST, is_named
+from moorage.db.pulls_schema import pull_stat
 from moorage.db.repositories import LIVE
 from moorage.db.reviews import put_reviews
 from moorage.db.schema import (
@@ -22,7 +23,6 @@ from moorage.db.schema import (
     manifest,
     manifest_digest,
     manifest_reference,
-    pull_stat,
     repository_blob,
     tag,
 )

@@ -7,6 +7,7 @@ from moorage.db.about import DROP_ABOUT
 from moorage.db.access_schema import grant, readable, tag_rule
 from moorage.db.collection import Trashed
 from moorage.db.engine import Query, Tx
+from moorage.db.pulls import drop_pulls
 from moorage.db.repositories import LIVE
 from moorage.db.schema import (
     hold,
@@ -160,6 +161,7 @@ async def drop_repository(tx: Tx, repository_id: int, namespace_id: int) -> None
     await tx.run(DROP_ALIASES, repository_id=repository_id)
     await tx.run(DROP_READERS, repository_id=repository_id)
     await tx.run(DROP_ABOUT, repository_id=repository_id)
+    await drop_pulls(tx, repository_id)
     for query in (DROP_GRANTS, DROP_RULES):
         await tx.run(query, namespace_id=namespace_id, repository_id=repository_id)
     await tx.run(DROP_REPOSITORY, repository_id=repository_id)

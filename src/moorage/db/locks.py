@@ -92,6 +92,11 @@ async def lock_feed(tx: Tx) -> None:
     await tx.one(LOCK_NAME, number=_number(b"feed", 0, b""))
 
 
+async def lock_pulls(tx: Tx) -> None:
+    """Let nobody else fold what pulls were counted."""
+    await tx.one(LOCK_NAME, number=_number(b"pulls", 0, b""))
+
+
 async def lock_search(tx: Tx) -> None:
     """Let nobody else change what is searched."""
     await tx.one(LOCK_NAME, number=_number(b"search", 0, b""))

@@ -15,6 +15,7 @@ import moorage.db.about_schema
 import moorage.db.access_schema
 import moorage.db.backup_schema
 import moorage.db.jobs_schema
+import moorage.db.pulls_schema
 import moorage.db.repair_schema
 import moorage.db.search_schema  # noqa: F401 - their tables are part of the schema
 from moorage.db.columns import (
@@ -28,7 +29,7 @@ from moorage.db.columns import (
     text,
 )
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 # The oldest schema that this program can still read and write.
 SCHEMA_COMPATIBLE = 5
 
@@ -361,27 +362,4 @@ usage_delta = sa.Table(
     number("at"),
     sa.Index("usage_delta_by_namespace", "namespace_id"),
     **AUTOINCREMENT,
-)
-
-pull_delta = sa.Table(
-    "pull_delta",
-    metadata,
-    identity(),
-    number("repository_id"),
-    number("manifest_id"),
-    text("tag"),
-    number("pulls"),
-    number("last_at"),
-    **AUTOINCREMENT,
-)
-
-pull_stat = sa.Table(
-    "pull_stat",
-    metadata,
-    number("repository_id", primary_key=True),
-    number("manifest_id", primary_key=True),
-    text("tag", primary_key=True),
-    number("pulls"),
-    number("last_at"),
-    **CLUSTERED,
 )

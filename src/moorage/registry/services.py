@@ -20,6 +20,7 @@ from moorage.events.outbox import Event
 from moorage.jobs.queue import Queue
 from moorage.model.access import Actor
 from moorage.model.artifacts import TagChange
+from moorage.registry.counting import PullCounts
 from moorage.registry.following import Follower
 from moorage.registry.hashing import Hashes
 from moorage.registry.readiness import Readiness
@@ -63,6 +64,7 @@ class Services(msgspec.Struct, frozen=True):
     readiness: Readiness
     refusals: Refusals
     follower: Follower
+    pulls: PullCounts
     # Where the processes of this server find each other's private sockets.
     run_directory: Path | None = None
 

@@ -14,6 +14,7 @@ from moorage.db import (
     issuers,
     jobs,
     links,
+    pulls,
     refresh,
     tokens,
     uploads,
@@ -51,6 +52,7 @@ SCHEDULE = {
     "objects.scrub": MINUTE,
     "verification.forget": DAY,
     indexing.FOLLOW: MINUTE,
+    "pulls.fold": MINUTE,
 }
 
 
@@ -83,6 +85,7 @@ def work(s: Services) -> dict[str, Work]:
         "objects.scrub": partial(scrub.scrub, s, Examiner(s)),
         fsck.JOB: partial(fsck.check, s, Examiner(s)),
         "verification.forget": partial(_repeat, partial(_forget_verifications, s)),
+        "pulls.fold": partial(_repeat, _fold_some),
         indexing.FOLLOW: partial(indexing.follow, s),
         indexing.WALK: partial(indexing.walk, s),
         **readers.work(),
@@ -99,6 +102,13 @@ async def _fan_out_some(running: Running) -> bool:
         return await events.fan_out(tx, _SLICE)
 
     return await running.write(move) == _SLICE
+
+
+async def _fold_some(running: Running) -> bool:
+    async def fold(tx: Tx) -> int:
+        return await pulls.fold(tx, _SLICE)
+
+    return await running.write(fold) == _SLICE
 
 
 async def _trim_some(s: Services, running: Running) -> bool:

@@ -20,6 +20,9 @@ async def show_home(s: Services, visit: Visit) -> View:
     """Show the newest pushes of what the visitor may read, or how to begin."""
     actor = await authenticate(s, visit)
     standing = await rights.find_standing(s, actor)
+    if actor.refusal:
+        # Before there are accounts: what to do is told, and not that nothing is public.
+        require(actor, Action.CATALOG, System(), standing)
     decision = decide(actor, Action.CATALOG, System(), standing)
     shown_all = await repository_table.list_rows(s, actor, "", _SHOWN)
     recent = await feed.list_pushes(s, actor, _RECENT) if shown_all.rows else []

@@ -9,7 +9,7 @@ from moorage.errors import NotFound
 from moorage.model.access import Action, Actor, RepositoryTarget
 from moorage.model.images import TagRow
 from moorage.oci.names import RepositoryName, Tag
-from moorage.registry import delete, rights, tag_table
+from moorage.registry import about, delete, rights, tag_table
 from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
 from moorage.ui.page import ROWS, Page, View, Visit, go, more, when
@@ -67,8 +67,10 @@ async def list_tags(s: Services, visit: Visit) -> View:
     page = await tag_table.list_rows(
         s, actor, name, visit.parameter("after"), ROWS, sort=sort, pattern=pattern
     )
+    told = await about.find_about(s, actor, name)
     facts = {
         **place.facts(),
+        "description": told.shown,
         "tags": [_row(name, each) for each in page.rows],
         "sort": sort,
         "filter": pattern,

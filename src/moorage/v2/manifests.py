@@ -29,14 +29,17 @@ async def get_manifest(s: Services, request: Request, route: Route) -> Response:
     require(actor, Action.PULL, _target(name, reference), found.facts)
     manifest = pull.known_manifest(found.repository, stored, name, reference)
     digest = manifest.digest
+    is_by_digest = isinstance(reference, Digest)
     headers = {
         "Content-Type": manifest.media_type,
         "Docker-Content-Digest": digest,
         "ETag": f'"{digest}"',
-        "Cache-Control": IMMUTABLE if isinstance(reference, Digest) else "no-cache",
+        "Cache-Control": IMMUTABLE if is_by_digest else "no-cache",
     }
     if s.fair_use.is_on and actor.kind == "anonymous":
         headers |= _fair_share(s, request)
+    if raw and found.repository is not None:
+        s.pulls.count(found.repository.id, manifest.id, "" if is_by_digest else reference)
     if is_unmodified(request.headers.get("If-None-Match"), digest):
         del headers["Content-Type"]
         return Response(304, headers)

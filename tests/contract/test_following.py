@@ -1,0 +1,106 @@
+"""Who follows the feed gets each event once and in order, whoever fills it meanwhile."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from contract.conftest import OpenDatabase
+from moorage.db import events
+from moorage.db.engine import Database, Tx
+from moorage.errors import TooManyRequests
+from moorage.registry import following
+from moorage.registry.following import Follower
+from moorage.telemetry import Telemetry
+
+SOON = 3.0
+
+
+async def add(db: Database, *numbers: int) -> None:
+    """Put events into the outbox."""
+
+    async def write(tx: Tx) -> None:
+        for number in numbers:
+            await events.add_event(tx, "test", 0, b"%d" % number, 1)
+
+    await db.write(write)
+
+
+async def take(found: list[bytes], follower: Follower, after: int, count: int) -> int:
+    """Take so many events from the place on; return the place of the last."""
+    place = after
+    async with asyncio.timeout(SOON), aclosing(follower.follow(after)) as following_it:
+        async for event in following_it:
+            if event is not None:
+                found.append(event.payload)
+                place = event.place
+                count -= 1
+            if not count:
+                break
+    return place
+
+
+def test_each_event_comes_once_and_in_order(database: OpenDatabase) -> None:
+    async def body(db: Database) -> None:
+        await add(db, 0)
+        follower = Follower(db, Telemetry("test", "json", access=False))
+        followers: list[list[bytes]] = [[], [], []]
+        taking = [asyncio.create_task(take(each, follower, 0, 60)) for each in followers]
+        await asyncio.sleep(0.3)
+        for number in range(1, 61, 20):
+            await add(db, *range(number, number + 20))
+            # The job of the fan-out may come at the same time.
+            await db.write(lambda tx: events.fan_out(tx, 7))
+        await asyncio.gather(*taking)
+        await follower.close()
+        wanted = [b"%d" % number for number in range(1, 61)]
+        assert followers == [wanted] * 3
+
+    database.run(body)
+
+
+def test_who_was_away_gets_what_came_meanwhile(database: OpenDatabase) -> None:
+    async def body(db: Database) -> None:
+        follower = Follower(db, Telemetry("test", "json", access=False))
+        found: list[bytes] = []
+        taking = asyncio.create_task(take(found, follower, 0, 1))
+        await asyncio.sleep(0.3)
+        await add(db, 1)
+        place = await taking
+        await add(db, 2, 3)
+        await take(found, follower, place, 2)
+        await follower.close()
+        assert found == [b"1", b"2", b"3"]
+
+    database.run(body)
+
+
+def test_nobody_reads_where_nobody_looks(database: OpenDatabase) -> None:
+    async def body(db: Database) -> None:
+        follower = Follower(db, Telemetry("test", "json", access=False))
+        await add(db, 1)
+        async with aclosing(follower.follow(0)) as one:
+            assert await anext(one) is None
+        await asyncio.sleep(1.2)
+        await add(db, 2)
+        await asyncio.sleep(1.2)
+        assert await db.read(events.has_outbox)
+        await follower.close()
+
+    database.run(body)
+
+
+def test_so_many_and_no_more(database: OpenDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_MOST", 1)
+
+    async def body(db: Database) -> None:
+        follower = Follower(db, Telemetry("test", "json", access=False))
+        follower.require_room()
+        async with aclosing(follower.follow(0)) as one:
+            await anext(one)
+            with pytest.raises(TooManyRequests):
+                follower.require_room()
+        follower.require_room()
+        await follower.close()
+
+    database.run(body)
