@@ -77,8 +77,8 @@ def signed_in(browser: Browser) -> Callable[[str, str], Any]:
             with browser.new_context() as context:
                 page = context.new_page()
                 page.goto(f"{url}/sign-in")
-                page.get_by_label("Name").fill(name)
-                page.get_by_label("Password").fill(PASSWORD)
+                page.get_by_label("Name", exact=True).fill(name)
+                page.get_by_label("Password", exact=True).fill(PASSWORD)
                 page.get_by_role("main").get_by_role("button", name="Sign in").click()
                 page.wait_for_url(f"{url}/")
                 states[url, name] = context.storage_state()

@@ -24,6 +24,18 @@ VISITORS = ("anonymous", *PEOPLE)
 # How pages are gone through; in a registry that is bare, each is somebody who owns a namespace.
 WAYS = ("mouse", "keyboard", "scriptless")
 TAGS = 10_000
+README = """# The shop
+
+What *sells*: see `docs/`.
+
+| port | what for |
+|------|----------|
+| 8000 | the shop |
+
+```sh
+docker run -p 8000:8000 acme/shop
+```
+"""
 _PER_PUSH = 10
 _IMAGES = 100
 _CREATED = "2026-03-04T05:06:07Z"
@@ -85,7 +97,7 @@ class Filled:
         owner = Api(self.server.url, ("owner", PASSWORD))
         owner.post("/namespaces/acme/teams", {"name": "dev"}).expect(201)
         owner.post("/namespaces/acme/robots", {"name": "ci"}).expect(201)
-        self.addresses["trust"] = "none"
+        owner.put("/repositories/acme/shop/-/about", {"readme": README}).expect(200)
 
 
 def populate(server: Server) -> Api:

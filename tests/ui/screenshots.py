@@ -33,8 +33,8 @@ def take(browser: Browser, url: str, pages: dict[str, str], directory: Path) -> 
     with browser.new_context(viewport=SIZE, reduced_motion="reduce") as context:
         page = context.new_page()
         page.goto(f"{url}/sign-in")
-        page.get_by_label("Name").fill("administrator")
-        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_label("Name", exact=True).fill("administrator")
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
         page.get_by_role("main").get_by_role("button", name="Sign in").click()
         page.wait_for_url(f"{url}/")
         for name, address in pages.items():

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from api import PASSWORD, Api
 from registry import Repository
 from ui.filled import Filled, push_built
 from ui.watching import Watched
@@ -28,6 +29,16 @@ NAMED = {
     "org.opencontainers.image.title": '"><img src=https://evil.example/x.png onerror=window.ran=1>',
     SCRIPT: "a key",
 }
+README = """
+[a](javascript:window.ran=1) [b](data:text/html,<script>window.ran=1</script>)
+<javascript:window.ran=1>
+![c](https://evil.example/c.png) ![d](javascript:window.ran=1) ![e](//evil.example/e.png "e")
+[f]: https://evil.example/f "f' onclick='window.ran=1"
+<https://evil.example/?"onmouseover="window.ran=1> <a href="javascript:window.ran=1">g</a>
+<style>body { background: url(https://evil.example/h.png) }</style>
+
+[f] <meta http-equiv="refresh" content="0;url=https://evil.example/">
+"""
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +50,14 @@ def places(filled: Filled) -> dict[str, str]:
     there.push_artifact(
         made.descriptor(), "application/vnd.example.x", annotations={**ATTACKS, **NAMED}
     )
+    owner = Api(filled.server.url, ("owner", PASSWORD))
+    readme = "\n\n".join((*ATTACKS.values(), *NAMED.values(), README))
+    about = {"description": SCRIPT, "readme": readme}
+    owner.put("/repositories/acme/hostile/-/about", about).expect(200)
     image = f"/r/acme/hostile/-/d/{made.digest}"
     return {
         "tags": "/r/acme/hostile",
+        "about": "/r/acme/hostile/-/about",
         "overview": image,
         "annotations": f"/r/acme/hostile/-/d/{other.digest}",
         **{tab: f"{image}/{tab}" for tab in ("layers", "config", "attached", "raw")},
