@@ -11,7 +11,7 @@ GATEWAY := .cache/bin/versitygw
 OIDC := .venv-oidc
 DOCS := .venv-docs
 
-.PHONY: serve fleet check test shapes fleet-shape long deep faults bench bench-fleet conformance docs tools format clean
+.PHONY: serve fleet check test shapes fleet-shape long deep faults bench bench-fleet conformance browser screenshots docs tools format clean
 
 serve: $(SERVE)
 	$(BIN)/moorage serve --listen 127.0.0.1:5000 --data ./data
@@ -111,6 +111,14 @@ faults: $(TEST) $(S3)/.done $(GATEWAY) tools
 docs: $(TEST) $(DOCS)/.done
 	$(BIN)/python docs/generate.py --check
 	$(DOCS)/bin/mkdocs build --clean
+
+# Every page in a real Chromium: by everybody, in every colour, with and without scripts.
+browser: $(TEST) tools
+	$(BIN)/pytest -q tests/ui
+
+# Pictures of the main pages, light and dark, to be looked at.
+screenshots: $(TEST) tools
+	PYTHONPATH=tests $(BIN)/python -m ui.screenshots .cache/screenshots
 
 tools:
 	sh tests/tools.sh

@@ -26,6 +26,7 @@ strace          strace
 cc              gcc
 /usr/include/stdlib.h libc6-dev
 curl            curl
+chromium        chromium
 jq              jq
 openssl         openssl
 git             git

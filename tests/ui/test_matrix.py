@@ -1,0 +1,88 @@
+"""Every page as everybody sees it: nothing wrong in it, readable, usable, in every colour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from moorage.ui.pages import PAGES as TABLE
+from process import Server
+from ui.conftest import PAGES
+from ui.filled import VISITORS, Filled
+from ui.watching import Watched
+
+STATES = ("full", "empty", "error")
+SHOWN = [name for name, entry in PAGES.items() if any(state in entry for state in STATES)]
+RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]}
+# With the page the same, only these can find something else in other colours.
+COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+NARROW, WIDE = {"width": 320, "height": 640}, {"width": 1280, "height": 900}
+REFUSED = (400, 401, 403, 404, 422)
+WIDER = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+
+
+def test_every_page_of_the_table_is_looked_at() -> None:
+    assert {page.name for page in TABLE} == set(PAGES)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("visitor", VISITORS)
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_page(
+    filled: Filled, bare: Server, watched: Callable[..., Watched], name: str, visitor: str
+) -> None:
+    entry = PAGES[name]
+    for state in STATES:
+        if state not in entry:
+            continue
+        address = entry[state].format(**filled.addresses)
+        is_bare = state == "empty" and not address.startswith("/r/")
+        there = watched(visitor, bare.url if is_bare else filled.server.url)
+        is_shown = state != "error" and VISITORS.index(visitor) >= VISITORS.index(
+            entry.get("least", "anonymous")
+        )
+        status = there.open(address, *(() if is_shown else REFUSED))
+        assert status == 200 if is_shown else status in (200, *REFUSED), (state, status)
+        there.page.set_viewport_size(WIDE)
+        look(there, state, is_forced=visitor == "owner")
+        there.check()
+        there.close()
+
+
+def look(there: Watched, state: str, *, is_forced: bool) -> None:
+    """Check a page that is open in every colour, and on the narrowest screen."""
+    page = there.page
+    for theme, rules in (("light", RULES), ("dark", COLOURS)):
+        page.emulate_media(color_scheme=theme)
+        told(page, state, theme, rules)
+    if is_forced:
+        page.emulate_media(color_scheme="light", forced_colors="active")
+        told(page, state, "forced colours", RULES)
+    page.emulate_media(color_scheme="light", forced_colors="none")
+    page.set_viewport_size(NARROW)
+    assert not page.evaluate(WIDER), f"{state}: wider than 320 px: {widest(page)}"
+    page.set_viewport_size(WIDE)
+
+
+def told(page: Any, state: str, theme: str, rules: Any) -> None:
+    """Check what axe says."""
+    options = {"runOnly": rules, "resultTypes": ["violations"]}
+    found = Axe().run(page, options=options).response["violations"]
+    shown = [
+        f"{each['id']}: {node['html'][:200]} ({node['failureSummary'][:300]})"
+        for each in found
+        for node in each["nodes"][:4]
+    ]
+    assert not found, f"{state}, {theme}:\n" + "\n".join(shown)
+
+
+def widest(page: Any) -> Any:
+    """Return the elements that stand out, for the message."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("body *")]
+            .filter((each) => each.getBoundingClientRect().right > 321)
+            .slice(0, 6).map((each) => each.outerHTML.slice(0, 120))"""
+    )
