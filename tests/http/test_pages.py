@@ -324,6 +324,11 @@ def test_scripts_fetch_nothing_from_elsewhere_and_write_no_markup(name: str) -> 
     assert not re.search(r"https?://|innerHTML|insertAdjacent|document\.write|eval\(", text)
 
 
+def test_what_is_hidden_is_not_shown_after_all() -> None:
+    """Any `display` of a class would win over the attribute's own."""
+    assert "[hidden] { display: none !important; }" in (ROOM / "static/moorage.css").read_text()
+
+
 def test_templates_have_nothing_inline_and_trust_nothing() -> None:
     for path in (ROOM / "templates").iterdir():
         text = path.read_text()
