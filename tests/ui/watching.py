@@ -65,6 +65,7 @@ class Watched:
             self.faults.append(f"{response.status} for {response.url}")
 
     def _failed(self, request: Request) -> None:
-        # The stream ends with the page that follows it.
-        if urlsplit(request.url).path != _STREAM:
+        # What was still on its way ends with the page that asked for it, and so does the stream.
+        is_left = request.failure == "net::ERR_ABORTED"
+        if not is_left and urlsplit(request.url).path != _STREAM:
             self.faults.append(f"failed: {request.url}: {request.failure}")

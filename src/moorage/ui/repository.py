@@ -81,13 +81,13 @@ async def list_tags(s: Services, visit: Visit) -> View:
 
 
 async def delete_tag(s: Services, visit: Visit) -> Response:
-    """Delete a tag; its history keeps what it named."""
+    """Delete a tag, and go to its history, which keeps what it named and restores it."""
     name, tag = visit.repository, Tag.parse(visit.field("tag"))
     actor = await authenticate(s, visit)
     await rights.require_repository(s, actor, Action.DELETE, name)
     by = change_by(actor, visit.request)
     await delete.delete_tag(s, actor, name, tag, Condition(), by)
-    return go(repository_place(name), "tag-deleted")
+    return go(repository_place(name, f"history?tag={tag}"), "tag-deleted")
 
 
 def _row(name: RepositoryName, row: TagRow) -> dict[str, object]:

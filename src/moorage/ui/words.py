@@ -24,7 +24,7 @@ DONE = {
     "second-factor": "From now on, signing in asks for a code of your device.",
     "no-second-factor": "Signing in asks for no code any more.",
     "restored": "Restored. Nothing of the history was rewritten: this is a new entry in it.",
-    "tag-deleted": "The tag is deleted. Its history keeps what it named: it can be restored there.",
+    "tag-deleted": "The tag is deleted. Its history keeps what it named: it can be restored here.",
     "deleted": "Deleted. It can be restored for as long as it is in the trash.",
     "renamed": "Renamed. The name before goes on leading here, until another image is made of it.",
     "visibility": "The visibility is changed.",
