@@ -37,7 +37,7 @@ def filled(path: str) -> str:
     for place in ("namespace", "account", "team", "robot", "principal", "trust"):
         path = path.replace(f"{{{place}}}", "nobody")
     path = path.replace("{repository}", "nobody/nothing").replace("{kind}", "account")
-    path = path.replace("{tag}", "latest")
+    path = path.replace("{tag}", "latest").replace("{digest}", "sha256:" + "0" * 64)
     for place in ("token", "issuer", "rule"):
         path = path.replace(f"{{{place}}}", "123456")
     return PREFIX + path
@@ -100,7 +100,10 @@ def test_no_page_elsewhere_may_change(
     problem(answer, 403, "DENIED")
 
 
-@pytest.mark.parametrize("route", CHANGES, ids=lambda route: route.name)
+UNCONDITIONAL = [route for route in CHANGES if not route.conditional]
+
+
+@pytest.mark.parametrize("route", UNCONDITIONAL, ids=lambda route: route.name)
 def test_conditions_on_changes(administrator: Registry, route: Any) -> None:
     """A condition that can't be held is not passed over in silence."""
     told = {**JSON, "If-Match": '"x"'}

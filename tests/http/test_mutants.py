@@ -163,7 +163,7 @@ MUTANTS = [
     Mutant(
         "the catalog shows what one could read once",
         "db/readable.py",
-        "        .where(shown == _ONE)\n",
+        "        .where(_shown(readable) == _ONE)\n",
         "",
     ),
 ]
