@@ -1,6 +1,8 @@
 """Templates: every text is escaped, and what a template does not know is a fault."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -87,3 +89,14 @@ def test_a_digest_is_short_and_whole_where_it_is_pointed_at() -> None:
     made = environment().from_string(source).render(x=digest)
     assert ">abababababab<" in made
     assert f'title="{digest}"' in made
+
+
+@pytest.mark.parametrize(
+    "command", ["docker pull 127.0.0.1:5000/web/shop:1.2", "helm pull <b>", "oras/", ""]
+)
+def test_a_command_is_whole_however_it_is_cut_on_the_screen(command: str) -> None:
+    """What is copied is the text in `pre`, without what marks its end."""
+    source = '{% import "macros.html" as ui %}{{ ui.command(text) }}'
+    shown = environment().from_string(source).render(text=command)
+    inside = shown.partition("<pre")[2].partition(">")[2].partition("</pre>")[0]
+    assert unescape(re.sub(r"<[^>]*>", "", inside)) == command
