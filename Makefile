@@ -11,7 +11,7 @@ GATEWAY := .cache/bin/versitygw
 OIDC := .venv-oidc
 DOCS := .venv-docs
 
-.PHONY: serve fleet check test shapes fleet-shape long deep faults bench bench-fleet conformance browser screenshots docs tools format clean
+.PHONY: serve fleet compiled check test shapes fleet-shape long deep faults bench bench-fleet conformance browser screenshots docs tools format clean
 
 serve: $(SERVE)
 	$(BIN)/moorage serve --listen 127.0.0.1:5000 --data ./data
@@ -55,13 +55,18 @@ $(GATEWAY):
 	command -v go >/dev/null || exit 0; \
 	GOBIN=$(CURDIR)/.cache/bin go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
+# Once, not by each of the thousands of processes that the tests start, where the environment forbids
+# Python to write what it compiles.
+compiled: $(TEST)
+	$(BIN)/python -m compileall -q src tests
+
 # What measures time is run while nothing else is.
 TIMED := $(addprefix tests/unit/,auth/test_passwords.py cli/test_help.py cli/test_lock.py \
 	client/test_credential_helper.py model/test_patterns.py model/test_trusts.py \
 	oci/test_manifest.py web/test_conditions.py)
 
 # Format, lint, types, shape, unit tests, every statement EXPLAINed: under a minute.
-check: $(TEST)
+check: $(TEST) compiled
 	$(BIN)/ruff format --check src tests bench deploy docs
 	$(BIN)/ruff check src tests bench deploy docs
 	$(BIN)/pytest -q $(TIMED)
@@ -81,27 +86,27 @@ test: check $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 	$(BIN)/pytest -q $(LATE)
 
 # The protocol on every pair of stores, real clients on the fleet's; after `make test`.
-shapes: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
+shapes: compiled $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 	sh tests/beside.sh "$(BIN)/pytest -q tests/clients --shape postgres+s3 --redirect; \
 		sh tests/in_memory.sh $(BIN)/pytest -q tests/http --shape postgres+directory" \
 		"sh tests/in_memory.sh $(BIN)/pytest -q tests/http --shape postgres+s3; \
 		sh tests/in_memory.sh $(BIN)/pytest -q tests/http --shape sqlite+s3"
 
 # The fleet's shape of them, which every change must pass.
-fleet-shape: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
+fleet-shape: compiled $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 	sh tests/beside.sh "$(BIN)/pytest -q tests/clients --shape postgres+s3 --redirect" \
 		"sh tests/in_memory.sh $(BIN)/pytest -q tests/http --shape postgres+s3"
 
 # What takes minutes each: races at all of their places, the second S3 server, a build of two hours.
-long: $(TEST) $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
+long: compiled $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 	$(BIN)/pytest -q tests --long
 
 # Holes put into the program that the tests must find, and a long fire at every address of the API.
-deep: $(TEST) tools
+deep: compiled tools
 	$(BIN)/pytest -q tests --deep
 
 # The long forms of what `make test` proves shortly, and what a release is tested with; three hours.
-faults: $(TEST) $(S3)/.done $(GATEWAY) tools
+faults: compiled $(S3)/.done $(GATEWAY) tools
 	FLEET_PUSHES=5000 FLEET_PULLS=50000 FLEET_KILL_SECONDS=10 FLEET_TAG_ROUNDS=10 \
 	FLEET_BLOB_MIB=10240 FLEET_PATCHED_MIB=1024 FLEET_KILLS=200 KILLS=1000 STATES=1000 \
 	TAG_ROUNDS=17 FAULT_STRIDE=1 COLLECTION_FAULTS=200 SOAK_SECONDS=1800 DELETIONS=100000 \
@@ -113,7 +118,7 @@ docs: $(TEST) $(DOCS)/.done
 	$(DOCS)/bin/mkdocs build --clean
 
 # Every page in a real Chromium: by everybody, in every colour, with and without scripts.
-browser: $(TEST) tools
+browser: compiled tools
 	$(BIN)/pytest -q tests/ui
 
 # Pictures of the main pages, light and dark, to be looked at.
