@@ -62,7 +62,7 @@ def test_pulls_are_counted_and_a_stop_loses_none(tmp_path: Path) -> None:
             shop.registry.get(shop.path(f"manifests/{image.digest}")).expect(200)
         shop.registry.get(shop.path("manifests/missing")).expect(404)
         assert running.stop() == 0
-    with Server(env={"MOORAGE_ADMIN_SOCKET": "on"}, data=tmp_path / "data") as running:
+        running.start()
         api = Api(running.url)
         path = "/repositories/web/shop/-/pulls"
         until(lambda: api.get(path).expect(200).json()["pulls"], 25)
