@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
@@ -358,3 +359,13 @@ def test_a_fault_is_a_page_for_people_and_a_problem_for_programs(cast: Cast) -> 
     assert "default-src 'none'" in page["Content-Security-Policy"]
     told = nobody.request("GET", f"/images.json?{query}")
     assert (told.status, told["Content-Type"]) == (414, "application/problem+json")
+
+
+def test_the_trail_is_shown_whatever_its_entries_are_about(cast: Cast) -> None:
+    """Entries about an account or a namespace have no repository."""
+    end = time.monotonic() + 30
+    while b"<tr><td>" not in (answer := ask(cast, "administrator", "/activity").expect(200)).body:
+        assert time.monotonic() < end, answer.body
+        time.sleep(0.2)
+    found = json.loads(ask(cast, "administrator", "/activity.json").expect(200).body)["entries"]
+    assert any("repository" not in each["detail"] for each in found)

@@ -7,13 +7,15 @@ from urllib.parse import urlsplit
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response
 
 _STREAM = "/events"
+# What the page of a link asks, of one that is no longer good as well.
+_LINK = "/api/v1/links/find"
 
 
 class Watched:
     """A page with all that it asked for, said and did wrong.
 
     `url` is the registry's; whatever goes elsewhere is a fault. An answer that is refused is one as
-    well, but for documents with a status that `open` or `expected` allows.
+    well, but for documents with a status that `open` or `expected` allows, and for links.
     """
 
     def __init__(self, context: BrowserContext, url: str) -> None:
@@ -52,6 +54,8 @@ class Watched:
         is_status = message.text.startswith("Failed to load resource: the server responded with")
         if is_status and any(f"status of {status} " in message.text for status in self.expected):
             return
+        if is_status and urlsplit(message.location["url"]).path == _LINK:
+            return
         self.faults.append(f"console: {message.text} at {message.location}")
 
     def _asked(self, request: Request) -> None:
@@ -61,7 +65,9 @@ class Watched:
     def _answered(self, response: Response) -> None:
         self.responses.append(response)
         is_document = response.request.is_navigation_request()
-        if response.status >= 400 and not (is_document and response.status in self.expected):
+        is_link = urlsplit(response.url).path == _LINK and response.status < 500
+        is_expected = (is_document and response.status in self.expected) or is_link
+        if response.status >= 400 and not is_expected:
             self.faults.append(f"{response.status} for {response.url}")
 
     def _failed(self, request: Request) -> None:

@@ -63,9 +63,18 @@ async function send(link) {
   part("send").disabled = false;
 }
 
-try {
-  askFor(await ask("/links/find", { secret }));
-} catch {
+function refuse() {
   show("This link is no longer good", "It was used, its time is over, or it was cut short. Ask for another one; "
     + "for the first account, the registry prints a new one when it starts.");
+}
+
+// An address without its end has no secret to ask about.
+if (secret) {
+  try {
+    askFor(await ask("/links/find", { secret }));
+  } catch {
+    refuse();
+  }
+} else {
+  refuse();
 }
