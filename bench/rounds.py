@@ -180,11 +180,6 @@ class Bench:
         return self.size(3, 1)
 
     @property
-    def paired_rounds(self) -> int:
-        """Rounds of a second each, where what is compared differs by less than the noise."""
-        return self.size(31, 5)
-
-    @property
     def seconds(self) -> int:
         """Seconds of one round of small requests."""
         return self.size(3, 1)

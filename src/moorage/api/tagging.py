@@ -11,7 +11,7 @@ from moorage.api.fields import Digest, Repository
 from moorage.auth.policy import require
 from moorage.db.tags import Condition
 from moorage.errors import Conflicting, ManifestUnknown, NotFound, Unsupported
-from moorage.model.access import Action, RepositoryTarget, TagOf
+from moorage.model.access import Action, TagOf
 from moorage.oci.digest import Digest as Parsed
 from moorage.oci.names import RepositoryName
 from moorage.oci.names import Tag as TagName
@@ -80,8 +80,6 @@ async def delete_manifest(s: Services, call: Call) -> Response:
     """Put a manifest into the trash, and delete all its tags."""
     name, digest = call.repository, Parsed.parse(call.text("digest"))
     actor = await authenticate(s, call)
-    target = RepositoryTarget(name)
-    require(actor, Action.DELETE, target, (await rights.find(s, actor, name)).facts)
     await rights.require_repository(s, actor, Action.DELETE, name)
     by = change_by(actor, call.request)
     try:
