@@ -33,6 +33,7 @@ class FailingDisk:
         return {
             "LD_PRELOAD": str(self._library),
             "FAILING_PLAN": str(self._file),
+            # Its log too, which lies beside it under a name that begins alike.
             "FAILING_UNDER": str(self._under.resolve()),
         }
 

@@ -164,6 +164,33 @@ def test_a_worker_that_dies_is_replaced(server: Start) -> None:
     assert_sound(running.data)
 
 
+class Unheard(Server):
+    """A server whose log is on a disk that is full."""
+
+    @property
+    def command(self) -> list[str]:
+        """The command line."""
+        return ["sh", "-c", 'exec "$@" > /dev/full 2>&1', "serve", *super().command]
+
+
+def test_a_log_that_cannot_be_written_ends_nothing(tmp_path: Path) -> None:
+    """What ends is started again, although nothing can be told of it."""
+    with Unheard(data=tmp_path / "data") as running:
+        wait_for_workers(running)
+        for ended in running.children():
+            os.kill(ended, signal.SIGKILL)
+            wait_until_gone([ended])
+            deadline = time.monotonic() + 15
+            while len(running.children()) < 3:
+                assert running.is_running()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        wait_for_workers(running)
+        repository_of(running).push_image("latest")
+        assert running.stop() == 0
+    assert_sound(running.data)
+
+
 def test_one_data_directory_has_one_server(server: Start) -> None:
     """A second server is refused in words, and does not disturb the first."""
     running = server()

@@ -7,8 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
-import click
-
+from moorage.cli.announce import tell
 from moorage.config import Config
 from moorage.errors import Refused
 from moorage.web.listen import Address, bind
@@ -40,7 +39,7 @@ class AdminSocket:
         except Refused as refused:
             if config.admin_socket == "on":
                 raise
-            click.echo(f"  No admin socket: {refused.what} {refused.why}", err=True)
+            tell(f"  No admin socket: {refused.what} {refused.why}")
             return None
 
     @classmethod

@@ -3,14 +3,22 @@
 import os
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
-
-import click
 
 from moorage import __version__
 from moorage.config import Config
 from moorage.registry.links import SETUP_LIFE, NewLink
 from moorage.web.listen import Address
+
+
+def tell(text: str) -> None:
+    """Write a line to standard error; where that fails, a full disk, it is lost and no more.
+
+    Nothing is kept for later, as the interpreter's own stream would and then fail again.
+    """
+    with suppress(OSError):
+        os.write(2, f"{text}\n".encode(errors="backslashreplace"))
 
 
 def announce(
@@ -25,25 +33,24 @@ def announce(
     Where no terminal reads along, the link goes into a file of the directory that only the
     server's own user can read: a log is no place for it.
     """
-    click.echo(f"Moorage {__version__}, data in {config.directory}", err=True)
+    tell(f"Moorage {__version__}, data in {config.directory}")
     bases = _list_addresses(config, addresses, listeners)
     is_loopback = all(address.is_loopback for address in addresses)
     if link is None:
         if not config.tls.cert and not all(address.is_private for address in addresses):
-            click.echo(
+            tell(
                 "  WARNING: passwords cross the network unencrypted. Give --tls-cert and --tls-key,"
-                "\n  or listen on 127.0.0.1 behind a proxy that has a certificate.",
-                err=True,
+                "\n  or listen on 127.0.0.1 behind a proxy that has a certificate."
             )
         return
     if is_loopback and not config.url:
-        click.echo("  Local mode: only you, on this machine, may push, pull and delete.", err=True)
+        tell("  Local mode: only you, on this machine, may push, pull and delete.")
     else:
-        click.echo("  Every request is refused until there is an account.", err=True)
+        tell("  Every request is refused until there is an account.")
     base = config.url.rstrip("/") or next(iter(bases), "http://localhost")
     place = _tell_or_write(base + link.path(), directory)
     minutes = SETUP_LIFE // 60_000
-    click.echo(f"  The first account is made here, within {minutes} minutes:\n  {place}", err=True)
+    tell(f"  The first account is made here, within {minutes} minutes:\n  {place}")
 
 
 def _list_addresses(
@@ -53,13 +60,13 @@ def _list_addresses(
     bases = []
     for address, listener in zip(addresses, listeners, strict=True):
         if address.path:
-            click.echo(f"  listening on {address}", err=True)
+            tell(f"  listening on {address}")
             continue
         port = listener.getsockname()[1]
         shown = "localhost" if address.is_loopback else address.host or "this-host"
         bases.append(f"{scheme}://{shown}:{port}")
-        click.echo(f"  {scheme}://{shown}:{port}/", err=True)
-        click.echo(f"  docker push {shown}:{port}/NAME:TAG", err=True)
+        tell(f"  {scheme}://{shown}:{port}/")
+        tell(f"  docker push {shown}:{port}/NAME:TAG")
     return bases
 
 

@@ -15,14 +15,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import click
 import msgspec
 
 from moorage.app import make_setup_link, prepare, put_administrator, restored_at
 from moorage.auth.fair_use import FairUse
 from moorage.cli import process
 from moorage.cli.admin import AdminSocket
-from moorage.cli.announce import announce
+from moorage.cli.announce import announce, tell
 from moorage.cli.lock import BEAT_SECONDS, DataLock
 from moorage.config import Config
 from moorage.web.listen import ReloadingTls, bind, parse_address
@@ -125,7 +124,7 @@ class Supervisor:
             self._lock.beat()
         except OSError as error:  # a disk in trouble: what can be served still is
             if not self._beat_failed:
-                click.echo(f"moorage: {error}: other hosts may take the data directory", err=True)
+                tell(f"moorage: {error}: other hosts may take the data directory")
             self._beat_failed = True
         else:
             self._beat_failed = False
@@ -133,13 +132,16 @@ class Supervisor:
     def _start_due(self) -> None:
         now = time.monotonic()
         for child in self._children:
-            if not child.pid and child.start_at <= now:
-                child.started = now
+            if child.pid or child.start_at > now:
+                continue
+            child.started = now
+            try:
                 child.pid = self._fork(child)
+            except OSError as error:  # no memory, too many processes: the others go on
+                self._wait_to_start(child)
+                tell(f"moorage: process {child.name} can't be started yet: {error}")
 
     def _fork(self, child: _Child) -> int:
-        sys.stdout.flush()
-        sys.stderr.flush()
         supervisor = os.getpid()
         pid = os.fork()
         if pid:
@@ -153,9 +155,11 @@ class Supervisor:
             code = 0
         finally:
             # Never back into the supervisor's code, whatever happened.
-            if code:
-                traceback.print_exc()
-            os._exit(code)
+            try:
+                if code:
+                    tell(traceback.format_exc())
+            finally:
+                os._exit(code)
 
     def _until_next_start(self) -> float:
         now = time.monotonic()
@@ -165,11 +169,14 @@ class Supervisor:
     def _reap(self) -> None:
         for child in self._children:
             if child.pid and os.waitpid(child.pid, os.WNOHANG)[0]:
-                steady = time.monotonic() - child.started > _STEADY_SECONDS
-                child.backoff = _FIRST_BACKOFF if steady else min(child.backoff * 2, _LAST_BACKOFF)
                 child.pid = 0
-                child.start_at = time.monotonic() + child.backoff
-                click.echo(f"moorage: process {child.name} ended, starting it again", err=True)
+                self._wait_to_start(child)
+                tell(f"moorage: process {child.name} ended, starting it again")
+
+    def _wait_to_start(self, child: _Child) -> None:
+        steady = time.monotonic() - child.started > _STEADY_SECONDS
+        child.backoff = _FIRST_BACKOFF if steady else min(child.backoff * 2, _LAST_BACKOFF)
+        child.start_at = time.monotonic() + child.backoff
 
     def _stop(self) -> int:
         for listener in self._listeners:
