@@ -49,10 +49,12 @@ from moorage.cli import process
 
 process.give_way()
 policies = []
-thread = threading.Thread(target=lambda: policies.append(os.sched_getscheduler(0)))
+thread = threading.Thread(
+    target=lambda: policies.extend((os.sched_getscheduler(0), len(os.sched_getaffinity(0))))
+)
 thread.start()
 thread.join()
-print(os.getpriority(os.PRIO_PROCESS, 0), policies == [os.SCHED_BATCH])
+print(os.getpriority(os.PRIO_PROCESS, 0), policies == [os.SCHED_BATCH, 1])
 """
 
 
