@@ -207,11 +207,20 @@ def test_names_of_parameters_are_checked(database: OpenDatabase) -> None:
     database.run(use)
 
 
-def test_a_list_parameter_is_refused() -> None:
+def test_a_list_parameter_is_refused(database: OpenDatabase) -> None:
     """`IN` over a list has a text that depends on its values; raw execution can't carry it."""
     statement = sa.select(namespace.c.id).where(namespace.c.name.in_(sa.bindparam("names")))
-    with pytest.raises(ValueError, match="list parameter"):
-        Query("test_list", statement)
+    query = Query("test_list", statement)
+
+    async def use(db: Database) -> None:
+        async def body(tx: Tx) -> None:
+            await tx.many(query, names=["a"])
+
+        for run in (db.read, db.write):
+            with pytest.raises(ValueError, match="list parameter"):
+                await run(body)
+
+    database.run(use)
 
 
 FLAT_OUT = """
