@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from browser import Browser
 from cast import PASSWORD, Cast
+from identity import CLIENT, IdentityProvider
 from moorage.ui.pages import PAGES
+from oidc import new_key
 from registry import unique
 
 pytestmark = pytest.mark.metadata
@@ -222,6 +226,46 @@ def test_administration(cast: Cast) -> None:
         browser.post("/n", {"do": "create", "name": unique(), "visibility": "private"}).status
         == 303
     )
+
+
+def test_issuers_are_registered_and_forgotten(cast: Cast) -> None:
+    """With keys that it is given, or has fetched; of a kind that there is."""
+    browser, page = Browser(cast).sign_in("administrator"), "/admin/issuers"
+    keys = json.dumps({"keys": [new_key("ES256", "key").as_dict(private=False)]})
+    url = f"https://{unique()}.example"
+    asked = {"do": "create", "url": url, "kind": "jenkins", "jwks": keys}
+    for bad in ({"kind": "kiosk"}, {"url": "x"}, {"url": f"{url} x"}, {"jwks": "{}"}, {"url": ""}):
+        assert browser.post(page, {**asked, **bad}).status == 422, bad
+    shown = _items(browser, page, "issuers")
+    assert [each for each in shown if url in each["url"]] == []
+    assert browser.post(page, asked).status == 303
+    (made,) = [each for each in _items(browser, page, "issuers") if each["url"] == url]
+    assert (made["kind"], made["shared"], made["enabled"]) == ("jenkins", False, True)
+    assert browser.post(page, asked).status == 409
+    assert browser.post(page, {"do": "remove", "issuer": str(made["id"])}).status == 303
+    assert [each for each in _items(browser, page, "issuers") if each["url"] == url] == []
+
+
+def test_providers_are_registered_and_forgotten(cast: Cast) -> None:
+    """Once they answer; what they have given us as a secret is on no page."""
+    browser, page = Browser(cast).sign_in("administrator"), "/admin/providers"
+    secret = "a-secret-of-theirs"
+    with IdentityProvider() as provider:
+        asked = {"do": "create", "name": unique("p"), "url": provider.url, "client": CLIENT}
+        away = {**asked, "url": "http://127.0.0.1:1"}
+        assert browser.post(page, away).status == 422
+        assert browser.post(page, {**asked, "secret": secret}).status == 303
+    (made,) = [e for e in _items(browser, page, "providers") if e["name"] == asked["name"]]
+    assert (made["url"], made["client_id"]) == (provider.url, CLIENT)
+    assert secret.encode() not in browser.get(page).body
+    assert asked["name"].encode() in Browser(cast).get("/sign-in").body
+    assert browser.post(page, {"do": "remove", "name": asked["name"]}).status == 303
+    assert asked["name"].encode() not in Browser(cast).get("/sign-in").body
+
+
+def _items(browser: Browser, page: str, name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = browser.get(f"{page}.json").expect(200).json()[name]
+    return found
 
 
 def test_another_password_ends_the_session(cast: Cast) -> None:

@@ -1,10 +1,10 @@
-"""`/admin`: accounts and links for new ones, and who else says who somebody is."""
+"""`/admin`: accounts, and links for new ones."""
 
 from collections.abc import Mapping
 
 from moorage.auth.address import address_of
 from moorage.model.access import Action
-from moorage.registry import accounts, issuers, links, providers, rights
+from moorage.registry import accounts, links, rights
 from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
 from moorage.ui.page import ROWS, Page, Show, View, Visit, cut, go, more, when
@@ -50,72 +50,6 @@ async def change_account(s: Services, visit: Visit) -> Response:
     return go("/admin/accounts", "changed")
 
 
-async def list_providers(s: Services, visit: Visit) -> View:
-    """Show a page of the OpenID providers that people sign in by."""
-    actor = await authenticate(s, visit)
-    await rights.require_administrator(s, actor)
-    rows, is_more = cut(
-        await providers.list_providers(s, actor, visit.parameter("after"), ROWS + 1)
-    )
-    facts = {
-        "providers": [
-            {
-                "name": each.name,
-                "url": each.url,
-                "client_id": each.client_id,
-                "enabled": each.enabled,
-                "created_at": when(each.created_at),
-            }
-            for each in rows
-        ],
-        "next": more(visit, rows[-1].name if is_more else None),
-    }
-    crumbs = (_CRUMB, ("Providers", ""))
-    return View("providers.html", "Providers", facts, "admin", "providers", crumbs)
-
-
-async def change_provider(s: Services, visit: Visit) -> Response:
-    """Let people sign in by a provider, or nobody from now on."""
-    actor = await authenticate(s, visit)
-    await rights.require_administrator(s, actor)
-    enabled, by = visit.field("enabled") == "yes", change_by(actor, visit.request)
-    await providers.set_enabled(s, actor, visit.field("name"), by, enabled=enabled)
-    return go("/admin/providers", "enabled" if enabled else "disabled")
-
-
-async def list_issuers(s: Services, visit: Visit) -> View:
-    """Show a page of the issuers of identity tokens that trusts may name."""
-    actor = await authenticate(s, visit)
-    await rights.require_administrator(s, actor)
-    rows, is_more = cut(await issuers.list_issuers(s, actor, visit.number("after"), ROWS + 1))
-    facts = {
-        "issuers": [
-            {
-                "id": each.id,
-                "url": each.url,
-                "kind": each.kind,
-                "shared": each.shared,
-                "enabled": each.enabled,
-                "created_at": when(each.created_at),
-            }
-            for each in rows
-        ],
-        "next": more(visit, rows[-1].id if is_more else None),
-    }
-    crumbs = (_CRUMB, ("Issuers", ""))
-    return View("issuers.html", "Issuers", facts, "admin", "issuers", crumbs)
-
-
-async def change_issuer(s: Services, visit: Visit) -> Response:
-    """Put an issuer in force or out of it."""
-    actor = await authenticate(s, visit)
-    await rights.require_administrator(s, actor)
-    enabled, by = visit.field("enabled") == "yes", change_by(actor, visit.request)
-    number = visit.field_number("issuer")
-    await issuers.set_issuer_enabled(s, actor, number, by, enabled=enabled)
-    return go("/admin/issuers", "enabled" if enabled else "disabled")
-
-
 async def _accounts(s: Services, visit: Visit, made: dict[str, object] | None = None) -> View:
     actor = await authenticate(s, visit)
     await rights.require_administrator(s, actor)
@@ -156,19 +90,5 @@ PAGES = (
         action=Action.ADMINISTER,
         show=list_accounts,
         acts=_ACCOUNT_ACTS,
-    ),
-    Page(
-        name="providers",
-        path="/admin/providers",
-        action=Action.ADMINISTER,
-        show=list_providers,
-        acts={"change": change_provider},
-    ),
-    Page(
-        name="issuers",
-        path="/admin/issuers",
-        action=Action.ADMINISTER,
-        show=list_issuers,
-        acts={"change": change_issuer},
     ),
 )
