@@ -106,12 +106,27 @@ deep: compiled tools
 	sh tests/beside.sh "sh tests/in_memory.sh $(BIN)/pytest -q tests/http/test_openapi.py --deep" \
 		"sh tests/in_memory.sh $(BIN)/pytest -q tests --ignore=tests/http/test_openapi.py --deep"
 
-# The long forms of what `make test` proves shortly, and what a release is tested with; three hours.
+# The long forms of what `make test` proves shortly, and what a release is tested with; two hours.
+faults: export FLEET_PUSHES := 5000
+faults: export FLEET_PULLS := 50000
+faults: export FLEET_KILL_SECONDS := 10
+faults: export FLEET_TAG_ROUNDS := 10
+faults: export FLEET_BLOB_MIB := 10240
+faults: export FLEET_PATCHED_MIB := 1024
+faults: export FLEET_KILLS := 200
+faults: export KILLS := 1000
+faults: export STATES := 1000
+faults: export TAG_ROUNDS := 17
+faults: export FAULT_STRIDE := 1
+faults: export COLLECTION_FAULTS := 200
+faults: export SOAK_SECONDS := 1800
+faults: export DELETIONS := 100000
+faults: export ROTTEN := 1000
+faults: export BACKUP_SECONDS := 600
 faults: compiled $(S3)/.done $(GATEWAY) tools
-	FLEET_PUSHES=5000 FLEET_PULLS=50000 FLEET_KILL_SECONDS=10 FLEET_TAG_ROUNDS=10 \
-	FLEET_BLOB_MIB=10240 FLEET_PATCHED_MIB=1024 FLEET_KILLS=200 KILLS=1000 STATES=1000 \
-	TAG_ROUNDS=17 FAULT_STRIDE=1 COLLECTION_FAULTS=200 SOAK_SECONDS=1800 DELETIONS=100000 \
-	ROTTEN=1000 BACKUP_SECONDS=600 $(BIN)/pytest -q tests/faults
+	sh tests/beside.sh "$(BIN)/pytest -q $(LOUD)" \
+		"$(BIN)/pytest -q tests/faults $(LATE:%=--ignore=%) $(LOUD:%=--ignore=%)"
+	$(BIN)/pytest -q $(LATE)
 
 # The documentation as a site, in `site`: pages, style and search, nothing from elsewhere.
 docs: $(TEST) $(DOCS)/.done
