@@ -18,21 +18,23 @@ _MOST_TEXT = 8_192
 MASK = "***"
 
 _NAME = (
-    r"(?:[A-Za-z0-9_.-]*"
-    r"(?:passw(?:or)?d|passphrase|secret|token|credential|api[_-]?key|private[_-]?key|access[_-]?key)"
-    r"[A-Za-z0-9_.-]*)"
+    r"(?=[A-Za-z0-9_.-]*?"
+    r"(?:passw(?:or)?d|passphrase|secret|token|credential|api[_-]?key|private[_-]?key|access[_-]?key))"
+    r"[A-Za-z0-9_.-]++"
 )
+# Each of these goes over a text once, whatever it is: nothing in them is tried again at another
+# length. Annotations may have megabytes.
 _NAMED_SECRET = re.compile(rf"{_NAME}\Z", re.IGNORECASE | re.ASCII)
 _ASSIGNED_SECRET = re.compile(
-    rf"(?<![A-Za-z0-9_.-])({_NAME})=(\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s\"';&|]+)",
+    rf"(?<![A-Za-z0-9_.-])({_NAME})=(\"(?:[^\"\\]|\\.)*+\"|'[^']*+'|[^\s\"';&|]++)",
     re.IGNORECASE | re.ASCII,
 )
-_SPACED_SECRET = re.compile(rf"\b(ENV|ARG)(\s+)({_NAME})(\s+)(\S.*)", re.IGNORECASE | re.ASCII)
+_SPACED_SECRET = re.compile(rf"\b(ENV|ARG)(\s++)({_NAME})(\s++)(\S.*)", re.IGNORECASE | re.ASCII)
 _IN_ADDRESS = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@", re.ASCII)
 # How builders write it: a step of Docker's classic builder, and the comment of BuildKit.
 _NOP = re.compile(r"\A/bin/sh -c #\(nop\)\s*", re.ASCII)
 _SHELL = re.compile(r"\A(?:\|\d+\s.*?)?/bin/sh -c\s+", re.ASCII | re.DOTALL)
-_BUILDKIT = re.compile(r"\s*# buildkit\s*\Z", re.ASCII)
+_BUILDKIT = "# buildkit"
 
 Part = TypeVar("Part")
 
@@ -176,7 +178,8 @@ def masked_field(name: str, value: str) -> str:
 
 def instruction_of(created_by: str) -> str:
     """Return a step of the history as its Dockerfile may have had it."""
-    text = _BUILDKIT.sub("", created_by)
+    text = created_by.rstrip()
+    text = text.removesuffix(_BUILDKIT).rstrip() if text.endswith(_BUILDKIT) else created_by
     if _NOP.match(text):
         return _NOP.sub("", text)
     found = _SHELL.match(text)

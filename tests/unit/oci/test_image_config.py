@@ -1,6 +1,7 @@
 """Configurations of images, whoever wrote them: read part by part, with secrets masked."""
 
 import json
+import time
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.oci.config import instruction_of, masked, parse_config
+from moorage.oci.config import instruction_of, masked, masked_field, parse_config
 
 
 def encoded(**parts: Any) -> bytes:
@@ -132,3 +133,29 @@ def test_secret_labels_and_steps_are_masked() -> None:
 )
 def test_instructions_are_those_of_the_dockerfile(created_by: str, instruction: str) -> None:
     assert instruction_of(created_by) == instruction
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "token" * 100_000,
+        "token" * 100_000 + "!",
+        "ENV " + "token" * 100_000,
+        "ENV" + " " * 500_000,
+        'token="' * 70_000,
+        "://" * 170_000,
+    ],
+    ids=lambda text: text[:6],
+)
+def test_a_text_of_any_length_is_gone_over_once(text: str) -> None:
+    began = time.process_time()
+    masked(text)
+    masked_field(text, text)
+    # Ten times as much as it takes; where each place is tried anew, it is minutes.
+    assert time.process_time() - began < 2
+
+
+def test_a_long_step_is_gone_over_once() -> None:
+    began = time.process_time()
+    assert instruction_of(" " * 100_000 + "x") == " " * 100_000 + "x"
+    assert time.process_time() - began < 2
