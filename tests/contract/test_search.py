@@ -241,7 +241,18 @@ def test_a_search_in_vain_ends_and_goes_on(
 
 
 @pytest.mark.parametrize(
-    "after", ["x", "1", "99.", "-1.", "4.1.2.3", "4.a.b.c.d", f"4.0.0.{10**30}.1", "\u0663."]
+    "after",
+    [
+        "x",
+        "1",
+        "99.",
+        "-1.",
+        "4.1.2.3",
+        f"{'0' * 9_000}.",
+        "4.a.b.c.d",
+        f"4.0.0.{10**30}.1",
+        "\u0663.",
+    ],
 )
 def test_no_other_places_are_taken(registries: Registries, after: str) -> None:
     async def use(s: Services) -> None:
