@@ -155,6 +155,23 @@ def test_a_text_of_any_length_is_gone_over_once(text: str) -> None:
     assert time.process_time() - began < 2
 
 
+def test_nothing_is_shown_in_another_order_than_it_ran() -> None:
+    """What is written from right to left by itself stays; what turns other text round does not."""
+    turned = "rm -rf /\u202e/ dne\u2066"
+    found = parse_config(
+        encoded(
+            config={"Cmd": [turned], "Labels": {turned: turned}},
+            history=[{"created_by": turned}],
+        )
+    )
+    shown = "rm -rf /\ufffd/ dne\ufffd"
+    assert found.cmd == (shown,)
+    assert found.labels == {shown: shown}
+    assert found.history[0].instruction == shown
+    assert masked_field("title", turned) == shown
+    assert masked_field("title", "\u05e9\u05dc\u05d5\u05dd") == "\u05e9\u05dc\u05d5\u05dd"
+
+
 def test_a_long_step_is_gone_over_once() -> None:
     began = time.process_time()
     assert instruction_of(" " * 100_000 + "x") == " " * 100_000 + "x"
