@@ -16,13 +16,14 @@ from moorage.db.namespaces import set_visibility
 from moorage.errors import Conflicting, Invalid, NotFound, SignInNeeded
 from moorage.model.access import Actor
 from moorage.oci.digest import digest_of
-from moorage.oci.names import RepositoryName
-from moorage.registry import images, repository_table, tag_table
+from moorage.oci.names import RepositoryName, Tag
+from moorage.registry import history, images, repository_table, tag_table, tagging
 from moorage.registry.services import Services
-from racing import ALICE, Client
+from racing import ALICE, BY, Client
 
 NAME = RepositoryName.parse("web/shop")
 NOBODY = Actor("anonymous", "", "")
+OPERATOR = Actor("operator", "unix:root", "socket")
 BASE, APP = b"base" * 100, b"app" * 100
 CONFIG = json.dumps(
     {
@@ -250,6 +251,23 @@ def test_a_hostile_configuration_is_told_and_not_shown(
         found = await images.find_image(place.s, ALICE, NAME, "odd")
         assert bool(found.problems) == (config != b"null")
         assert [each.digest for each in found.layers] == [digest_of(BASE)]
+
+    within(registries, use)
+
+
+def test_who_reads_a_copy_learns_nothing_of_where_it_is_from(registries: Registries) -> None:
+    """The name of the other repository is for those who see the trail: it may be private."""
+
+    async def use(place: Place) -> None:
+        await place.publish(NAME)
+        tag = Tag.parse("copied")
+        source = (RepositoryName.parse("web/cart"), "2.0")
+        await tagging.set_tag(place.s, ALICE, NAME, tag, source, BY)
+        for actor, told in ((NOBODY, ""), (OPERATOR, "web/cart 2.0")):
+            moves = await history.list_moves(place.s, actor, NAME, tag, 0, 10)
+            assert [(each.by.cause, each.by.cause_id) for each in moves] == [("copy", told)]
+            states = (await history.list_states(place.s, actor, NAME, "", 10)).tags
+            assert [e.by.cause_id for e in states if e.name == tag] == [told]
 
     within(registries, use)
 

@@ -24,7 +24,7 @@ from moorage.oci.media_types import OCI_INDEX
 from moorage.oci.names import RepositoryName, Tag
 from moorage.registry import delete, indexing, namespaces, push, repositories, restore, search
 from moorage.registry.services import Services
-from racing import ALICE, BY
+from racing import ALICE, BY, Client
 from registry import unique
 
 
@@ -241,7 +241,18 @@ def test_a_search_in_vain_ends_and_goes_on(
 
 
 @pytest.mark.parametrize(
-    "after", ["x", "1", "99.", "-1.", "4.1.2.3", "4.a.b.c.d", f"4.0.0.{10**30}.1", "\u0663."]
+    "after",
+    [
+        "x",
+        "1",
+        "99.",
+        "-1.",
+        "4.1.2.3",
+        f"{'0' * 9_000}.",
+        "4.a.b.c.d",
+        f"4.0.0.{10**30}.1",
+        "\u0663.",
+    ],
 )
 def test_no_other_places_are_taken(registries: Registries, after: str) -> None:
     async def use(s: Services) -> None:
@@ -284,3 +295,43 @@ async def _make(tx: Tx, s: Services, name: RepositoryName, visibility: str) -> N
     await namespaces._make_visible(tx, found, visibility)
     event = Event("repository.visibility-changed", found.id, s.clock.now(), BY, {}, 0)
     await s.events.publish(tx, event)
+
+
+@pytest.mark.parametrize(
+    "config", [b"[" * 100_000, b'{"config":' * 20_000, b'{"config":{"Labels":7}}', b"\xff"]
+)
+def test_no_configuration_stops_the_search(registries: Registries, config: bytes) -> None:
+    """Whoever may push to one repository keeps nobody from finding what is pushed to others."""
+
+    async def use(s: Services) -> None:
+        media_type = "application/vnd.oci.image.config.v1+json"
+        digest = str(digest_of(config))
+        document = {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {"mediaType": media_type, "digest": digest, "size": len(config)},
+            "layers": [],
+        }
+        hostile = Client(s, "web/hostile")
+        await hostile.blob(config)
+        await hostile.manifest(json.dumps(document).encode(), "odd")
+        await put(s, "web/shop", "later")
+        await follow(s)
+        assert await found(s, "later") == ["tag exact web/shop:later"]
+        assert await found(s, "odd") == ["tag exact web/hostile:odd"]
+
+    registries.run(use)
+
+
+def test_no_secret_is_found_or_shown(registries: Registries) -> None:
+    async def use(s: Services) -> None:
+        said = {"org.example.api_token": "hunter2", "org.example.url": "https://a:hunter3@b"}
+        await put(s, "web/shop", "latest", **said)
+        await follow(s)
+        assert await found(s, "hunter2") == []
+        assert await found(s, "hunter3") == []
+        page = await search.find(s, ALICE, "org.example", kind="label")
+        texts = sorted(hit.text for hit in page.hits)
+        assert texts == ["org.example.api_token=***", "org.example.url=https://a:***@b"]
+
+    registries.run(use)

@@ -82,7 +82,7 @@ def test_two_images_are_compared(host: Person) -> None:
     assert "B is 3.0 kB larger than A" in told
     assert "- env A: 1" in told
     assert "+ env A: 2" in told
-    assert "1 layers are the same" in told
+    assert "1 layer is the same" in told
     assert "RUN step 1" in told
     assert "env A" not in host("diff", "web/shop:1.4", ":1.5", "--layers").out
     assert "RUN step 1" not in host("diff", "web/shop:1.4", ":1.5", "--config").out

@@ -59,7 +59,9 @@ def _tell(output: Output, found: Mapping[str, Any], part: str) -> None:
                 lines.append((mark, f"{name}: {clean(each[side])}".rstrip(": ")))
     if part != "config":
         if found["shared"]:
-            lines.append((" ", f"{len(found['shared'])} layers are the same"))
+            count = len(found["shared"])
+            told = "1 layer is" if count == 1 else f"{count} layers are"
+            lines.append((" ", f"{told} the same"))
         lines += [(mark, _layer(layer)) for key, mark in _MARKS for layer in found[key]]
     for pair in found["platforms"]:
         grown = size_text(pair["b_size"] - pair["a_size"], signed=True)

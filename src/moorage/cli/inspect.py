@@ -9,7 +9,7 @@ import click
 from moorage.cli.alike import suggesting
 from moorage.cli.client import Client, image_command
 from moorage.cli.complete import images
-from moorage.cli.output import Column
+from moorage.cli.output import Column, for_terminal
 from moorage.cli.words import image_of
 from moorage.errors import Refused
 
@@ -90,7 +90,7 @@ def inspect(client: Client, image: str, part: str | None) -> None:
 def _show(client: Client, found: Mapping[str, Any], part: str) -> None:
     output = client.output
     if part == "raw":
-        sys.stdout.write(found["raw"])
+        sys.stdout.write(for_terminal(found["raw"]))
     elif part == "layers":
         output.items(found["layers"], LAYERS, None)
     elif part == "attached":

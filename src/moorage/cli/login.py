@@ -22,7 +22,7 @@ from moorage.cli.client import (
     read_token,
     telling,
 )
-from moorage.cli.output import Column, Output, confirm
+from moorage.cli.output import Column, Output, clean, confirm
 from moorage.client import docker_config
 from moorage.client.api import Api, Document, path_of
 from moorage.client.hosts import Host, config_directory, put_host, read_hosts, remove_host
@@ -194,7 +194,7 @@ def _revoke(old: Host | None, new: Host | None) -> None:
             "DELETE", "tokens", old.token_id
         )
     except Refused as refused:
-        click.echo(f"The token of before could not be ended: {refused.what}", err=True)
+        click.echo(f"The token of before could not be ended: {clean(refused.what)}", err=True)
 
 
 def _told(host: Host) -> Document:

@@ -88,9 +88,13 @@ def main() -> None:
 
 
 def _tell(refused: Refused) -> None:
+    from moorage.cli.output import clean
+
     for label, text in (("Error", refused.what), ("Why", refused.why), ("Do", refused.do)):
         if text:
-            click.echo(f"{label}: {text}", err=True)
+            # Ours may have lines; those of a server must not begin one.
+            shown = clean(text) if hasattr(refused, "code") else text
+            click.echo(f"{label}: {shown}", err=True)
 
 
 def _settings(command: Command) -> Command:

@@ -267,6 +267,13 @@ def clean(text: str) -> str:
     )
 
 
+def for_terminal(text: str) -> str:
+    """Return a document as it is, but to a terminal without what would steer it."""
+    if not sys.stdout.isatty():
+        return text
+    return "".join(letter if letter in "\n\t" else clean(letter) for letter in text)
+
+
 def _may_colour() -> bool:
     if os.environ.get("NO_COLOR"):
         return False

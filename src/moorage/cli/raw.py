@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from moorage.cli.client import Client, client_command
+from moorage.cli.output import for_terminal
 from moorage.client.api import PREFIX
 from moorage.errors import Refused
 
@@ -33,7 +34,7 @@ def api(client: Client, method: str, path: str, body: str) -> None:
     if is_json and (client.output.form != "table" or sys.stdout.isatty()):
         client.output.document(json.loads(answer.body))
     else:
-        click.echo(answer.body.decode("utf-8", "replace"))
+        click.echo(for_terminal(answer.body.decode("utf-8", "replace")))
 
 
 def _path(text: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from moorage.cli.client import Client, client_command
+from moorage.cli.output import for_terminal
 from moorage.errors import Refused
 
 _MOST_BYTES = 64 << 10
@@ -30,7 +31,7 @@ def readme_show(client: Client, name: str) -> None:
     if client.output.form in ("json", "jsonl"):
         client.output.done("", found)
     else:
-        click.echo(found["readme"], nl=False)
+        click.echo(for_terminal(found["readme"]), nl=False)
 
 
 @readme.command("push")

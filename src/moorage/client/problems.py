@@ -68,7 +68,7 @@ def _problem(status: int, headers: Mapping[str, str], body: bytes) -> Problem:
             found: Any = msgspec.json.decode(body)
             if isinstance(found, dict) and found.get("title"):
                 return msgspec.convert({**found, "status": status}, Problem)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             pass
     return Problem(
         title=f"the server answered with status {status}",

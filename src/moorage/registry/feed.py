@@ -26,7 +26,8 @@ _NEWEST = 2**62
 class Push(msgspec.Struct, frozen=True):
     """A manifest that was pushed, with the tags that name it from then on.
 
-    `place` is that in the feed, 0 for one that is not in it yet.
+    `place` is that in the feed, 0 for one that is not in it yet. `repository_id` says which one of
+    that name it was: one that is made after it was deleted has nothing of it.
     """
 
     place: int
@@ -35,6 +36,7 @@ class Push(msgspec.Struct, frozen=True):
     digest: str
     media_type: str
     tags: tuple[str, ...]
+    repository_id: int
 
 
 class _Pushed(msgspec.Struct):
@@ -49,7 +51,7 @@ async def list_pushes(s: Services, actor: Actor, limit: int) -> list[Push]:
 
     A repository in which much is pushed may push others out of what is looked through.
     """
-    allowed: dict[RepositoryName, bool] = {}
+    allowed: dict[tuple[RepositoryName, int], bool] = {}
 
     async def read(tx: Tx) -> list[Push]:
         found: list[Push] = []
@@ -78,21 +80,22 @@ async def follow_pushes(s: Services, actor: Actor, after: int) -> AsyncGenerator
     async with aclosing(s.follower.follow(after)) as following:
         async for event in following:
             push = _push_of(event) if event is not None else None
-            if event is None or (push and await _may_read(s, actor, push.repository)):
+            if event is None or (push and await _may_read(s, actor, push)):
                 yield push
 
 
-async def _may_read(s: Services, actor: Actor, name: RepositoryName) -> bool:
+async def _may_read(s: Services, actor: Actor, push: Push) -> bool:
     async def read(tx: Tx) -> bool:
-        return await _allowed(tx, actor, name)
+        return await _allowed(tx, actor, push)
 
     return await s.db.read(read)
 
 
-async def _allowed(tx: Tx, actor: Actor, name: RepositoryName) -> bool:
-    found = await access.find_target(tx, actor.subject, name)
-    decision = decide(actor, Action.PULL, RepositoryTarget(name), found.facts)
-    return found.repository is not None and decision.allowed
+async def _allowed(tx: Tx, actor: Actor, push: Push) -> bool:
+    found = await access.find_target(tx, actor.subject, push.repository)
+    decision = decide(actor, Action.PULL, RepositoryTarget(push.repository), found.facts)
+    place = found.repository
+    return place is not None and place.id == push.repository_id and decision.allowed
 
 
 async def _keep(
@@ -100,16 +103,16 @@ async def _keep(
     actor: Actor,
     window: list[FeedEvent],
     found: list[Push],
-    allowed: dict[RepositoryName, bool],
+    allowed: dict[tuple[RepositoryName, int], bool],
 ) -> None:
     for event in window:
         push = _push_of(event)
         if push is None:
             continue
-        name = push.repository
-        if name not in allowed:
-            allowed[name] = await _allowed(tx, actor, name)
-        if allowed[name]:
+        place = (push.repository, push.repository_id)
+        if place not in allowed:
+            allowed[place] = await _allowed(tx, actor, push)
+        if allowed[place]:
             found.append(push)
 
 
@@ -120,4 +123,5 @@ def _push_of(event: FeedEvent) -> Push | None:
     if not told.tags:
         return None
     name = RepositoryName(told.repository)
-    return Push(event.place, event.at, name, told.digest, told.media_type, told.tags)
+    at = (event.place, event.at)
+    return Push(*at, name, told.digest, told.media_type, told.tags, event.repository_id)

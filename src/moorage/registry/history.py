@@ -15,6 +15,7 @@ from moorage.model.history import TagMove, TagState
 from moorage.oci.names import RepositoryName, Tag
 from moorage.registry.services import Services
 
+COPY = "copy"
 _NEWEST = 2**62
 # A page of the past goes through tags that there were not then; so many times, of so many.
 _WINDOW = 500
@@ -117,7 +118,8 @@ def _for(actor: Actor, name: RepositoryName, found: Found, told: Told) -> Told:
 def by_for(actor: Actor, name: RepositoryName, found: Found, by: TagChange) -> TagChange:
     """Return what the actor is told of how something in the repository came about."""
     if not decide(actor, Action.AUDIT, RepositoryTarget(name), found.facts).allowed:
-        by = TagChange(by.actor, "", "", by.cause, by.cause_id)
+        # What was copied has the name of another repository, which may be for others.
+        by = TagChange(by.actor, "", "", by.cause, "" if by.cause == COPY else by.cause_id)
     if not knows_people(actor, found.facts):
         by = TagChange("", by.credential, by.request_id, by.cause, by.cause_id)
     return by

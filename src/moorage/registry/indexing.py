@@ -18,7 +18,9 @@ from moorage.errors import DigestInvalid, ManifestInvalid
 from moorage.jobs.queue import Again, Running
 from moorage.model.artifacts import Blob, Repository
 from moorage.model.words import ABOUT, DIGEST, LABEL, REPOSITORY, TAG, fold
+from moorage.oci.config import masked_field, parse_config
 from moorage.oci.digest import Digest
+from moorage.oci.kinds import IMAGE_CONFIGS
 from moorage.oci.manifest import Manifest, parse_manifest
 from moorage.registry.services import Services
 
@@ -39,12 +41,6 @@ _LONGEST_DESCRIPTION = 200
 # Of a README, what it begins with.
 _README = 1_000
 _DESCRIBE = ("org.opencontainers.image.description", "org.opencontainers.image.title")
-_CONFIGS = frozenset(
-    {
-        "application/vnd.oci.image.config.v1+json",
-        "application/vnd.docker.container.image.v1+json",
-    }
-)
 # Of these, the whole of a repository is looked at again.
 _OF_ALL = frozenset({"repository.deleted", "repository.restored", "repository.created"})
 
@@ -375,17 +371,21 @@ async def _prepare(
 
 
 async def _labels(s: Services, repository_id: int, content: Content) -> dict[str, str]:
-    """Return what the manifest's annotations and its image's labels say; the image's count."""
+    """Return what the manifest's annotations and its image's labels say; the image's count.
+
+    What looks like a secret in them is masked: what is found is shown.
+    """
     try:
         manifest = parse_manifest(content.raw, content.media_type)
     except ManifestInvalid:
         return {}  # taken by an earlier release
-    return {**manifest.annotations, **await _image_labels(s, repository_id, manifest)}
+    said = {key: masked_field(key, value) for key, value in manifest.annotations.items()}
+    return {**said, **await _image_labels(s, repository_id, manifest)}
 
 
-async def _image_labels(s: Services, repository_id: int, manifest: Manifest) -> dict[str, str]:
+async def _image_labels(s: Services, repository_id: int, manifest: Manifest) -> Mapping[str, str]:
     config = manifest.config
-    if config is None or config.media_type not in _CONFIGS or config.size > _LONGEST_CONFIG:
+    if config is None or config.media_type not in IMAGE_CONFIGS or config.size > _LONGEST_CONFIG:
         return {}
 
     async def find(tx: Tx) -> Blob | None:
@@ -396,10 +396,6 @@ async def _image_labels(s: Services, repository_id: int, manifest: Manifest) -> 
         return {}
     try:
         raw = b"".join([part async for part in s.blobs.read(blob.location, 0, blob.size)])
-        document = msgspec.json.decode(raw)
-    except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
-        return {}  # damaged, which verification tells, or no JSON
-    inner = document.get("config") if isinstance(document, dict) else None
-    found = inner.get("Labels") if isinstance(inner, dict) else None
-    labels = found.items() if isinstance(found, dict) else ()
-    return {key: value for key, value in labels if isinstance(value, str)}
+    except FileNotFoundError:
+        return {}  # damaged, which verification tells
+    return parse_config(raw).labels

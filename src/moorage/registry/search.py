@@ -174,7 +174,8 @@ def _place_of(after: str, steps: int) -> tuple[int, str]:
     if not after:
         return 0, ""
     number, dot, place = after.partition(".")
-    if not dot or not (number.isascii() and number.isdigit()) or int(number[:9]) >= steps:
+    is_step = number.isascii() and number.isdigit() and len(number) == 1
+    if not dot or not is_step or int(number) >= steps:
         raise Invalid("after is not where a page has ended")
     return int(number), place
 

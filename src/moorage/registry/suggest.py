@@ -8,7 +8,9 @@ from moorage.db.tag_pages import list_newest
 from moorage.db.tags import FIND_TAG
 from moorage.oci.names import Tag
 
-_LOOKED_AT = 500
+_LOOKED_AT = 200
+# Longer ones are like nothing: to compare two takes the square of their length.
+_LONGEST = 64
 _TOLD = 3
 _ALIKE = 0.6
 
@@ -34,5 +36,8 @@ async def tags_like(tx: Tx, repository_id: int, tag: Tag) -> str | None:
 
 
 def closest(word: str, words: list[str]) -> list[str]:
-    """Return those of the words that are most like this one, the likest first."""
-    return difflib.get_close_matches(word, list(dict.fromkeys(words)), _TOLD, _ALIKE)
+    """Return those of the words that are most like this one, the likest first; no long ones."""
+    if len(word) > _LONGEST:
+        return []
+    short = dict.fromkeys(each for each in words if len(each) <= _LONGEST)
+    return difflib.get_close_matches(word, list(short), _TOLD, _ALIKE)

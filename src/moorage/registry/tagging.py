@@ -18,6 +18,7 @@ from moorage.oci.digest import Digest
 from moorage.oci.manifest import Manifest, parse_manifest
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.registry import mounts, push, rights
+from moorage.registry.history import COPY
 from moorage.registry.images import resolve
 from moorage.registry.services import Services
 from moorage.registry.space import check_space
@@ -132,7 +133,7 @@ async def _copy(  # noqa: PLR0913 - as `set_tag`
     condition: Condition,
 ) -> Tagged:
     place, reference = source
-    change = msgspec.structs.replace(by, cause="copy", cause_id=f"{place} {reference}")
+    change = msgspec.structs.replace(by, cause=COPY, cause_id=f"{place} {reference}")
 
     async def write(tx: Tx) -> Tagged:
         found = await rights.hold(tx, actor, Action.PUSH, TagOf(name, tag))

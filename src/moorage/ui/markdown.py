@@ -17,6 +17,11 @@ from markupsafe import Markup
 LONGEST = 64 << 10
 _LINK = re.compile(r"(?:https?://|mailto:|#)", re.IGNORECASE | re.ASCII)
 _DEEPEST = 6
+# Each bracket may look through all that is behind it, and a table's rows have all its columns: of
+# more, 64 KiB would take seconds.
+_MOST_BRACKETS = 4_000
+_MOST_STARS = 16_000
+_MOST_CELLS = 20_000
 
 
 class _Renderer(RendererHTML):
@@ -61,7 +66,19 @@ class _Renderer(RendererHTML):
 
 def render(text: str) -> Markup:
     """Return the HTML of a README; safe, whatever it says."""
-    return Markup(_parser().render(text[:LONGEST]))  # noqa: S704 - html is off, the rest is escaped
+    text = text[:LONGEST]
+    if _is_dear(text):
+        return Markup("<pre>{}</pre>").format(text)
+    return Markup(_parser().render(text))  # noqa: S704 - html is off, the rest is escaped
+
+
+def _is_dear(text: str) -> bool:
+    columns = max((line.count("|") for line in text.splitlines()), default=0)
+    return (
+        text.count("[") > _MOST_BRACKETS
+        or text.count("*") + text.count("_") > _MOST_STARS
+        or columns * text.count("\n") > _MOST_CELLS
+    )
 
 
 @cache

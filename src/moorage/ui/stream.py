@@ -7,6 +7,7 @@ from contextlib import aclosing
 import msgspec
 
 from moorage.errors import Unavailable
+from moorage.model.access import Actor
 from moorage.registry import feed
 from moorage.registry.services import Services
 from moorage.ui.caller import authenticate
@@ -37,17 +38,29 @@ async def follow(s: Services, visit: Visit) -> Response:
         # Proxies that collect an answer before they pass it on are told not to.
         "X-Accel-Buffering": "no",
     }
-    return Response(200, headers, FlowBody(_parts(pushes)))
+    return Response(200, headers, FlowBody(_parts(pushes, seconds_for(actor, s.clock.now()))))
 
 
-async def _parts(pushes: AsyncGenerator[feed.Push | None, None]) -> AsyncGenerator[bytes, None]:
+def seconds_for(actor: Actor, now: int) -> float:
+    """Return how long a visitor may listen: no longer than what it is signed in with is good.
+
+    What ends that before is looked at with each push.
+    """
+    if not actor.expires_at:
+        return _LONGEST_SECONDS
+    return min(_LONGEST_SECONDS, max(0.0, (actor.expires_at - now) / 1_000))
+
+
+async def _parts(
+    pushes: AsyncGenerator[feed.Push | None, None], seconds: float
+) -> AsyncGenerator[bytes, None]:
     loop = asyncio.get_running_loop()
-    until = loop.time() + _LONGEST_SECONDS
+    until = loop.time() + seconds
     async with aclosing(pushes):
         coming = asyncio.ensure_future(anext(pushes))
         try:
-            while loop.time() < until:
-                await asyncio.wait({coming}, timeout=_HEARTBEAT_SECONDS)
+            while (left := until - loop.time()) > 0:
+                await asyncio.wait({coming}, timeout=min(left, _HEARTBEAT_SECONDS))
                 if not coming.done():
                     yield _HEARTBEAT
                     continue

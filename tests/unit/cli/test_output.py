@@ -1,10 +1,21 @@
 """What commands print: always the same for programs, and nothing that steers a terminal."""
 
 import json
+import sys
 
 import pytest
 
-from moorage.cli.output import Column, Form, Output, clean, plain, relative, seconds_of, table
+from moorage.cli.output import (
+    Column,
+    Form,
+    Output,
+    clean,
+    for_terminal,
+    plain,
+    relative,
+    seconds_of,
+    table,
+)
 from moorage.client.problems import refusal_of
 from moorage.errors import Refused
 
@@ -59,6 +70,17 @@ def test_times_of_the_api() -> None:
     assert seconds_of("2027-01-15T08:00:00Z") == NOW
     assert seconds_of("2027-01-15T08:00:00") == NOW
     assert seconds_of(NOW * 1000) == NOW
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_document_does_not_steer_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, *, is_terminal: bool
+) -> None:
+    """A README goes to a file as it was given; a person at a terminal may only read it."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    text = "# Shop\n\tit\x1b]0;owned\x07\x9b2J\u202e\r"
+    shown = "# Shop\n\tit\ufffd]0;owned\ufffd\ufffd2J\ufffd\ufffd"
+    assert for_terminal(text) == (shown if is_terminal else text)
 
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "\r", "\x07", "\u202e", "\x9b31m"])

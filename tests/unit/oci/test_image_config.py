@@ -1,6 +1,7 @@
 """Configurations of images, whoever wrote them: read part by part, with secrets masked."""
 
 import json
+import time
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moorage.oci.config import instruction_of, masked, parse_config
+from moorage.oci.config import instruction_of, masked, masked_field, parse_config
 
 
 def encoded(**parts: Any) -> bytes:
@@ -132,3 +133,46 @@ def test_secret_labels_and_steps_are_masked() -> None:
 )
 def test_instructions_are_those_of_the_dockerfile(created_by: str, instruction: str) -> None:
     assert instruction_of(created_by) == instruction
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "token" * 100_000,
+        "token" * 100_000 + "!",
+        "ENV " + "token" * 100_000,
+        "ENV" + " " * 500_000,
+        'token="' * 70_000,
+        "://" * 170_000,
+    ],
+    ids=lambda text: text[:6],
+)
+def test_a_text_of_any_length_is_gone_over_once(text: str) -> None:
+    began = time.process_time()
+    masked(text)
+    masked_field(text, text)
+    # Ten times as much as it takes; where each place is tried anew, it is minutes.
+    assert time.process_time() - began < 2
+
+
+def test_nothing_is_shown_in_another_order_than_it_ran() -> None:
+    """What is written from right to left by itself stays; what turns other text round does not."""
+    turned = "rm -rf /\u202e/ dne\u2066"
+    found = parse_config(
+        encoded(
+            config={"Cmd": [turned], "Labels": {turned: turned}},
+            history=[{"created_by": turned}],
+        )
+    )
+    shown = "rm -rf /\ufffd/ dne\ufffd"
+    assert found.cmd == (shown,)
+    assert found.labels == {shown: shown}
+    assert found.history[0].instruction == shown
+    assert masked_field("title", turned) == shown
+    assert masked_field("title", "\u05e9\u05dc\u05d5\u05dd") == "\u05e9\u05dc\u05d5\u05dd"
+
+
+def test_a_long_step_is_gone_over_once() -> None:
+    began = time.process_time()
+    assert instruction_of(" " * 100_000 + "x") == " " * 100_000 + "x"
+    assert time.process_time() - began < 2

@@ -69,6 +69,30 @@ def test_what_people_write_is_shown() -> None:
     assert "<li>a</li>" in made
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 65_536,
+        "![" * 32_768,
+        "[a](" * 16_384,
+        "*_" * 32_768,
+        "|a" * 100 + "\n" + "|-" * 100 + "\n" + "a\n" * 30_000,
+    ],
+    ids=lambda text: text[:4],
+)
+def test_what_takes_long_is_shown_as_it_is(text: str) -> None:
+    """One that blocks a process for seconds at each look is nobody's README."""
+    assert render(text) == f"<pre>{text}</pre>"
+    assert "<script" not in render("<script>" + text)
+
+
+def test_long_readmes_are_rendered() -> None:
+    table = "|a|b|c|\n|-|-|-|\n" + "|1|[x](https://a.example)|*3*|\n" * 1_500
+    made = render(table)
+    assert made.count("<a href") == 1_500
+    assert "<em>3</em>" in made
+
+
 def test_an_image_is_its_description() -> None:
     assert "<em>build passing</em>" in str(render("![build passing](https://ci.example/b.svg)"))
 
