@@ -390,7 +390,7 @@ PAGES = [
             "ui/search.py",
             "await search.require_search(s, actor)",
         ),
-        "http/test_pages.py",
+        "http/test_pages.py::test_a_confined_token_searches_no_page",
     ),
     (
         Mutant(
@@ -426,7 +426,7 @@ PAGES = [
             "allowed[name] = await _allowed(tx, actor, name)",
             "allowed[name] = True",
         ),
-        "http/test_pages.py",
+        "http/test_pages.py::test_the_first_page_has_no_push_of_what_is_hidden",
     ),
     (
         Mutant("texts are markup", "ui/rendering.py", "autoescape=True,", "autoescape=False,"),

@@ -27,6 +27,7 @@ CUT = """() => [...document.querySelectorAll("body *")].filter((each) => {
     for (let on = each.parentElement; on; on = on.parentElement) {
         const style = getComputedStyle(on);
         if (["auto", "scroll"].includes(style.overflowX)) return false;
+        if (style.clipPath !== "none") return false;  // for those alone who hear the page
         if (style.overflowX === "hidden" && style.textOverflow === "ellipsis") return false;
     }
     return true;
