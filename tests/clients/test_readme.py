@@ -26,6 +26,10 @@ FIRST = Exempt(
     "is begun again by the block behind it; `make test` is what runs this",
     lambda: list(blocks(PAGE))[1].startswith("make serve &\n"),
 )
+# Which begins where the README ends: with the same environment.
+[INSTALLED] = [
+    block for block in blocks("tutorials/team-server.md") if block.startswith("make .venv/.serve")
+]
 PROGRAM = "int main(void) { return 0; }\n"
 
 
@@ -63,6 +67,7 @@ def test_the_readme(docker: Docker) -> None:
                 "registry.example:5000": "localhost:5000",
                 # The reader is in the environment that the wheel goes into.
                 "pip install": ".venv/bin/pip install",
+                "/usr/local/bin/": f"{home}/bin/",
                 ":5000": f":{port}",
             },
             exempt=(FIRST,),
@@ -79,7 +84,8 @@ def test_the_readme(docker: Docker) -> None:
         makefile.write_text(makefile.read_text().replace(":5000", f":{port}"))
         with story:
             build_image(story)
-            story.run("make .venv/.serve")
+            story.run(INSTALLED)
+            assert (story.person.home / "bin/moorage").resolve().is_relative_to(story.place)
             [served, shared, packed] = list(story.blocks())
             story.run(served)
             story.run("docker tag app localhost:5000/web/shop:1.0")
