@@ -197,7 +197,7 @@ API = [
             "await usage.find_usage(tx, each.id) if may_read else None",
             "await usage.find_usage(tx, each.id)",
         ),
-        "contract/test_storage.py::test_namespaces_with_their_bytes",
+        f"{MATRIX}[list-storage]",
     ),
     *(
         (
@@ -245,7 +245,10 @@ API = [
         wider("readers copy to tags", ("api/tagging.py", NAMED), COPY, was="PUSH", now="PULL"),
         f"{MATRIX}[set-tag]",
     ),
-    (wider("what is hidden is copied", *COPIED), f"{MATRIX}[set-tag]"),
+    (
+        wider("what is hidden is copied", *COPIED),
+        "contract/test_tagging.py::test_nothing_is_copied_from_what_the_actor_may_not_read",
+    ),
     (
         Mutant(
             "protected tags are set by hand",
@@ -253,7 +256,7 @@ API = [
             "            guard=guard.of(tag),\n            change=change,",
             "            guard=guard.of(Tag('free')),\n            change=change,",
         ),
-        "contract/test_tagging.py",
+        "http/test_protected_tags.py::test_an_immutable_tag_is_not_set_by_hand",
     ),
     (
         Mutant(
