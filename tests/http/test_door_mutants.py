@@ -307,7 +307,7 @@ API = [
             "registry/renaming.py",
             "    require(actor, Action.PUSH, RepositoryTarget(wanted), there.facts)",
         ),
-        f"{MATRIX}[rename-repository]",
+        "http/test_page_forms.py::test_who_owns_one_repository_names_it_as_he_may_push",
     ),
 ]
 
@@ -316,7 +316,13 @@ PAGES = [
     *(
         (wider(title, (f"ui/{file}", door), *rooms), f"{SEES}[{page}]")
         for title, page, file, door, rooms in (
-            ("everybody sees the page of tags", "repository", "repository.py", PULLS, (TABLE,)),
+            (
+                "everybody sees the page of tags",
+                "repository",
+                "repository.py",
+                PULLS,
+                (TABLE, ABOUT_READ),
+            ),
             ("everybody sees the page of pulls", "usage", "pulls.py", PULLS, USAGE),
             ("everybody sees what is about", "about", "about.py", PULLS, (ABOUT_READ,)),
             ("everybody sees the history", "history", "history.py", PULLS, (HISTORY,)),
