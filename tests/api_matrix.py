@@ -512,7 +512,7 @@ def wrong_content(stage: Stage, row: Row, who: str, answer: Answer) -> str:
         "explain-access": _explanation,
         "list-entries": _entries,
         "list-images": _repositories,
-        "list-storage": _namespaces,
+        "list-storage": _bytes,
         "list-tags": _doers,
         "list-tag-lines": _doers,
         "list-tag-moves": _doers,
@@ -539,6 +539,14 @@ def _repositories(stage: Stage, row: Row, who: str, told: Any) -> str:
 def _namespaces(stage: Stage, row: Row, who: str, told: Any) -> str:
     shown = {each["name"] for each in told["items"]} & {NAMESPACE, COMMON}
     return "" if shown == set(SHOWN[who].split()) else f"shows {sorted(shown)}"
+
+
+def _bytes(stage: Stage, row: Row, who: str, told: Any) -> str:
+    """Numbers are for who may read all of a namespace, also what is not there yet."""
+    shown = {each["name"] for each in told["items"] if each["bytes"] is not None}
+    hidden = set() if "p" in RIGHTS[who][VISIBILITIES.index("missing")] else {NAMESPACE}
+    wrong = shown & {NAMESPACE, COMMON} != set(SHOWN[who].split()) - hidden
+    return f"tells the bytes of {sorted(shown)}" if wrong else _namespaces(stage, row, who, told)
 
 
 def _tokens(stage: Stage, row: Row, who: str, told: Any) -> str:

@@ -93,11 +93,13 @@ class Story:
 
     def play(self) -> list[Told]:
         """Run all blocks that are not exempt; each must succeed. Return what they printed."""
-        return [
-            self.run(block)
-            for block in blocks(self.page)
-            if not any(block.startswith(each.begins) for each in self.exempt)
-        ]
+        return [self.run(block) for block in self.blocks()]
+
+    def blocks(self) -> Iterator[str]:
+        """Yield the blocks that are not exempt."""
+        for block in blocks(self.page):
+            if not any(block.startswith(each.begins) for each in self.exempt):
+                yield block
 
     def run(self, block: str) -> Told:
         """Run one block; a link that it prints is opened, as its reader would."""

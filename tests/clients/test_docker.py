@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -129,3 +130,19 @@ def test_what_is_deleted_is_not_found(docker: Docker, repository: Repository, sm
     docker.forget(reference)
     docker.pull(reference).ok()
     docker.forget(reference)
+
+
+def test_search_finds_what_was_pushed(docker: Docker, repository: Repository, small: Small) -> None:
+    """`docker search HOST/TERM` asks `/v1/search` of that host, and prints what it answers."""
+    reference, word = name_of(repository), repository.name.rpartition("/")[2]
+    docker.load(small("searched"), reference)
+    docker.push(reference).ok()
+    docker.forget(reference)
+    asked = ["search", "--no-trunc", "--format={{.Name}}", "--limit=25"]
+    end = time.monotonic() + 20
+    while (said := docker(*asked, f"{repository.registry.authority}/{word}").ok()) == "":
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert said.splitlines() == [repository.name]
+    nothing = docker(*asked, f"{repository.registry.authority}/no-such-thing-{word}").ok()
+    assert nothing == ""

@@ -24,8 +24,10 @@ from clients.marks import SLOW, needing, needs
 from clients.programs import end_processes_of
 from documented import DOCS, Exempt, Story, blocks
 from fronts import NGINX
+from postgres import Postgres
 from process import Server, find_tool, free_port, is_listening, require_tool
-from registry import Registry, Repository
+from registry import Registry, Repository, unique
+from s3 import S3Server
 from trusting import PROVIDER, Provider
 
 # Rights and stores are tested elsewhere; what a page says is the same on all of them.
@@ -45,8 +47,8 @@ EXEMPT: dict[str, tuple[Exempt, ...]] = {
     "tutorials/team-server.md": (
         Exempt(
             "make .venv/.serve",
-            "makes the environment that the tests themselves run in, from the package index",
-            has("Makefile", "SERVE := $(VENV)/.serve"),
+            "makes an environment from the package index, which the README's test does by it",
+            has("tests/clients/test_readme.py", "story.run(INSTALLED)"),
         ),
     ),
     "how-to/fleet.md": (
@@ -69,11 +71,6 @@ EXEMPT: dict[str, tuple[Exempt, ...]] = {
             "python3 -m venv /opt/moorage",
             "installs a service on this machine; a test of its own has systemd judge the unit",
             has("tests/clients/test_deploy.py", "moorage.service"),
-        ),
-        Exempt(
-            "moorage move",
-            "needs PostgreSQL and an object store, as a test of its own has them",
-            has("tests/http/test_move.py", '"move"'),
         ),
     ),
 }
@@ -312,9 +309,22 @@ def test_proxy(readied: Stage) -> None:
     assert "proxy_request_buffering off" in (story.place / "moorage.conf").read_text()
 
 
-def test_fleet(readied: Stage) -> None:
-    told = readied.story("how-to/fleet.md").play()
-    assert ["upstream" in each.out for each in told] == [True]
+def test_fleet(readied: Stage, postgres: Postgres, s3_servers: Callable[[str], S3Server]) -> None:
+    """What is moved goes to a real database and a real object store."""
+    url = postgres.empty(f"documented_{unique()}")
+    store = s3_servers("swift").environment()
+    storage = store.pop("MOORAGE_STORAGE")
+    targets = {
+        "postgresql://moorage@db.example/moorage": url,
+        "s3://registry-blobs/moorage": storage,
+    }
+    story = readied.story("how-to/fleet.md", targets, **store)
+    readied.push("alice/app", "1.0")
+    proxies, moved = story.play()
+    assert "upstream" in proxies.out
+    assert "1 repositories, 1 tags, 1 manifests" in moved.out
+    readied.server.stop()
+    postgres.drop(url)
 
 
 @AS_ROOT

@@ -14,7 +14,7 @@ from moorage.db import repositories
 from moorage.db.engine import Tx
 from moorage.db.namespaces import set_visibility
 from moorage.errors import Conflicting, Invalid, NotFound, SignInNeeded
-from moorage.model.access import Actor
+from moorage.model.access import Actor, Scope
 from moorage.oci.digest import digest_of
 from moorage.oci.names import RepositoryName, Tag
 from moorage.registry import history, images, repository_table, tag_table, tagging
@@ -306,6 +306,10 @@ def test_where_else_a_layer_is_tells_nothing_of_what_is_hidden(registries: Regis
         await place.publish("web/cart")
         seen = await images.find_image(place.s, NOBODY, NAME, "1.0")
         assert [each.use.count for each in seen.layers] == [1, 0, 1]
+        # A token that is for this repository alone is told of no other one, public as that is.
+        confined = msgspec.structs.replace(NOBODY, scopes=(Scope(NAME, frozenset({"pull"})),))
+        seen = await images.find_image(place.s, confined, NAME, "1.0")
+        assert {each.use.count for each in seen.layers} == {0}
 
     within(registries, use)
 

@@ -82,6 +82,15 @@ def test_no_form_does_anything_for_who_may_not(cast: Cast, who: str) -> None:
         assert answer.status in allowed, (path, do, answer.status)
 
 
+def test_who_owns_one_repository_names_it_as_he_may_push(cast: Cast) -> None:
+    """A right in one repository makes no other of the namespace, by another name of it either."""
+    guest, wanted = Browser(cast).sign_in("guest"), f"acme/{unique()}"
+    answer = guest.post("/r/acme/private/-/settings", {"do": "rename", "name": wanted})
+    assert answer.status in (403, 404)
+    told = cast.asked_by["owner"].get("/api/v1/repositories/acme/private").expect(200).json()
+    assert told["name"] == "acme/private"
+
+
 def test_a_form_that_the_page_has_not_is_refused(owner: Browser) -> None:
     assert owner.post("/n/acme", {"do": "nothing"}).status == 404
     assert owner.post("/images", {"do": "delete"}).status == 405

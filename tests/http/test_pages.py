@@ -15,7 +15,7 @@ import pytest
 import moorage.ui
 from browser import HTML, Browser
 from cases.load import table
-from cast import PASSWORD, Cast
+from cast import PASSWORD, PLACES, Cast
 from moorage.ui import files
 from moorage.ui.pages import PAGES
 from registry import OCI_CONFIG, Answer, Registry, describe, encode
@@ -122,6 +122,26 @@ def plain(answer: Answer) -> str:
     """Return a page without what is of each request alone."""
     text = re.sub(r"[0-9a-f]{32,128}", "", answer.body.decode())
     return text + (answer.get("Location") or "")
+
+
+def test_the_first_page_has_no_push_of_what_is_hidden(cast: Cast) -> None:
+    """A push is told to those alone who may read where it went."""
+    shown = {"anonymous": {"public"}, "stranger": {"public", "internal"}, "reader": set(PLACES)}
+    for who, visibilities in shown.items():
+        told = json.loads(ask(cast, who, "/.json").expect(200).body)["recent"]
+        names = {each["repository"] for each in told} & set(PLACES.values())
+        assert names == {PLACES[each] for each in visibilities}, who
+        text = ask(cast, who, "/").body.decode()
+        assert "secret/x" not in text
+        assert (PLACES["private"] in text) == (who == "reader")
+
+
+@pytest.mark.parametrize("who", ["scoped", "token for elsewhere"])
+def test_a_confined_token_searches_no_page(cast: Cast, who: str) -> None:
+    """As it does not over the API: what it is for is no more than some repositories."""
+    for path in ("/search?q=acme", "/search.json?q=acme", "/images", "/n", "/storage"):
+        assert ask(cast, who, path).status == 403, path
+    assert ask(cast, who, "/search?q=acme").body.count(b"acme/public") == 0
 
 
 def test_a_namespace_that_nobody_may_see_is_not_there(cast: Cast) -> None:

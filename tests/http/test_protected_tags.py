@@ -89,6 +89,24 @@ def test_an_immutable_tag_is_pushed_once(cast: Cast, who: str) -> None:
 
 
 @requirement("S-82")
+@pytest.mark.parametrize("who", ["writer", "owner", "administrator"])
+@pytest.mark.parametrize("source", [SHOP, PLACES["public"]])
+def test_an_immutable_tag_is_not_set_by_hand(cast: Cast, who: str, source: str) -> None:
+    """Neither to another image of the repository nor to one that is copied; a new one is."""
+    there, tag, other = repository(cast, who), unique("v"), unique("w")
+    image = there.push_image(tag)
+    cast.asked_by["administrator"].repository(source).push_image(other)
+    asked = encode({"reference": other, "source": source})
+    kind = {"Content-Type": "application/json"}
+    place = f"/api/v1/repositories/{SHOP}/-/tags"
+    answer = there.registry.put(f"{place}/{tag}", asked, kind)
+    assert (answer.status, answer.json()["code"]) == (403, "DENIED")
+    assert "v*" in answer.json()["detail"]
+    assert there.tagged(tag) == image.digest
+    there.registry.put(f"{place}/{unique('v')}", asked, kind).expect(200)
+
+
+@requirement("S-82")
 def test_several_tags_move_all_or_none(cast: Cast) -> None:
     there, fixed, free = repository(cast, "writer"), unique("v"), unique("w")
     image = there.push_image(fixed)

@@ -44,9 +44,9 @@ _CREATED = "2026-03-04T05:06:07Z"
 class Filled:
     """The registry that is full; `addresses` are what the places in `pages.toml` stand for."""
 
-    def __init__(self) -> None:
-        """Start it and push everything, as its owner would."""
-        self.server = Server(env={"MOORAGE_LIMITS__FREE_BYTES": "1"}, workers=1)
+    def __init__(self, **env: str) -> None:
+        """Start it with further settings and push everything, as its owner would."""
+        self.server = Server(env={"MOORAGE_LIMITS__FREE_BYTES": "1", **env}, workers=1)
         self.server.start()
         self.administrator = populate(self.server)
         self.owner = Registry(self.server.url, ("owner", PASSWORD))

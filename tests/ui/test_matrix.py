@@ -17,11 +17,42 @@ from ui.watching import Watched
 STATES = ("full", "empty", "error")
 SHOWN = [name for name, entry in PAGES.items() if any(state in entry for state in STATES)]
 RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]}
-# With the page the same, only these can find something else in other colours.
-COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 NARROW, WIDE = {"width": 320, "height": 640}, {"width": 1280, "height": 900}
 REFUSED = (400, 401, 403, 404, 422)
 WIDER = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+# What stands out of the window and is in nothing that scrolls, or ends in an ellipsis, is cut off.
+CUT = """() => [...document.querySelectorAll("body *")].filter((each) => {
+    const box = each.getBoundingClientRect();
+    if (box.right <= window.innerWidth + 1 || box.width < 2 || box.height < 2) return false;
+    for (let on = each.parentElement; on; on = on.parentElement) {
+        const style = getComputedStyle(on);
+        if (["auto", "scroll"].includes(style.overflowX)) return false;
+        if (style.clipPath !== "none") return false;  // for those alone who hear the page
+        if (style.overflowX === "hidden" && style.textOverflow === "ellipsis") return false;
+    }
+    return true;
+}).slice(0, 6).map((each) => each.outerHTML.slice(0, 120))"""
+# Shadows and backgrounds are gone in forced colours: what is left are outlines and borders.
+UNSEEN = """() => {
+    const found = [];
+    const has = (style, width) => style !== "none" && parseFloat(width) >= 1;
+    const all = "a[href], button, input, select, textarea, summary, [tabindex='0']";
+    for (const each of document.querySelectorAll(all)) {
+        if (!each.checkVisibility() || !each.getClientRects().length || each.disabled) continue;
+        const told = each.outerHTML.slice(0, 120);
+        const rest = getComputedStyle(each);
+        const is_native = ["checkbox", "radio"].includes(each.type);
+        if (each.matches("button, input, select, textarea") && !is_native &&
+            !has(rest.borderTopStyle, rest.borderTopWidth)) found.push(`no border: ${told}`);
+        each.focus({preventScroll: true});
+        if (document.activeElement !== each) continue;
+        const held = getComputedStyle(each);
+        const beside = each.matches(".panes > input") ? getComputedStyle(each.labels[0]) : held;
+        if (!has(beside.outlineStyle, beside.outlineWidth)) found.push(`no focus: ${told}`);
+        each.blur();
+    }
+    return found.slice(0, 8);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -70,21 +101,23 @@ def look(there: Watched, state: str, *, is_forced: bool) -> None:
     """Check a page that is open in every colour, and on the narrowest screen."""
     page = there.page
     page.evaluate(AXE_SCRIPT)
-    for theme, rules in (("light", RULES), ("dark", COLOURS)):
+    for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)
-        told(page, state, theme, rules)
+        told(page, state, theme)
     if is_forced:
         page.emulate_media(color_scheme="light", forced_colors="active")
-        told(page, state, "forced colours", RULES)
+        told(page, state, "forced colours")
+        assert page.evaluate(UNSEEN) == [], f"{state}: can't be seen in forced colours"
     page.emulate_media(color_scheme="light", forced_colors="none")
     page.set_viewport_size(NARROW)
     assert not page.evaluate(WIDER), f"{state}: wider than 320 px: {widest(page)}"
+    assert page.evaluate(CUT) == [], f"{state}: cut off at 320 px"
     page.set_viewport_size(WIDE)
 
 
-def told(page: Any, state: str, theme: str, rules: Any) -> None:
+def told(page: Any, state: str, theme: str) -> None:
     """Check what axe says."""
-    options = {"runOnly": rules, "resultTypes": ["violations"]}
+    options = {"runOnly": RULES, "resultTypes": ["violations"]}
     found = page.evaluate("options => axe.run(options)", options)["violations"]
     shown = [
         f"{each['id']}: {node['html'][:200]} ({node['failureSummary'][:300]})"

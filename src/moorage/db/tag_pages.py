@@ -4,8 +4,12 @@ The second order is that of `tag_by_manifest`: ids of manifests ascend, so what 
 comes first, and the tags of one image stand together, in the order of their names.
 """
 
+from typing import Any
+
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from moorage.db.engine import EMPTY, Query, Row, Tx
 from moorage.db.images import content_of
@@ -23,6 +27,7 @@ _NEAR: sa.ColumnClause[int] = sa.literal_column("50")
 _COSIGN: sa.ColumnClause[str] = sa.literal_column("'sha256-'")
 _BEYOND_COSIGN: sa.ColumnClause[str] = sa.literal_column("'sha256.'")
 _NOTHING: sa.ColumnClause[int] = sa.literal_column("0")
+_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 
 class TagLine(msgspec.Struct, frozen=True):
@@ -56,25 +61,69 @@ def _bytes_of(number: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
     return sa.func.coalesce(content_of(number), _NOTHING) + sa.func.coalesce(of_listed, _NOTHING)
 
 
+class _Before(sa.ColumnElement[Any]):
+    """Whether a tag stands before another one in the order of `tag_by_manifest`.
+
+    SQLite looks within the repository. PostgreSQL compares both columns at once: without statistics
+    it takes an equality for one that leaves a few rows, and then sorts them all. What it finds of
+    the repository before is left to whoever asks.
+    """
+
+    inherit_cache = False
+    # Of none: SQLite would compare a boolean with 1, and look no further in the index.
+    type = sa.types.NULLTYPE
+
+    def __init__(self, near: sa.FromClause, of: sa.FromClause) -> None:
+        self.near = near
+        self.of = of
+
+
+@compiles(_Before, "sqlite")
+def _within(element: _Before, compiler: SQLCompiler, **options: Any) -> str:
+    near, of = element.near, element.of
+    is_before = sa.and_(
+        near.c.repository_id == of.c.repository_id, near.c.manifest_id < of.c.manifest_id
+    )
+    return f"({compiler.process(is_before, **options)})"
+
+
+@compiles(_Before, "postgresql")
+def _at_once(element: _Before, compiler: SQLCompiler, **options: Any) -> str:
+    both = [
+        sa.tuple_(each.c.repository_id, each.c.manifest_id) for each in (element.near, element.of)
+    ]
+    return f"({compiler.process(both[0] < both[1], **options)})"
+
+
 def _earlier() -> sa.ScalarSelect[int]:
-    """Return the last image of the kind that was pushed before and has a tag."""
+    """Return the last image of the kind that was pushed before and has a tag.
+
+    By a look-up each, not a join: without statistics, as in the minute after the first pushes,
+    PostgreSQL would begin with all manifests, for each of the tags.
+    """
     near = tag.alias("near")
     before = (
-        sa.select(near.c.manifest_id)
-        .where(near.c.repository_id == tag.c.repository_id)
-        .where(near.c.manifest_id < tag.c.manifest_id)
+        sa.select(near.c.repository_id, near.c.manifest_id)
+        .where(_Before(near, tag))
         .where(sa.or_(near.c.name < _COSIGN, near.c.name >= _BEYOND_COSIGN))
-        .order_by(near.c.manifest_id.desc())
+        .order_by(near.c.repository_id.desc(), near.c.manifest_id.desc())
         .limit(_NEAR)
         .correlate(tag)
         .subquery()
     )
     of_it = manifest.alias("of_it")
-    return (
-        sa.select(sa.func.max(before.c.manifest_id))
-        .select_from(before.join(of_it, of_it.c.id == before.c.manifest_id))
+    is_alike = (
+        sa.select(_ONE)
+        .where(of_it.c.id == before.c.manifest_id)
         .where(of_it.c.media_type == manifest.c.media_type)
         .where(of_it.c.artifact_type == manifest.c.artifact_type)
+        .correlate(before, manifest)
+        .scalar_subquery()
+    )
+    return (
+        sa.select(sa.func.max(before.c.manifest_id))
+        .where(before.c.repository_id == tag.c.repository_id)
+        .where(is_alike == _ONE)
         .correlate(tag, manifest)
         .scalar_subquery()
     )
