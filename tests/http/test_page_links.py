@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 
 from browser import Browser
 from cast import Cast
-from registry import unique
+from registry import index_document, unique
 
 pytestmark = pytest.mark.metadata
 
@@ -83,3 +84,57 @@ def test_pushes_of_a_repository_that_went_are_not_those_of_its_successor(
     page = owner.get("/").body.decode()
     assert before not in page
     assert {owner.get(each).status for each in links(row_of(page, there.name))} == {200}
+
+
+def heading(page: str) -> str:
+    """Return the text of a page's first heading, with its spaces as one."""
+    found = re.search(r"<h1>(.*?)</h1>", page, re.DOTALL)
+    assert found is not None
+    return " ".join(re.sub(r"<[^>]*>", "", found[1]).split())
+
+
+def test_a_comparison_of_digests_names_their_tags(cast: Cast, owner: Browser) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    one, other, third = (there.push_image(tag).digest for tag in ("1.0", "1.1", "old"))
+    for tag in ("latest", "stable"):
+        there.push_manifest(there.registry.get(there.path(f"manifests/{other}")).json(), tag)
+    there.registry.delete(there.path("manifests/old")).expect(202)
+    short_one, short_other, short_third = (each[7:19] for each in (one, other, third))
+    place = f"/r/{there.name}/-/compare"
+    page = owner.get(f"{place}/{one}...{other}").body.decode()
+    named = f"Compare 1.0 {short_one} and 1.1, latest +1 {short_other}"
+    assert heading(page) == named
+    assert f"<title>1.0 and 1.1, latest +1 of {there.name}" in page
+    assert f'value="{other}"' in page
+    page = owner.get(f"{place}/{third}...{short_one}").body.decode()
+    assert heading(page) == f"Compare {short_third} and 1.0 {short_one}"
+    page = owner.get(f"{place}/1.0...latest").body.decode()
+    assert heading(page) == f"Compare 1.0 {short_one} and latest {short_other}"
+    twin = owner.get(f"{place}/{one}...{other}.json").json()
+    assert (twin["a"]["name"], twin["b"]["name"]) == ("1.0", "1.1, latest +1")
+    assert twin["b"]["tags"] == ["1.1", "latest", "stable"]
+
+
+def test_a_comparison_with_another_repository_names_it(cast: Cast, owner: Browser) -> None:
+    here, there = (cast.asked_by["owner"].repository(f"acme/{unique()}") for _ in "ab")
+    here.push_image("1.0")
+    digest = there.push_image("2.0").digest
+    page = owner.get(
+        f"/r/{here.name}/-/compare/1.0...{quote(there.name, safe='')}@{digest}"
+    ).body.decode()
+    assert f"and {there.name}:2.0 {digest[7:19]}" in heading(page)
+
+
+def test_a_comparison_of_one_platform_names_the_tags_of_the_indexes(
+    cast: Cast, owner: Browser
+) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    digests = []
+    for tag in ("1.0", "2.0"):
+        platform = {"os": "linux", "architecture": "amd64"}
+        part = there.push_image()
+        index = index_document([part.descriptor(platform=platform)])
+        digests.append(there.push_manifest(index, tag).digest)
+    pair = "...".join(digests)
+    page = owner.get(f"/r/{there.name}/-/compare/{pair}?platform=linux/amd64").body.decode()
+    assert re.fullmatch(r"Compare 1\.0 [0-9a-f]{12} and 2\.0 [0-9a-f]{12}", heading(page))
