@@ -138,3 +138,25 @@ def test_a_comparison_of_one_platform_names_the_tags_of_the_indexes(
     pair = "...".join(digests)
     page = owner.get(f"/r/{there.name}/-/compare/{pair}?platform=linux/amd64").body.decode()
     assert re.fullmatch(r"Compare 1\.0 [0-9a-f]{12} and 2\.0 [0-9a-f]{12}", heading(page))
+
+
+def test_storage_is_drawn_and_the_table_stays(cast: Cast, owner: Browser) -> None:
+    administrator = Browser(cast).sign_in("administrator")
+    names = [f"acme/{unique()}" for _ in "ab"]
+    for name in names:
+        cast.asked_by["owner"].repository(name).push_image("1.0")
+    page = owner.get("/n/acme/-/storage").body.decode()
+    drawn = re.search(r'<svg class="treemap".*?</svg>', page, re.DOTALL)
+    assert drawn is not None
+    assert 'aria-hidden="true"' in drawn[0]
+    assert 1 < drawn[0].count("<rect") <= 16
+    assert drawn[0].count("<a ") == drawn[0].count('tabindex="-1"')
+    table = page.partition("<table")[2]
+    assert all(f'href="/r/{name}"' in table for name in names)
+    whole = administrator.get("/storage").body.decode()
+    assert '<a href="/n/acme/-/storage" tabindex="-1">' in whole
+    assert {owner.get(each).status for each in links(drawn[0])} == {200}
+    twin = owner.get("/n/acme/-/storage.json").json()
+    assert sum(each["bytes"] for each in twin["treemap"]) == sum(
+        each["bytes"] for each in twin["repositories"]
+    )

@@ -1,6 +1,6 @@
 """`/r/NAME/-/delete-tags`: several tags are deleted at once, and what that does is told before."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from moorage.errors import Invalid
 from moorage.model.access import Action
@@ -56,7 +56,7 @@ async def undo(s: Services, visit: Visit) -> View | Response:
     return _view(place, failed, {"state": "done", "until": None, "failed": True})
 
 
-def _view(place: Opened, ends: Sequence[TagEnd], facts: dict[str, object]) -> View:
+def _view(place: Opened, ends: Sequence[TagEnd], facts: Mapping[str, object]) -> View:
     told = [_end(place.name, each) for each in ends]
     shown = {
         **place.facts(),
