@@ -145,6 +145,7 @@ def test_storage_is_drawn_and_the_table_stays(cast: Cast, owner: Browser) -> Non
     names = [f"acme/{unique()}" for _ in "ab"]
     for name in names:
         cast.asked_by["owner"].repository(name).push_image("1.0")
+    cast.asked_by["administrator"].repository("secret/x").push_image("1.0")
     page = owner.get("/n/acme/-/storage").body.decode()
     drawn = re.search(r'<svg class="treemap".*?</svg>', page, re.DOTALL)
     assert drawn is not None

@@ -11,6 +11,8 @@ from moorage.ui.words import plural, size
 WIDTH, HEIGHT = 1000.0, 320.0
 # So many rectangles at most, the last for all the rest.
 MOST = 16
+# Beside such a part of the whole, no eye sees another.
+_ALL = 0.98
 # What a letter takes and what a line does, in the units of the picture; a word shorter than this
 # says nothing.
 _LETTER, _LINE, _MARGIN, _LEAST_LETTERS = 9.0, 20.0, 8.0, 4
@@ -22,10 +24,11 @@ Box = tuple[float, float, float, float]
 def cells(rows: Sequence[Row]) -> list[dict[str, object]]:
     """Return what to draw of names with their bytes and addresses, largest first.
 
-    The smallest are one, without an address. Nothing if there are not two to compare.
+    The smallest are one, without an address. Nothing where one is as good as all there is.
     """
     known = sorted((row for row in rows if row[1] > 0), key=lambda row: (-row[1], row[0]))
-    if len(known) < 2:
+    total = sum(row[1] for row in known)
+    if not known or known[0][1] > _ALL * total:
         return []
     if len(known) > MOST:
         rest = known[MOST - 1 :]

@@ -60,11 +60,13 @@ def test_the_rest_is_one_without_an_address() -> None:
 def test_there_must_be_two_to_compare() -> None:
     assert cells([]) == []
     assert cells([("all", 5, "/n/all"), ("none", 0, "/n/none")]) == []
+    assert cells([("all", 1_000, "/n/all"), ("bit", 5, "/n/bit")]) == []
+    assert len(cells([("most", 90, "/n/most"), ("bit", 5, "/n/bit")])) == 2
 
 
 def test_words_are_where_they_fit() -> None:
     long = "a-name-of-a-repository-that-goes-on-and-on"
-    rows = [("big", 10**9, "/"), (long, 3 * 10**7, "/"), ("tiny", 10**4, "/")]
+    rows = [("big", 10**9, "/"), (long, 5 * 10**7, "/"), ("tiny", 10**4, "/")]
     big, middle, tiny = cells(rows)
     assert (big["label"], big["told"]) == ("big", "1.0 GB")
     assert (tiny["label"], tiny["told"]) == ("", "")

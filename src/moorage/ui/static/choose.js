@@ -10,6 +10,7 @@ if (form && all) {
     const ticked = boxes().filter((each) => each.checked).length;
     button.textContent = ticked ? `Delete ${ticked} ${ticked === 1 ? "tag" : "tags"}…` : "Delete those chosen…";
     button.disabled = !ticked;
+    form.classList.toggle("now", ticked > 0);
     all.checked = ticked > 0 && ticked === boxes().length;
     all.indeterminate = ticked > 0 && !all.checked;
   };
