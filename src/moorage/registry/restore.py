@@ -21,7 +21,7 @@ from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.registry.rights import hold
 from moorage.registry.services import Services
-from moorage.registry.tag_guard import tag_guard
+from moorage.registry.tag_guard import TagGuard, tag_guard
 
 _NEWEST = 2**62
 # So that one transaction comes to its end: an index and its parts are far fewer.
@@ -139,15 +139,19 @@ async def restore_tag(  # noqa: PLR0913 - a tag, what it is to be, by whom
             change=change,
             now=now,
         )
-        guard.check(tag, outcome)
-        if outcome is Outcome.REFUSED:
-            raise PreconditionFailed(f"{name}:{tag} is not what the condition says")
+        _check(guard, tag, outcome)
         made = RestoredTag(tag, move.after, newest[0].after, restored.manifests)
         if outcome is Outcome.CHANGED or restored.manifests:
             await s.events.publish(tx, _restored(repository, made, change, now))
         return made
 
     return await s.db.write(write)
+
+
+def _check(guard: TagGuard, tag: Tag, outcome: Outcome) -> None:
+    guard.check(tag, outcome)
+    if outcome is Outcome.REFUSED:
+        raise PreconditionFailed(f"{guard.repository.name}:{tag} is not what the condition says")
 
 
 def _restored(repository: Repository, made: RestoredTag, by: TagChange, now: int) -> Event:
