@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from cast import PASSWORD, Cast
@@ -26,12 +27,14 @@ class Browser:
         """Load a page."""
         return self._kept(self.registry.request("GET", path, [HTML, *self._cookie()]))
 
-    def post(self, path: str, fields: dict[str, str], **changed: str | None) -> Answer:
+    def post(
+        self, path: str, fields: Mapping[str, str | list[str]], **changed: str | None
+    ) -> Answer:
         """Send a form, as the page that was loaded last has it but for what is changed."""
         sent: dict[str, str | None] = {"Origin": self.origin, "Sec-Fetch-Site": "same-origin"}
         sent |= {key.replace("_", "-"): value for key, value in changed.items()}
         sent["Content-Type"] = sent.get("Content-Type") or "application/x-www-form-urlencoded"
-        body = urlencode({"form": self.token, **fields}).encode()
+        body = urlencode({"form": self.token, **fields}, doseq=True).encode()
         headers = [(key, value) for key, value in sent.items() if value is not None]
         return self._kept(
             self.registry.request("POST", path, [HTML, *headers, *self._cookie()], body)

@@ -1,4 +1,4 @@
-"""Takes pictures of the twelve main pages, light and dark: `python -m ui.screenshots DIRECTORY`."""
+"""Takes pictures of the main pages, light and dark: `python -m ui.screenshots DIRECTORY`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ MAIN = {
     "home": "/",
     "images": "/images",
     "repository": "/r/acme/shop",
+    "delete-tags": "/r/acme/shop/-/delete-tags?tag=latest&tag=multi&tag=none",
     "history": "/r/acme/shop/-/history?tag=latest",
     "settings": "/r/acme/shop/-/settings",
     "image": "/r/acme/shop/-/d/{image}?tag=latest",
@@ -25,6 +26,7 @@ MAIN = {
     "access": "/access?who=reader&action=push&where=acme/shop",
     "tokens": "/tokens",
     "storage": "/storage",
+    "namespace-storage": "/n/acme/-/storage",
 }
 
 

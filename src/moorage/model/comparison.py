@@ -8,11 +8,15 @@ from moorage.oci.names import RepositoryName
 
 
 class Side(msgspec.Struct, frozen=True):
-    """One of the two; `layers` counts those that it has."""
+    """One of the two; `layers` counts those that it has.
+
+    `asked_tags` are those of what was asked for, which is an index where a platform stands for it.
+    """
 
     repository: RepositoryName
     digest: Digest
     tags: tuple[str, ...]
+    asked_tags: tuple[str, ...]
     kind: str
     platform: str
     content_size: int

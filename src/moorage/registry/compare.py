@@ -35,7 +35,8 @@ async def compare(
         NotFound: there is no such repository, image or platform.
         Invalid, Conflicting: a reference is none, or may be several.
     """
-    first, second = [await _find(s, actor, *each, platform) for each in (a, b)]
+    first, tags_a = await _find(s, actor, *a, platform)
+    second, tags_b = await _find(s, actor, *b, platform)
     pairs = _platforms(first, second)
     old, new = (_real(each) if not pairs else [] for each in (first, second))
     start = _prefix(old, new)
@@ -45,8 +46,8 @@ async def compare(
     annotations = _fields("annotations", first.annotations, second.annotations)
     grown = second.content_size - first.content_size
     return Comparison(
-        a=_side(first),
-        b=_side(second),
+        a=_side(first, tags_a),
+        b=_side(second, tags_b),
         summary=_summary(first, second, config, pairs, start),
         grown=grown,
         config=tuple(config),
@@ -60,24 +61,28 @@ async def compare(
     )
 
 
-async def _find(s: Services, actor: Actor, name: RepositoryName, text: str, platform: str) -> Image:
+async def _find(
+    s: Services, actor: Actor, name: RepositoryName, text: str, platform: str
+) -> tuple[Image, tuple[str, ...]]:
+    """Return the image, or that one of an index, and the tags of what was asked for."""
     found = await find_image(s, actor, name, text)
     if not platform or found.kind != INDEX:
-        return found
+        return found, found.tags
     for each in found.platforms:
         if each.platform == platform and each.is_here:
-            return await find_image(s, actor, name, each.digest)
+            return await find_image(s, actor, name, each.digest), found.tags
     known = ", ".join(sorted({each.platform for each in found.platforms if each.platform}))
     raise NotFound(
         f"{name} {text} has no platform {platform[:40]!r}", hint=f"It has {known or 'none'}"
     )
 
 
-def _side(image: Image) -> Side:
+def _side(image: Image, asked_tags: tuple[str, ...]) -> Side:
     return Side(
         image.repository,
         image.digest,
         image.tags,
+        asked_tags,
         image.kind,
         image.platform,
         image.content_size,

@@ -45,27 +45,38 @@ async def delete_tag(
     """
 
     async def write(tx: Tx) -> None:
-        guard = await _guard(tx, actor, name)
-        repository = guard.repository
-        now = s.clock.now()
-        outcome = await tags.delete_tag(
-            tx,
-            repository.id,
-            tag,
-            condition=condition,
-            guard=guard.of(tag),
-            change=msgspec.structs.replace(by, cause="delete"),
-            now=now,
-        )
+        guard = await hold_tags(tx, actor, name)
+        outcome = await end_tag(s, tx, guard, tag, condition, by)
         guard.check(tag, outcome)
         if outcome is Outcome.REFUSED:
             raise PreconditionFailed(f"{name}:{tag} is not what the condition says")
         if outcome is Outcome.UNCHANGED:
             raise ManifestUnknown(f"{name} has no tag {tag}", detail={"name": name, "tag": tag})
-        data = {"repository": name, "tag": tag}
-        await s.events.publish(tx, _event("tag.deleted", repository, now, by, data))
 
     await s.db.write(write)
+
+
+async def end_tag(
+    s: Services, tx: Tx, guard: TagGuard, tag: Tag, condition: Condition, by: TagChange
+) -> Outcome:
+    """Delete a tag if condition and rules let it, in the transaction that holds the right to.
+
+    Only what has changed is told of.
+    """
+    repository, now = guard.repository, s.clock.now()
+    outcome = await tags.delete_tag(
+        tx,
+        repository.id,
+        tag,
+        condition=condition,
+        guard=guard.of(tag),
+        change=msgspec.structs.replace(by, cause="delete"),
+        now=now,
+    )
+    if outcome is Outcome.CHANGED:
+        data = {"repository": repository.name, "tag": tag}
+        await s.events.publish(tx, _event("tag.deleted", repository, now, by, data))
+    return outcome
 
 
 async def delete_manifest(
@@ -81,7 +92,7 @@ async def delete_manifest(
     """
 
     async def write(tx: Tx) -> None:
-        guard = await _guard(tx, actor, name)
+        guard = await hold_tags(tx, actor, name)
         repository = guard.repository
         number = await manifests.take_live(tx, repository.id, digest)
         if number is None:
@@ -139,7 +150,13 @@ def _event(
     return Event(kind, repository.id, now, by, data, repository.namespace_id)
 
 
-async def _guard(tx: Tx, actor: Actor, name: RepositoryName) -> TagGuard:
+async def hold_tags(tx: Tx, actor: Actor, name: RepositoryName) -> TagGuard:
+    """Decide once more on deleting, and return what the rules for tags say of it.
+
+    Raises:
+        Unauthorized, NotPermitted: the right has gone since the request was let in.
+        NameUnknown: there is no such repository.
+    """
     found = await hold(tx, actor, Action.DELETE, RepositoryTarget(name))
     if found.repository is None:
         raise NameUnknown(f"there is no repository {name}", detail={"name": name})

@@ -9,10 +9,11 @@ from contextlib import aclosing
 import msgspec
 
 from moorage.auth.policy import decide
-from moorage.db import access, events
+from moorage.db import access, events, manifests
 from moorage.db.engine import Tx
 from moorage.db.events import FeedEvent
 from moorage.model.access import Action, Actor, RepositoryTarget
+from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName
 from moorage.registry.services import Services
 
@@ -27,16 +28,18 @@ class Push(msgspec.Struct, frozen=True):
     """A manifest that was pushed, with the tags that name it from then on.
 
     `place` is that in the feed, 0 for one that is not in it yet. `repository_id` says which one of
-    that name it was: one that is made after it was deleted has nothing of it.
+    that name it was: one that is made after it was deleted has nothing of it. `is_deleted` says
+    that the manifest has been deleted since.
     """
 
     place: int
     at: int
+    repository_id: int
     repository: RepositoryName
-    digest: str
+    digest: Digest
     media_type: str
     tags: tuple[str, ...]
-    repository_id: int
+    is_deleted: bool = False
 
 
 class _Pushed(msgspec.Struct):
@@ -51,20 +54,20 @@ async def list_pushes(s: Services, actor: Actor, limit: int) -> list[Push]:
 
     A repository in which much is pushed may push others out of what is looked through.
     """
-    allowed: dict[tuple[RepositoryName, int], bool] = {}
+    readable: dict[RepositoryName, int] = {}
 
     async def read(tx: Tx) -> list[Push]:
         found: list[Push] = []
         waiting = await events.list_newest_of_outbox(tx, _WINDOW)
-        await _keep(tx, actor, waiting, found, allowed)
+        await _keep(tx, actor, waiting, found, readable)
         before = _NEWEST
         for _ in range(_WINDOWS):
             window = await events.list_feed_before(tx, before, _WINDOW)
-            await _keep(tx, actor, window, found, allowed)
+            await _keep(tx, actor, window, found, readable)
             if len(found) >= limit or len(window) < _WINDOW:
                 break
             before = window[-1].place
-        return found[:limit]
+        return await _as_they_are(tx, found[:limit])
 
     return await s.db.read(read, pages=True)
 
@@ -86,16 +89,16 @@ async def follow_pushes(s: Services, actor: Actor, after: int) -> AsyncGenerator
 
 async def _may_read(s: Services, actor: Actor, push: Push) -> bool:
     async def read(tx: Tx) -> bool:
-        return await _allowed(tx, actor, push)
+        return await _readable(tx, actor, push.repository) == push.repository_id
 
     return await s.db.read(read)
 
 
-async def _allowed(tx: Tx, actor: Actor, push: Push) -> bool:
-    found = await access.find_target(tx, actor.subject, push.repository)
-    decision = decide(actor, Action.PULL, RepositoryTarget(push.repository), found.facts)
-    place = found.repository
-    return place is not None and place.id == push.repository_id and decision.allowed
+async def _readable(tx: Tx, actor: Actor, name: RepositoryName) -> int:
+    """Return the id of the repository that has the name, 0 if the actor may read none there."""
+    found = await access.find_target(tx, actor.subject, name)
+    decision = decide(actor, Action.PULL, RepositoryTarget(name), found.facts)
+    return found.repository.id if found.repository is not None and decision.allowed else 0
 
 
 async def _keep(
@@ -103,17 +106,34 @@ async def _keep(
     actor: Actor,
     window: list[FeedEvent],
     found: list[Push],
-    allowed: dict[tuple[RepositoryName, int], bool],
+    readable: dict[RepositoryName, int],
 ) -> None:
+    """Add the pushes of the window that the actor may read.
+
+    What was pushed to a repository that is gone is nothing of the one that has its name now.
+    """
     for event in window:
         push = _push_of(event)
         if push is None:
             continue
-        place = (push.repository, push.repository_id)
-        if place not in allowed:
-            allowed[place] = await _allowed(tx, actor, push)
-        if allowed[place]:
+        name = push.repository
+        if name not in readable:
+            readable[name] = await _readable(tx, actor, name)
+        if readable[name] == push.repository_id:
             found.append(push)
+
+
+async def _as_they_are(tx: Tx, pushes: list[Push]) -> list[Push]:
+    """Return the pushes, each with whether its manifest is still there."""
+    is_there: dict[tuple[int, Digest], bool] = {}
+    for push in pushes:
+        key = (push.repository_id, push.digest)
+        if key not in is_there:
+            is_there[key] = await manifests.find_live(tx, *key) is not None
+    return [
+        msgspec.structs.replace(each, is_deleted=not is_there[each.repository_id, each.digest])
+        for each in pushes
+    ]
 
 
 def _push_of(event: FeedEvent) -> Push | None:
@@ -122,6 +142,12 @@ def _push_of(event: FeedEvent) -> Push | None:
     told = msgspec.json.decode(event.payload, type=_Pushed)
     if not told.tags:
         return None
-    name = RepositoryName(told.repository)
-    at = (event.place, event.at)
-    return Push(*at, name, told.digest, told.media_type, told.tags, event.repository_id)
+    return Push(
+        event.place,
+        event.at,
+        event.repository_id,
+        RepositoryName(told.repository),
+        Digest.parse(told.digest),
+        told.media_type,
+        told.tags,
+    )

@@ -12,7 +12,7 @@ from moorage.db.access import Found
 from moorage.db.engine import Tx
 from moorage.db.tags import Condition, Outcome
 from moorage.db.trash import Part, Trashed
-from moorage.errors import Conflicting, NotFound
+from moorage.errors import Conflicting, NotFound, PreconditionFailed
 from moorage.events.outbox import Event
 from moorage.model.access import Action, Actor, RepositoryTarget, TagOf
 from moorage.model.artifacts import Repository, TagChange
@@ -21,7 +21,7 @@ from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.registry.rights import hold
 from moorage.registry.services import Services
-from moorage.registry.tag_guard import tag_guard
+from moorage.registry.tag_guard import TagGuard, tag_guard
 
 _NEWEST = 2**62
 # So that one transaction comes to its end: an index and its parts are far fewer.
@@ -96,6 +96,7 @@ async def restore_tag(  # noqa: PLR0913 - a tag, what it is to be, by whom
     *,
     digest: Digest | None = None,
     version: int = 0,
+    condition: Condition | None = None,
 ) -> RestoredTag:
     """Have a tag name what it named before: by digest or version, else before its last move.
 
@@ -105,6 +106,7 @@ async def restore_tag(  # noqa: PLR0913 - a tag, what it is to be, by whom
         Unauthorized, NotPermitted: the actor may not push, or not take the manifest from the trash.
         NotFound: there is no such repository, the tag never named that, or it is gone for good.
         Conflicting: the tag was just made, so there is nothing before that.
+        PreconditionFailed: the tag is not what the condition says.
         TagProtected: a rule does not let the actor make or move the tag.
     """
 
@@ -132,18 +134,24 @@ async def restore_tag(  # noqa: PLR0913 - a tag, what it is to be, by whom
             tag,
             known.id,
             move.after,
-            condition=Condition(),
+            condition=condition or Condition(),
             guard=guard.of(tag),
             change=change,
             now=now,
         )
-        guard.check(tag, outcome)
+        _check(guard, tag, outcome)
         made = RestoredTag(tag, move.after, newest[0].after, restored.manifests)
         if outcome is Outcome.CHANGED or restored.manifests:
             await s.events.publish(tx, _restored(repository, made, change, now))
         return made
 
     return await s.db.write(write)
+
+
+def _check(guard: TagGuard, tag: Tag, outcome: Outcome) -> None:
+    guard.check(tag, outcome)
+    if outcome is Outcome.REFUSED:
+        raise PreconditionFailed(f"{guard.repository.name}:{tag} is not what the condition says")
 
 
 def _restored(repository: Repository, made: RestoredTag, by: TagChange, now: int) -> Event:

@@ -47,16 +47,24 @@ class TagGuard(msgspec.Struct, frozen=True):
         Raises:
             TagProtected: it did; names the rule.
         """
+        effects: tuple[Effect, ...] = ()
         if outcome is Outcome.RESERVED:
-            self._refuse(tag, (Effect.CREATE,))
+            effects = (Effect.CREATE,)
         if outcome is Outcome.PROTECTED:
-            self._refuse(tag, (Effect.MOVE, Effect.DELETE))
+            effects = (Effect.MOVE, Effect.DELETE)
+        refused = self._refusal(tag, effects)
+        if refused is not None:
+            raise refused
+
+    def kept(self, tag: Tag) -> TagProtected | None:
+        """Return what names the rule that keeps the tag from being deleted, None if none does."""
+        return self._refusal(tag, (Effect.DELETE,))
 
     def _forbidden(self, tag: Tag, effect: Effect) -> TagRule | None:
         rule = strictest(self.rules, tag, effect)
         return rule if rule is not None and rule.needs.of(effect) > self.rank else None
 
-    def _refuse(self, tag: Tag, effects: tuple[Effect, ...]) -> None:
+    def _refusal(self, tag: Tag, effects: tuple[Effect, ...]) -> TagProtected | None:
         name = self.repository.name
         for effect in effects:
             rule = self._forbidden(tag, effect)
@@ -65,12 +73,13 @@ class TagGuard(msgspec.Struct, frozen=True):
             whose = f"repository {name}" if rule.repository_id else f"namespace {name.namespace}"
             role = role_of(rule.needs.of(effect))
             told = f"only who is {role} or more may do that" if role else "nobody may do that"
-            raise TagProtected(
+            return TagProtected(
                 f"{name}:{tag} can't be {_DONE[effect]}: of tags like {rule.pattern} "
                 f"the {whose} says that {told}",
                 detail={"tag": tag, "pattern": rule.pattern, "rule": rule.id},
                 hint="Use another tag, or ask a maintainer of the namespace to change the rule",
             )
+        return None
 
 
 async def tag_guard(tx: Tx, actor: Actor, found: Found, repository: Repository) -> TagGuard:

@@ -14,9 +14,12 @@ from moorage.ui.caller import authenticate
 from moorage.ui.page import Page, View, Visit, go
 from moorage.ui.references import image_place, repository_place
 from moorage.ui.repository import opened
+from moorage.ui.words import short
 from moorage.web.response import Response
 
 _BETWEEN = "..."
+# A digest is called by so many of its tags.
+_MOST_NAMED = 2
 
 
 async def pick(s: Services, visit: Visit) -> Response:
@@ -46,6 +49,8 @@ async def show(s: Services, visit: Visit) -> View:
     platform = visit.parameter("platform")
     other = _reference(name, b)
     made = await compare.compare(s, actor, (name, a), other, platform=platform)
+    names = _name(name, a, made.a), _name(name, other[1], made.b)
+    both = " and ".join(names)
     facts = {
         **place.facts(),
         "from": a,
@@ -54,8 +59,8 @@ async def show(s: Services, visit: Visit) -> View:
         "swap": _place(name, b, a) if other[0] == name else "",
         "summary": made.summary,
         "grown": made.grown,
-        "a": _side(made.a),
-        "b": _side(made.b),
+        "a": {**_side(made.a), "name": names[0]},
+        "b": {**_side(made.b), "name": names[1]},
         "config": [_difference(each) for each in (*made.config, *made.annotations)],
         "shared": [_layer(each) for each in made.shared],
         "common": [_layer(each) for each in made.common],
@@ -64,8 +69,18 @@ async def show(s: Services, visit: Visit) -> View:
         "platforms": [_pair(visit, name, each) for each in made.platforms],
         "problems": list(made.problems),
     }
-    crumbs = place.crumbs((f"{a} and {b}", ""))
-    return View("compare.html", f"{a} and {b} of {name}", facts, "images", "compare", crumbs)
+    crumbs = place.crumbs((both, ""))
+    return View("compare.html", f"{both} of {name}", facts, "images", "compare", crumbs)
+
+
+def _name(here: RepositoryName, asked: str, side: Side) -> str:
+    """Return what people call a side: the tag that was asked for, or those of the digest."""
+    name = asked
+    if ":" in asked or asked not in side.asked_tags:
+        some = side.asked_tags[:_MOST_NAMED]
+        more = len(side.asked_tags) - len(some)
+        name = ", ".join(some) + (f" +{more}" if more else "") or short(side.digest)
+    return name if side.repository == here else f"{side.repository}:{name}"
 
 
 def _reference(name: RepositoryName, text: str) -> tuple[RepositoryName, str]:
@@ -88,7 +103,7 @@ def _side(side: Side) -> dict[str, object]:
         "repository": side.repository,
         "digest": side.digest,
         "image": image_place(side.repository, side.digest),
-        "tags": list(side.tags),
+        "tags": list(side.asked_tags),
         "kind": side.kind,
         "platform": side.platform,
         "content_size": side.content_size,

@@ -17,6 +17,7 @@ from moorage.web.response import Response
 
 PREFIX = "/static/"
 NAMES = (
+    "choose.js",
     "icon.svg",
     "link.js",
     "live.js",

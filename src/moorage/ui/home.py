@@ -76,13 +76,17 @@ def repository_row(row: RepositoryRow) -> dict[str, object]:
 
 
 def shown(push: feed.Push) -> dict[str, object]:
-    """Return a push as pages and the stream of them show it."""
+    """Return a push as pages and the stream of them show it.
+
+    What was deleted since has no page: its tags lead to their history, which restores them.
+    """
     return {
         "repository": push.repository,
         "page": repository_place(push.repository),
         "tags": list(push.tags),
         "digest": push.digest,
-        "image": image_place(push.repository, push.digest),
+        "image": "" if push.is_deleted else image_place(push.repository, push.digest),
+        "is_deleted": push.is_deleted,
         "at": when(push.at),
     }
 

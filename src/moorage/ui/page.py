@@ -146,13 +146,21 @@ class Visit:
         Raises:
             Invalid: it is given twice, or has what no name has.
         """
-        values = self.request.parameters(name)
+        values = self.parameters(name)
         if len(values) > 1:
             raise Invalid(f"{name} is given more than once")
-        text = values[0] if values else ""
-        if len(text) > _LONGEST or any(each < " " for each in text):
+        return values[0] if values else ""
+
+    def parameters(self, name: str) -> list[str]:
+        """Return all values of a query parameter, those of ticked boxes.
+
+        Raises:
+            Invalid: one has what no name has.
+        """
+        values = self.request.parameters(name)
+        if any(len(text) > _LONGEST or any(each < " " for each in text) for text in values):
             raise Invalid(f"{name} is not what it can be")
-        return text
+        return values
 
     def number(self, name: str) -> int:
         """Return a query parameter that is an id, 0 if it is not there.

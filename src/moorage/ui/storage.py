@@ -4,7 +4,7 @@ from moorage.auth.policy import decide, require
 from moorage.model.access import Action, System
 from moorage.registry import collection, rights, storage
 from moorage.registry.services import Services, change_by
-from moorage.ui import namespaces
+from moorage.ui import namespaces, treemap
 from moorage.ui.caller import authenticate
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
 from moorage.ui.references import repository_place
@@ -48,6 +48,9 @@ async def show(s: Services, visit: Visit) -> View:
             }
             for each in rows
         ],
+        "treemap": treemap.cells(
+            [(each.name, each.bytes or 0, f"/n/{each.name}/-/storage") for each in rows]
+        ),
         "clean_up": clean_up,
         "runs": [
             {
@@ -92,6 +95,13 @@ async def show_namespace(s: Services, visit: Visit) -> View:
             }
             for each in page.rows
         ],
+        # In a namespace, what all names begin with tells nothing.
+        "treemap": treemap.cells(
+            [
+                (each.name.removeprefix(f"{name}/"), each.bytes, repository_place(each.name))
+                for each in page.rows
+            ]
+        ),
         "largest": [
             {
                 "digest": each.digest,

@@ -1,0 +1,163 @@
+"""Where the links of lists lead: what was deleted or has another name since is told so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+
+from browser import Browser
+from cast import Cast
+from registry import index_document, unique
+
+pytestmark = pytest.mark.metadata
+
+
+@pytest.fixture(scope="module")
+def cast() -> Iterator[Cast]:
+    """Return the registry with everybody in it."""
+    with Cast() as running:
+        yield running
+
+
+@pytest.fixture
+def owner(cast: Cast) -> Browser:
+    """Return the owner's browser."""
+    return Browser(cast).sign_in("owner")
+
+
+def row_of(page: str, name: str) -> str:
+    """Return the row of a page's first table that is about the repository."""
+    found = [each for each in re.findall(r"<tr>.*?</tr>", page, re.DOTALL) if f">{name}<" in each]
+    assert found, name
+    return found[0]
+
+
+def links(markup: str) -> list[str]:
+    """Return where the links of some markup lead."""
+    return re.findall(r'href="(/[^"]*)"', markup)
+
+
+def test_a_push_whose_image_was_deleted_says_so_and_leads_to_its_history(
+    cast: Cast, owner: Browser
+) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    digest = there.push_image("1.0").digest
+    kept = row_of(owner.get("/").body.decode(), there.name)
+    assert "deleted" not in kept
+    assert f"/r/{there.name}/-/d/{digest}" in kept
+    cast.asked_by["owner"].delete(there.path(f"manifests/{digest}")).expect(202)
+    row = row_of(owner.get("/").body.decode(), there.name)
+    assert ">deleted<" in row
+    assert f"/r/{there.name}/-/history?tag=1.0" in links(row)
+    assert {owner.get(each).status for each in links(row)} == {200}
+    pushed = owner.get("/.json").json()["recent"]
+    [told] = [each for each in pushed if each["repository"] == there.name]
+    assert (told["is_deleted"], told["image"]) == (True, "")
+    history = owner.get(f"/r/{there.name}/-/history?tag=1.0").body.decode()
+    assert "Restore this" in history
+
+
+def test_a_push_that_was_restored_is_there_again(cast: Cast, owner: Browser) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    digest = there.push_image("1.0").digest
+    cast.asked_by["owner"].delete(there.path(f"manifests/{digest}")).expect(202)
+    owner.get(f"/r/{there.name}/-/settings")
+    restored = owner.post(f"/r/{there.name}/-/settings", {"do": "restore", "digest": digest})
+    assert restored.status == 303
+    row = row_of(owner.get("/").body.decode(), there.name)
+    assert "deleted" not in row
+    assert {owner.get(each).status for each in links(row)} == {200}
+
+
+def test_pushes_of_a_repository_that_went_are_not_those_of_its_successor(
+    cast: Cast, owner: Browser
+) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    before = there.push_image("old").digest
+    owner.get(f"/r/{there.name}/-/settings")
+    gone = owner.post(f"/r/{there.name}/-/settings", {"do": "delete", "name": there.name})
+    assert gone.status == 303
+    there.push_image("new")
+    page = owner.get("/").body.decode()
+    assert before not in page
+    assert {owner.get(each).status for each in links(row_of(page, there.name))} == {200}
+
+
+def heading(page: str) -> str:
+    """Return the text of a page's first heading, with its spaces as one."""
+    found = re.search(r"<h1>(.*?)</h1>", page, re.DOTALL)
+    assert found is not None
+    return " ".join(re.sub(r"<[^>]*>", "", found[1]).split())
+
+
+def test_a_comparison_of_digests_names_their_tags(cast: Cast, owner: Browser) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    one, other, third = (there.push_image(tag).digest for tag in ("1.0", "1.1", "old"))
+    for tag in ("latest", "stable"):
+        there.push_manifest(there.registry.get(there.path(f"manifests/{other}")).json(), tag)
+    there.registry.delete(there.path("manifests/old")).expect(202)
+    short_one, short_other, short_third = (each[7:19] for each in (one, other, third))
+    place = f"/r/{there.name}/-/compare"
+    page = owner.get(f"{place}/{one}...{other}").body.decode()
+    named = f"Compare 1.0 {short_one} and 1.1, latest +1 {short_other}"
+    assert heading(page) == named
+    assert f"<title>1.0 and 1.1, latest +1 of {there.name}" in page
+    assert f'value="{other}"' in page
+    page = owner.get(f"{place}/{third}...{short_one}").body.decode()
+    assert heading(page) == f"Compare {short_third} and 1.0 {short_one}"
+    page = owner.get(f"{place}/1.0...latest").body.decode()
+    assert heading(page) == f"Compare 1.0 {short_one} and latest {short_other}"
+    twin = owner.get(f"{place}/{one}...{other}.json").json()
+    assert (twin["a"]["name"], twin["b"]["name"]) == ("1.0", "1.1, latest +1")
+    assert twin["b"]["tags"] == ["1.1", "latest", "stable"]
+
+
+def test_a_comparison_with_another_repository_names_it(cast: Cast, owner: Browser) -> None:
+    here, there = (cast.asked_by["owner"].repository(f"acme/{unique()}") for _ in "ab")
+    here.push_image("1.0")
+    digest = there.push_image("2.0").digest
+    page = owner.get(
+        f"/r/{here.name}/-/compare/1.0...{quote(there.name, safe='')}@{digest}"
+    ).body.decode()
+    assert f"and {there.name}:2.0 {digest[7:19]}" in heading(page)
+
+
+def test_a_comparison_of_one_platform_names_the_tags_of_the_indexes(
+    cast: Cast, owner: Browser
+) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    digests = []
+    for tag in ("1.0", "2.0"):
+        platform = {"os": "linux", "architecture": "amd64"}
+        part = there.push_image()
+        index = index_document([part.descriptor(platform=platform)])
+        digests.append(there.push_manifest(index, tag).digest)
+    pair = "...".join(digests)
+    page = owner.get(f"/r/{there.name}/-/compare/{pair}?platform=linux/amd64").body.decode()
+    assert re.fullmatch(r"Compare 1\.0 [0-9a-f]{12} and 2\.0 [0-9a-f]{12}", heading(page))
+
+
+def test_storage_is_drawn_and_the_table_stays(cast: Cast, owner: Browser) -> None:
+    administrator = Browser(cast).sign_in("administrator")
+    names = [f"acme/{unique()}" for _ in "ab"]
+    for name in names:
+        cast.asked_by["owner"].repository(name).push_image("1.0")
+    cast.asked_by["administrator"].repository("secret/x").push_image("1.0")
+    page = owner.get("/n/acme/-/storage").body.decode()
+    drawn = re.search(r'<svg class="treemap".*?</svg>', page, re.DOTALL)
+    assert drawn is not None
+    assert 'aria-hidden="true"' in drawn[0]
+    assert 1 < drawn[0].count("<rect") <= 16
+    assert drawn[0].count("<a ") == drawn[0].count('tabindex="-1"')
+    table = page.partition("<table")[2]
+    assert all(f'href="/r/{name}"' in table for name in names)
+    whole = administrator.get("/storage").body.decode()
+    assert '<a href="/n/acme/-/storage" tabindex="-1">' in whole
+    assert {owner.get(each).status for each in links(drawn[0])} == {200}
+    twin = owner.get("/n/acme/-/storage.json").json()
+    assert sum(each["bytes"] for each in twin["treemap"]) == sum(
+        each["bytes"] for each in twin["repositories"]
+    )
