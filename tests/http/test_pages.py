@@ -325,6 +325,15 @@ def test_scripts_fetch_nothing_from_elsewhere_and_write_no_markup(name: str) -> 
     assert not re.search(r"https?://|innerHTML|insertAdjacent|document\.write|eval\(", text)
 
 
+def test_the_palette_is_where_one_may_search(cast: Cast) -> None:
+    """Without scripts its button is not shown, and the form of the search page is there."""
+    text = ask(cast, "anonymous", "/").body.decode()
+    assert f'src="{files.address_of("palette.js")}"' in text
+    assert re.search(r"<dialog [^>]*id=\"palette\"(?![^>]* open)", text)
+    assert re.search(r"<button [^>]*id=\"palette-open\"[^>]* hidden>", text)
+    assert '<form class="find" action="/search" role="search">' in text
+
+
 def test_what_is_hidden_is_not_shown_after_all() -> None:
     """Any `display` of a class would win over the attribute's own."""
     assert "[hidden] { display: none !important; }" in (ROOM / "static/moorage.css").read_text()
