@@ -20,7 +20,7 @@ from moorage.errors import RegistryError
 from moorage.model.access import Action, Actor, System
 from moorage.registry import rights
 from moorage.registry.services import Services
-from moorage.ui import files, markdown, words
+from moorage.ui import files, markdown, plain, words
 from moorage.ui.icons import icon
 from moorage.ui.page import View, Visit
 from moorage.web.cookies import FORM, THEME, cookie_of, new_cookie
@@ -118,9 +118,14 @@ def environment() -> Environment:
 
 
 async def render(s: Services, visit: Visit, view: View) -> Response:
-    """Return the page, or its twin where that was asked for."""
+    """Return the page, or its twin or text where that was asked for."""
     if visit.as_json:
         return json_answer(view.status, view.facts, {"Cache-Control": "no-store", **view.headers})
+    if visit.as_text and visit.page.text is not None:
+        now = datetime.fromtimestamp(s.clock.now() / 1000, UTC)
+        plainly = visit.page.text(view.facts, address_of(s.config, visit.request).base, now)
+        answer = Response(view.status, {**plain.HEADERS, **view.headers}, plainly.encode())
+        return packed(visit.request, answer)
     headers = {**headers_of_page(), **view.headers}
     if visit.page.is_private:
         headers["Referrer-Policy"] = "no-referrer"
@@ -155,7 +160,7 @@ def headers_of_page() -> dict[str, str]:
         "X-Frame-Options": "DENY",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
-        "Vary": "Accept-Encoding, Cookie",
+        "Vary": "Accept, Accept-Encoding, Cookie",
     }
 
 
