@@ -157,7 +157,7 @@ def test_in_text_what_is_hidden_is_not_there(cast: Cast, who: str, place: str) -
 
 
 @pytest.mark.parametrize(
-    "path", ["/acme/private:latest", "/Acme/x", "/-/x", "/a/../b", "/api/v1/x"]
+    "path", ["/acme/private:latest", "/Acme/x", "/-/x", "/a/../b", "/api/v1/x", "/api"]
 )
 def test_what_names_no_repository_has_no_text(cast: Cast, path: str) -> None:
     answer = cast.asked_by["reader"].request("GET", path, [TERMINAL])

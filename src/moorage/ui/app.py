@@ -150,7 +150,9 @@ async def refuse(s: Services, visit: Visit, refused: RegistryError) -> Response:
 
 def _named(request: Request) -> Address | None:
     """Return the repository that a terminal asks for by its name alone."""
-    name = name_of(request.path) if request.method in _READS else ""
+    # The root of the API is answered by the API.
+    is_name = request.method in _READS and request.path != "/api"
+    name = name_of(request.path) if is_name else ""
     return find(repository_place(name, "tags")) if name and plain.is_wanted(request) else None
 
 
