@@ -407,10 +407,10 @@ async def _choose(s: Services, request: Request) -> Response:
         return await ui.respond(s, request, page)
     try:
         return await api.respond(s, request)
-    except RouteUnknown:
-        if not is_wanted or request.path.startswith("/api/"):
+    except RouteUnknown as unknown:
+        if request.path.startswith("/api/"):
             raise
-        return await ui.respond_nowhere(s, request)
+        return await ui.respond_nowhere(s, request, unknown)
 
 
 def front(s: Services) -> Front:

@@ -283,7 +283,8 @@ def test_what_is_pasted_behind_the_address_is_found(cast: Cast) -> None:
         ("/acme/private", "/r/acme/private"),
     ):
         assert ask(cast, "reader", path)["Location"] == place
-        assert cast.asked_by["reader"].request("GET", path).status == 404
+        answer = cast.asked_by["reader"].request("GET", path, [("Accept", "application/json")])
+        assert (answer.status, answer["Vary"]) == (404, "Accept")
     for path in ("/Acme/x", "/a/../b", "/acme/private:", "/-/x", "//evil.example", "/api/v2/x"):
         assert ask(cast, "reader", path).status in (400, 404)
 
@@ -335,7 +336,8 @@ def test_files_are_kept_for_ever_and_compressed(cast: Cast, name: str) -> None:
     ["/static/", "/static", "/static/../app.py", "/static/%2e%2e/app.py", "/static//link.js"],
 )
 def test_no_other_file_is(cast: Cast, path: str) -> None:
-    assert cast.asked_by["anonymous"].request("GET", path).status in (400, 404)
+    answer = cast.asked_by["anonymous"].request("GET", path, [("Accept", "application/json")])
+    assert answer.status in (400, 404)
 
 
 @pytest.mark.parametrize("name", [each for each in files.NAMES if each.endswith(".js")])
@@ -343,6 +345,15 @@ def test_scripts_fetch_nothing_from_elsewhere_and_write_no_markup(name: str) -> 
     """What the registry or an address says is set as text, never as HTML."""
     text = (ROOM / "static" / name).read_text()
     assert not re.search(r"https?://|innerHTML|insertAdjacent|document\.write|eval\(", text)
+
+
+def test_the_palette_is_where_one_may_search(cast: Cast) -> None:
+    """Without scripts its button is not shown, and the form of the search page is there."""
+    text = ask(cast, "anonymous", "/").body.decode()
+    assert f'src="{files.address_of("palette.js")}"' in text
+    assert re.search(r"<dialog [^>]*id=\"palette\"(?![^>]* open)", text)
+    assert re.search(r"<button [^>]*id=\"palette-open\"[^>]* hidden>", text)
+    assert '<form class="find" action="/search" role="search">' in text
 
 
 def test_what_is_hidden_is_not_shown_after_all() -> None:

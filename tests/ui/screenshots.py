@@ -44,6 +44,10 @@ def take(browser: Browser, url: str, pages: dict[str, str], directory: Path) -> 
             for theme in ("light", "dark"):
                 page.emulate_media(color_scheme=theme)
                 page.screenshot(path=directory / f"{name}-{theme}.png")
+                if name == "repository":
+                    page.keyboard.press("Control+k")
+                    page.screenshot(path=directory / f"palette-{theme}.png")
+                    page.keyboard.press("Escape")
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from moorage.auth.address import address_of
 from moorage.auth.challenge import PLAIN
 from moorage.errors import (
     Denied,
@@ -21,10 +22,10 @@ from moorage.errors import (
     Unsupported,
 )
 from moorage.registry.services import Services
-from moorage.ui import caller, rendering
+from moorage.ui import caller, plain, rendering
 from moorage.ui.page import Page, View, Visit, go
 from moorage.ui.pages import PAGES
-from moorage.ui.references import place_of
+from moorage.ui.references import name_of, place_of, repository_place
 from moorage.web.paths import MAX_PATH, decoded, pattern_of
 from moorage.web.request import Request
 from moorage.web.response import Response
@@ -33,6 +34,7 @@ TWIN = ".json"
 _SIGN_IN = "/sign-in/"
 # Below these, it is not browsers that ask, whatever they accept.
 _PROGRAMS = ("/v2", "/v1", "/api/", "/token")
+_READS = ("GET", "HEAD")
 _NOWHERE = Page(name="nowhere", path="", action=None, twin=False)
 
 
@@ -69,7 +71,10 @@ async def respond(s: Services, request: Request, address: Address) -> Response:
     """
     request.action = address.page.name
     request.repository = address.values.get("repository", "")
-    visit = Visit(request, address.page, address.values, s.config.url, as_json=address.as_json)
+    page, as_json = address.page, address.as_json
+    may_be_text = page.text is not None and not as_json and request.method in _READS
+    as_text = may_be_text and plain.is_wanted(request)
+    visit = Visit(request, page, address.values, s.config.url, as_json=as_json, as_text=as_text)
     try:
         try:
             shown = await _answer(s, visit)
@@ -80,12 +85,23 @@ async def respond(s: Services, request: Request, address: Address) -> Response:
     return shown if isinstance(shown, Response) else await rendering.render(s, visit, shown)
 
 
-async def respond_nowhere(s: Services, request: Request) -> Response:
-    """Answer a browser at an address that is no page: it may be a reference that was pasted."""
+async def respond_nowhere(s: Services, request: Request, unknown: RouteUnknown) -> Response:
+    """Answer at an address that is no page: it may be a reference that was pasted.
+
+    Raises:
+        RouteUnknown: `unknown` itself, where neither a browser asks nor a terminal by a name.
+    """
+    if not is_wanted(request):
+        named = _named(request)
+        if named is None:
+            unknown.headers = {**unknown.headers, "Vary": "Accept"}
+            raise unknown
+        return await respond(s, request, named)
     request.action = "nowhere"
     place = "" if request.path.startswith(_SIGN_IN) else place_of(request.path)
-    if place and request.method in ("GET", "HEAD"):
-        return Response(302, {"Location": place, "Cache-Control": "no-store"})
+    if place and request.method in _READS:
+        headers = {"Location": place, "Cache-Control": "no-store", "Vary": "Accept"}
+        return Response(302, headers)
     visit = Visit(request, _NOWHERE, {}, s.config.url, as_json=False)
     return await refuse(s, visit, RouteUnknown("there is no page at this address"))
 
@@ -118,8 +134,10 @@ async def refuse(s: Services, visit: Visit, refused: RegistryError) -> Response:
     if visit.actor is None:
         with suppress(RegistryError):  # of nobody, then: what was refused before stays refused
             await caller.authenticate(s, visit)
+    if visit.as_text:
+        return _refuse_plainly(s, visit, refused)
     if _may_sign_in(visit, refused):
-        return go(f"/sign-in?next={_quoted(visit)}")
+        return go(f"/sign-in?next={_quoted(visit)}", headers={"Vary": "Accept, Cookie"})
     facts = {
         **_told(visit.request, refused),
         "again": visit.request.path.removesuffix("/callback") if visit.page.is_private else "",
@@ -128,6 +146,20 @@ async def refuse(s: Services, visit: Visit, refused: RegistryError) -> Response:
     made = await rendering.render(s, visit, view)
     made.headers.update(refused.headers)
     return made
+
+
+def _named(request: Request) -> Address | None:
+    """Return the repository that a terminal asks for by its name alone."""
+    # The root of the API is answered by the API.
+    is_name = request.method in _READS and request.path != "/api"
+    name = name_of(request.path) if is_name else ""
+    return find(repository_place(name, "tags")) if name and plain.is_wanted(request) else None
+
+
+def _refuse_plainly(s: Services, visit: Visit, refused: RegistryError) -> Response:
+    address = f"{address_of(s.config, visit.request).base}{visit.request.path}"
+    text = plain.refusal(refused, _told(visit.request, refused), address)
+    return Response(refused.status, {**plain.HEADERS, **refused.headers}, text.encode())
 
 
 async def _answer(s: Services, visit: Visit) -> View | Response:
@@ -155,9 +187,7 @@ def _may_sign_in(visit: Visit, refused: RegistryError) -> bool:
     """Tell whether signing in may help: of all there is and is not, in the same way."""
     actor = visit.actor
     is_nobody = actor is None or (actor.kind == "anonymous" and not actor.refusal)
-    return (
-        is_nobody and isinstance(refused, SignInNeeded) and visit.request.method in ("GET", "HEAD")
-    )
+    return is_nobody and isinstance(refused, SignInNeeded) and visit.request.method in _READS
 
 
 def _allowed(page: Page) -> str:

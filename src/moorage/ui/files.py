@@ -23,6 +23,7 @@ NAMES = (
     "live.js",
     "moorage.css",
     "moorage.js",
+    "palette.js",
 )
 _TYPES = {
     "css": "text/css; charset=utf-8",

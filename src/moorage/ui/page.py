@@ -53,7 +53,8 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
     `action` is what whoever looks must be allowed to do, None where everybody may. `acts` are by
     the form's field `do`; `twin` says that there is a JSON form of it, `is_private` that its very
-    address has what nobody else is to see.
+    address has what nobody else is to see. `text` makes plain text for a terminal of its facts, the
+    registry's own address and the time.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     acts: Mapping[str, "Show"] = {}
     twin: bool = True
     is_private: bool = False
+    text: Callable[[Mapping[str, Any], str, datetime], str] | None = None
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -85,6 +87,7 @@ class Visit:
         "_values",
         "actor",
         "as_json",
+        "as_text",
         "new_form_secret",
         "page",
         "request",
@@ -92,13 +95,21 @@ class Visit:
     )
 
     def __init__(
-        self, request: Request, page: Page, values: Mapping[str, str], url: str, *, as_json: bool
+        self,
+        request: Request,
+        page: Page,
+        values: Mapping[str, str],
+        url: str,
+        *,
+        as_json: bool,
+        as_text: bool = False,
     ) -> None:
         """Take what the path's places stand for, decoded and not yet looked at."""
         self.request = request
         self.page = page
         self.url = url
         self.as_json = as_json
+        self.as_text = as_text
         self.actor: Actor | None = None
         self.new_form_secret = ""
         self._values = values

@@ -23,6 +23,16 @@ def place_of(path: str) -> str:
         return ""
 
 
+def name_of(path: str) -> str:
+    """Return the repository that a path names, and nothing of it; empty if it does not."""
+    if len(path) > MAX_PATH:
+        return ""
+    try:
+        return RepositoryName.parse(decoded(path.removeprefix("/")))
+    except (ValueError, RegistryError):
+        return ""
+
+
 def repository_place(name: str, rest: str = "") -> str:
     """Return the address of a repository's page, or of one of those behind it."""
     return f"/r/{quote(name)}{f'/-/{rest}' if rest else ''}"

@@ -6,6 +6,7 @@ package's own functions. What a template does not know is a fault, never an empt
 
 import gzip
 import secrets
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -20,7 +21,7 @@ from moorage.errors import RegistryError
 from moorage.model.access import Action, Actor, System
 from moorage.registry import rights
 from moorage.registry.services import Services
-from moorage.ui import files, markdown, words
+from moorage.ui import commands, files, markdown, plain, words
 from moorage.ui.icons import icon
 from moorage.ui.page import View, Visit
 from moorage.web.cookies import FORM, THEME, cookie_of, new_cookie
@@ -81,6 +82,8 @@ class Frame(msgspec.Struct, frozen=True):
     rail: tuple[tuple[str, str, str], ...]
     has_search: bool
     has_forms: bool
+    commands: tuple[commands.Command, ...]
+    as_curl: str
 
     @property
     def is_signed_in(self) -> bool:
@@ -118,9 +121,14 @@ def environment() -> Environment:
 
 
 async def render(s: Services, visit: Visit, view: View) -> Response:
-    """Return the page, or its twin where that was asked for."""
+    """Return the page, or its twin or text where that was asked for."""
     if visit.as_json:
         return json_answer(view.status, view.facts, {"Cache-Control": "no-store", **view.headers})
+    if visit.as_text and visit.page.text is not None:
+        now = datetime.fromtimestamp(s.clock.now() / 1000, UTC)
+        plainly = visit.page.text(view.facts, address_of(s.config, visit.request).base, now)
+        answer = Response(view.status, {**plain.HEADERS, **view.headers}, plainly.encode())
+        return packed(visit.request, answer)
     headers = {**headers_of_page(), **view.headers}
     if visit.page.is_private:
         headers["Referrer-Policy"] = "no-referrer"
@@ -155,7 +163,7 @@ def headers_of_page() -> dict[str, str]:
         "X-Frame-Options": "DENY",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
-        "Vary": "Accept-Encoding, Cookie",
+        "Vary": "Accept, Accept-Encoding, Cookie",
     }
 
 
@@ -195,6 +203,8 @@ async def _frame(s: Services, visit: Visit, view: View) -> Frame:
         rail=_rail(actor, is_administrator=is_administrator),
         # Without a referrer, browsers do not say that a form is sent by a page of ours.
         has_forms=not visit.page.is_private,
+        commands=commands.of_view(view),
+        as_curl=_curl(actor, f"{address.base}{_twin(request)}"),
         has_search=actor.kind != "anonymous" or not actor.refusal,
     )
 
@@ -204,6 +214,12 @@ def _rail(actor: Actor, *, is_administrator: bool) -> tuple[tuple[str, str, str]
     if actor.kind != "account":
         return _EVERYBODY
     return (*_EVERYBODY, *_ACCOUNTS, *(_ADMINISTRATORS if is_administrator else ()))
+
+
+def _curl(actor: Actor, address: str) -> str:
+    """Return the command that asks for the twin as the same person, who is asked for a password."""
+    name = ["-u", actor.name] if actor.kind == "account" else []
+    return shlex.join(["curl", "-fsS", *name, address])
 
 
 def _place(request: Request) -> str:

@@ -11,6 +11,7 @@ from moorage.model.images import TagRow
 from moorage.oci.names import RepositoryName, Tag
 from moorage.registry import about, delete, rights, tag_table
 from moorage.registry.services import Services, change_by
+from moorage.ui import plain
 from moorage.ui.caller import authenticate
 from moorage.ui.page import ROWS, Page, View, Visit, go, more, when
 from moorage.ui.references import image_place, repository_place
@@ -64,8 +65,9 @@ async def list_tags(s: Services, visit: Visit) -> View:
     require(actor, Action.PULL, RepositoryTarget(name), found.facts)
     place = opened(actor, name, found)
     sort, pattern = visit.parameter("sort") or tag_table.NEWEST, visit.parameter("filter")
+    rows = plain.LINES if visit.as_text else ROWS
     page = await tag_table.list_rows(
-        s, actor, name, visit.parameter("after"), ROWS, sort=sort, pattern=pattern
+        s, actor, name, visit.parameter("after"), rows, sort=sort, pattern=pattern
     )
     told = await about.find_about(s, actor, name)
     facts = {
@@ -112,6 +114,7 @@ PAGES = (
         action=Action.PULL,
         show=list_tags,
         acts={"delete-tag": delete_tag},
+        text=plain.repository,
     ),
     Page(
         name="repository-tags",
@@ -119,5 +122,6 @@ PAGES = (
         action=Action.PULL,
         show=list_tags,
         acts={"delete-tag": delete_tag},
+        text=plain.repository,
     ),
 )
