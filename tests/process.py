@@ -25,6 +25,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
+import apsw
+import psycopg
 import pytest
 
 READY_SECONDS = 20
@@ -171,6 +173,18 @@ class Server:
         """Ask the server to end (SIGTERM) and return its exit code; fail when it does not end."""
         self.terminate()
         return self.wait()
+
+    def make_due(self, job: str) -> None:
+        """Have a server that does not run now run the job as soon as it does."""
+        statement = f"UPDATE job_schedule SET next_at = 1 WHERE name = '{job}'"
+        place = self.env.get("MOORAGE_DATABASE")
+        if place is None:
+            connection = apsw.Connection(str(self.data / "moorage.db"))
+            connection.execute(statement)
+            connection.close()
+        else:
+            with psycopg.connect(place) as session:
+                session.execute(statement.encode())
 
     def kill(self) -> None:
         """Kill the supervisor and every worker at once (SIGKILL)."""

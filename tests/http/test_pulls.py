@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import apsw
-import psycopg
 import pytest
 
 from api import Api, problem
@@ -26,19 +24,6 @@ def until(look: Any, wanted: Any, seconds: float = 100) -> Any:
     while (seen := look()) != wanted:
         assert time.monotonic() < end, (seen, wanted)
         time.sleep(0.3)
-
-
-def make_due(running: Server, job: str) -> None:
-    """Have a server that does not run now run the job as soon as it does."""
-    statement = f"UPDATE job_schedule SET next_at = 1 WHERE name = '{job}'"
-    place = running.env.get("MOORAGE_DATABASE")
-    if place is None:
-        connection = apsw.Connection(str(running.data / "moorage.db"))
-        connection.execute(statement)
-        connection.close()
-    else:
-        with psycopg.connect(place) as session:
-            session.execute(statement.encode())
 
 
 def test_who_asks_is_answered(admin: Api, administrator: Registry) -> None:
@@ -77,7 +62,7 @@ def test_pulls_are_counted_and_a_stop_loses_none(tmp_path: Path) -> None:
             shop.registry.get(shop.path(f"manifests/{image.digest}")).expect(200)
         shop.registry.get(shop.path("manifests/missing")).expect(404)
         assert running.stop() == 0
-        make_due(running, "pulls.fold")
+        running.make_due("pulls.fold")
         running.start()
         api = Api(running.url)
         path = "/repositories/web/shop/-/pulls"

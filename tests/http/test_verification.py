@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import apsw
 import pytest
 
 from api import Api, problem
@@ -128,9 +127,7 @@ def test_a_scrub_by_the_schedule(tmp_path: Path) -> None:
         digest = digest_of(b"scrubbed" * 500)
         time.sleep(1)
         running.stop()
-        connection = apsw.Connection(str(running.data / "moorage.db"))
-        connection.execute("UPDATE job_schedule SET next_at = 1 WHERE name = 'objects.scrub'")
-        connection.close()
+        running.make_due("objects.scrub")
         running.start()
         wait_for(lambda: not repository.has_blob(digest))
         environment = {"MOORAGE_DATA": str(running.data), "MOORAGE_SERVER": "local"}
