@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
@@ -59,7 +60,10 @@ def many(request: pytest.FixtureRequest) -> Iterator[Filled]:
     if request.param == "sqlite":
         yield indexed(request.getfixturevalue("filled"))
         return
-    made = Filled(MOORAGE_DATABASE=request.getfixturevalue("postgres").database())
+    place = request.getfixturevalue("postgres").database()
+    # In a thread of its own: the browser's driver has a loop running in this one.
+    with ThreadPoolExecutor(1) as beside:
+        made = beside.submit(Filled, MOORAGE_DATABASE=place).result()
     try:
         yield indexed(made)
     finally:

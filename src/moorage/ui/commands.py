@@ -58,6 +58,11 @@ def _tags(facts: _Facts) -> list[Command]:
     return made
 
 
+def _delete_tags(facts: _Facts) -> list[Command]:
+    tags = tuple(f"{facts['repository']}:{each['name']}" for each in facts["going"])
+    return [Command("Delete them, not their images", "tag delete", tags or ("REPOSITORY:TAG",))]
+
+
 def _history(facts: _Facts) -> list[Command]:
     name, tag = facts["repository"], facts["tag"]
     if not tag:
@@ -274,16 +279,20 @@ def _namespace(facts: _Facts) -> list[Command]:
 def _providers(facts: _Facts) -> list[Command]:  # noqa: ARG001 - they are like this for all of them
     return [
         Command("List the providers", "provider list"),
+        Command("Register one", "provider add", ("NAME", "URL"), ("--client-id=ID",)),
         Command("Put one out of force", "provider disable", ("NAME",)),
         Command("Put one in force", "provider enable", ("NAME",)),
+        Command("Forget one", "provider remove", ("NAME",)),
     ]
 
 
 def _issuers(facts: _Facts) -> list[Command]:  # noqa: ARG001 - they are like this for all of them
     return [
         Command("List the issuers", "issuer list"),
+        Command("Register one", "issuer add", ("URL",)),
         Command("Put one out of force", "issuer disable", ("ID",)),
         Command("Put one in force", "issuer enable", ("ID",)),
+        Command("Forget one", "issuer remove", ("ID",)),
     ]
 
 
@@ -292,6 +301,7 @@ _OF: Mapping[str, Callable[[_Facts], list[Command]]] = {
     "access.html": _access,
     "accounts.html": _accounts,
     "compare.html": _compare,
+    "delete_tags.html": _delete_tags,
     "grants.html": _grants,
     "history.html": _history,
     "image.html": _image,
