@@ -78,11 +78,15 @@ LATE := $(addprefix tests/faults/test_,checks.py fairness.py fleet_access.py man
 LOUD := $(addprefix tests/faults/test_,kill.py powerloss.py syscalls.py releases.py collection.py \
 	failing.py bit_rot.py backup.py disk.py)
 
+# Of the clients' tests, these run in the other lane, so that both take as long.
+PAGES := tests/clients/test_documentation.py
+
 # Everything, with real clients; as root it installs the Debian packages they come in.
 test: check $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
-	sh tests/beside.sh "$(BIN)/pytest -q tests/clients; sh tests/in_memory.sh $(BIN)/pytest -q tests/contract; \
+	sh tests/beside.sh "$(BIN)/pytest -q tests/clients --ignore=$(PAGES); \
+		sh tests/in_memory.sh $(BIN)/pytest -q tests/contract; \
 		$(BIN)/pytest -q tests/faults $(LATE:%=--ignore=%) $(LOUD:%=--ignore=%)" \
-		"sh tests/in_memory.sh $(BIN)/pytest -q tests/http; $(BIN)/pytest -q $(LOUD)"
+		"sh tests/in_memory.sh $(BIN)/pytest -q tests/http; $(BIN)/pytest -q $(PAGES) $(LOUD)"
 	$(BIN)/pytest -q $(LATE)
 
 # The protocol on every pair of stores, real clients on the fleet's; after `make test`.

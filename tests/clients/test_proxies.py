@@ -69,13 +69,14 @@ def three_replicas(directory: Path) -> Iterator[Replicas]:
         yield Replicas(fleet.addresses, registry.authorization)
 
 
+# Each shape is started once, for all proxies; the last of them stays until all tests are done.
 REPLICAS: dict[str, Callable[[Path], AbstractContextManager[Replicas]]] = {
-    "one server": one_server,
     "three replicas": three_replicas,
+    "one server": one_server,
 }
 
 
-@pytest.fixture(scope="module", params=REPLICAS)
+@pytest.fixture(scope="session", params=REPLICAS)
 def replicas(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Replicas]:
