@@ -69,11 +69,11 @@ def test_a_second_server_leaves_it_to_the_first(place: Path) -> None:
 
 
 def test_without_a_place_it_goes_on_unless_told_to_have_one(
-    place: Path, capsys: pytest.CaptureFixture[str]
+    place: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     place.mkdir()
     place.chmod(0o777)
     assert opened("auto") is None
-    assert "No admin socket" in capsys.readouterr().err
+    assert "No admin socket" in capfd.readouterr().err
     with pytest.raises(Refused):
         opened("on")
