@@ -52,18 +52,22 @@ class Vault:
             Refused: it can't be written, or there is something else in it.
         """
         try:
-            if self.root.exists() and not self._is_vault() and any(self.root.iterdir()):
-                raise Refused(
-                    f"{self.root} is no directory of backups.",
-                    why="It is not empty, and no backup was ever made there.",
-                    do="Name an empty directory, or one that is not there yet.",
-                    exit_code=2,
-                )
-            fans = [self._pool / f"{number:02x}" for number in range(256)]
-            for directory in (self.root, self._backups, self._incoming, self._pool, *fans):
-                directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             if not self._is_vault():
+                if not self._is_barely_begun():
+                    raise Refused(
+                        f"{self.root} is no directory of backups.",
+                        why="It is not empty, and no backup was ever made there.",
+                        do="Name an empty directory, or one that is not there yet.",
+                        exit_code=2,
+                    )
+                # Said before anything else is made: whoever is killed here can go on later.
                 write_file(self.root / _MARK, _TOLD)
+                sync_directory(self.root)
+            fans = [self._pool / f"{number:02x}" for number in range(256)]
+            # `backups` is the last: where it is, the rest is.
+            for directory in (self._incoming, self._pool, *fans, self._backups):
+                directory.mkdir(exist_ok=True, mode=0o700)
             for directory in (self._pool, self.root, self.root.parent):
                 sync_directory(directory)
         except OSError as error:
@@ -76,7 +80,7 @@ class Vault:
             Refused: it is none, or can't be read.
         """
         try:
-            if self._is_vault():
+            if self._is_vault() and self._backups.is_dir():
                 return
         except OSError as error:
             raise _unusable(self.root, error) from error
@@ -192,6 +196,13 @@ class Vault:
             return (self.root / _MARK).read_bytes() == _TOLD
         except (FileNotFoundError, NotADirectoryError):
             return False
+
+    def _is_barely_begun(self) -> bool:
+        """Tell whether there is nothing, or nothing but what `make` writes first, cut off."""
+        if {entry.name for entry in self.root.iterdir()} <= {_MARK}:
+            mark = self.root / _MARK
+            return not mark.exists() or _TOLD.startswith(mark.read_bytes())
+        return False
 
 
 class Incoming:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,57 @@ def test_other_directories_are_left_alone(tmp_path: Path) -> None:
         Vault(tmp_path).require()
     with pytest.raises(Refused, match="no backups"):
         Vault(tmp_path / "nowhere").require()
+
+
+class _Death(BaseException):
+    """What ends a process between two of its steps."""
+
+
+def _dying(step: Callable[..., object], left: list[int]) -> Callable[..., object]:
+    def taken(*words: object, **named: object) -> object:
+        if not left[0]:
+            raise _Death
+        left[0] -= 1
+        return step(*words, **named)
+
+    return taken
+
+
+def test_one_that_was_killed_while_it_was_made_is_made_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until all of it is there it has no backups; making it again goes on where it ended."""
+    whole = 1 + 256 + 3
+    for steps in (*range(12), whole // 2, whole - 1, whole, whole + 1):
+        killed = Vault(tmp_path / str(steps))
+        left = [steps]
+        with monkeypatch.context() as patched:
+            for name in ("mkdir", "open", "write", "fsync"):
+                patched.setattr(os, name, _dying(getattr(os, name), left))
+            with pytest.raises(_Death):
+                killed.make()
+        with pytest.raises(Refused, match="no backups"):
+            killed.require()
+        killed.make()
+        killed.require()
+        assert killed.ids() == []
+        put(killed, b"x")
+
+
+def test_one_whose_mark_was_cut_off_is_made_later(vault: Vault, tmp_path: Path) -> None:
+    told = (vault.root / "moorage-backups").read_bytes()
+    for length in range(len(told)):
+        begun = Vault(tmp_path / str(length))
+        begun.root.mkdir()
+        (begun.root / "moorage-backups").write_bytes(told[:length])
+        with pytest.raises(Refused, match="no backups"):
+            begun.require()
+        begun.make()
+        begun.require()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "moorage-backups").write_bytes(b"another kind\n")
+    with pytest.raises(Refused, match="no directory of backups"):
+        Vault(tmp_path / "other").make()
 
 
 def test_one_at_a_time(vault: Vault) -> None:
