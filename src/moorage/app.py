@@ -1,6 +1,7 @@
 """The composition root: settings in, one process's services and its handler out."""
 
 import asyncio
+import importlib
 import importlib.util
 from pathlib import Path
 
@@ -109,6 +110,19 @@ def prepare_store(config: Config) -> None:
         FilesystemBlobs.prepare(config.directory)
     if config.is_embedded and config.storage:
         config.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def import_drivers(config: Config) -> None:
+    """Import what speaks to the settings' database and store, so that every process shares it.
+
+    Raises:
+        Refused: it is not installed.
+    """
+    if not config.is_embedded:
+        require_postgres()
+        importlib.import_module("moorage.db.postgres")
+    if config.storage:
+        blob_store(config)
 
 
 def restore_state(config: Config) -> State | None:

@@ -67,15 +67,21 @@ def begin(supervisor: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's reaches the supervisor as well
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    end_with(supervisor)
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if hasattr(libc, "mallopt"):  # musl has none
             libc.mallopt(_M_MMAP_THRESHOLD, _GIVEN_BACK)
-        if os.getppid() != supervisor:  # it ended before we could ask to be told
-            os._exit(1)
     sys.setswitchinterval(_SWITCH_SECONDS)
     gc.set_threshold(_GARBAGE, *gc.get_threshold()[1:])
+
+
+def end_with(parent: int) -> None:
+    """Have this process, a child of that one, be killed when that one ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before we could ask to be told
+            os._exit(1)
 
 
 def serve(shared: Shared, name: str) -> None:

@@ -3,7 +3,6 @@
 It opens no connection and starts no thread, so that a fork copies nothing that is under way.
 """
 
-import gc
 import os
 import shutil
 import signal
@@ -17,12 +16,12 @@ from pathlib import Path
 
 import msgspec
 
-from moorage.app import make_setup_link, prepare, put_administrator, restored_at
 from moorage.auth.fair_use import FairUse
-from moorage.cli import process
+from moorage.cli import heap, process
 from moorage.cli.admin import AdminSocket
 from moorage.cli.announce import announce, tell
 from moorage.cli.lock import BEAT_SECONDS, DataLock
+from moorage.cli.preparing import prepare_apart
 from moorage.config import Config
 from moorage.web.listen import ReloadingTls, bind, parse_address
 from moorage.web.server import require_c_parser
@@ -43,26 +42,24 @@ def serve(config: Config) -> None:
     addresses = [parse_address(text) for text in config.listen]
     listeners = [bind(address) for address in addresses]
     lock = DataLock.acquire(config.directory) if config.uses_directory else None
-    secrets = prepare(config)
-    put_administrator(config)
+    prepared = prepare_apart(config)
     tls = ReloadingTls(config.tls.cert, config.tls.key) if config.tls.cert else None
     admin = AdminSocket.open(config)
     run_directory = Path(tempfile.mkdtemp(prefix="moorage-"))
     try:
-        announce(config, addresses, listeners, make_setup_link(config), run_directory)
-        gc.collect()
-        gc.freeze()
+        announce(config, addresses, listeners, prepared.link, run_directory)
+        heap.settle()
         listener = admin.listener if admin is not None else None
         fair_use = FairUse(config.limits)
         shared = process.Shared(
             config,
-            secrets,
+            prepared.secrets,
             listeners,
             tls,
             run_directory,
             fair_use,
             listener,
-            restored_at(config),
+            prepared.restored_at,
         )
         locks = [each.descriptor for each in (lock, admin) if each is not None]
         sys.exit(Supervisor(shared, lock, locks).run())

@@ -1,0 +1,78 @@
+"""What a server does before it serves is done in a process apart: how both of them end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faults.watching import wait_until_gone
+from process import Server
+
+
+@pytest.fixture
+def preparing(tmp_path: Path) -> Iterator[tuple[Server, int]]:
+    """Return a server whose preparation waits for a password that nobody writes, and its pid."""
+    pipe = tmp_path / "password"
+    os.mkfifo(pipe, 0o600)
+    env = {"MOORAGE_ADMIN_USER": "root", "MOORAGE_ADMIN_PASSWORD_FILE": str(pipe)}
+    begun = Server(data=tmp_path / "data", env=env)
+    try:
+        begun.launch()
+        until = time.monotonic() + 20
+        while not ((begun.data / "moorage.db").exists() and begun.children()):
+            assert begun.is_running(), begun.stderr_tail()
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        (pid,) = begun.children()
+        yield begun, pid
+    finally:
+        begun.close()
+
+
+def test_a_killed_one_is_told(preparing: tuple[Server, int]) -> None:
+    """The server ends with it, says why, and listens no more."""
+    server, pid = preparing
+    os.kill(pid, signal.SIGKILL)
+    assert server.wait() == 1
+    assert "The data could not be prepared." in server.stderr_tail()
+    assert "signal 9" in server.stderr_tail()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_it_ends_with_the_server(preparing: tuple[Server, int], how: signal.Signals) -> None:
+    """A second start finds nobody who still changes the schema."""
+    server, pid = preparing
+    os.kill(server.pid, how)
+    assert server.wait() == -how
+    wait_until_gone([pid])
+    again = Server(data=server.data)
+    try:
+        again.start()
+    finally:
+        again.close()
+
+
+def test_the_keyboard_ends_both(preparing: tuple[Server, int]) -> None:
+    server, pid = preparing
+    os.killpg(server.pid, signal.SIGINT)
+    assert server.wait() == 130
+    wait_until_gone([pid])
+    assert server.stderr_tail() == ""
+
+
+def test_what_it_refuses_is_told_once(tmp_path: Path) -> None:
+    """It tells, with the exit code that the server then ends with as well."""
+    env = {"MOORAGE_ADMIN_USER": "root", "MOORAGE_ADMIN_PASSWORD_FILE": str(tmp_path / "none")}
+    refused = Server(data=tmp_path / "data", env=env)
+    try:
+        refused.launch()
+        assert refused.wait() == 2
+        assert refused.stderr_tail().count("can't be read") == 1
+        assert "Traceback" not in refused.stderr_tail()
+    finally:
+        refused.close()
