@@ -48,6 +48,9 @@ def take(browser: Browser, url: str, pages: dict[str, str], directory: Path) -> 
                     page.keyboard.press("Control+k")
                     page.screenshot(path=directory / f"palette-{theme}.png")
                     page.keyboard.press("Escape")
+                    page.keyboard.press("?")
+                    page.screenshot(path=directory / f"keys-{theme}.png")
+                    page.keyboard.press("Escape")
 
 
 def main() -> None:

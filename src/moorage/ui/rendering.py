@@ -35,24 +35,25 @@ POLICY = (
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 THEMES = ("auto", "light", "dark")
-# A section without a key is a line between the others.
-_LINE = ("", "", "")
+# A section: what it is, its name, its address, and the letter that goes there behind a `g`. One
+# that is nothing is a line between the others.
+_LINE = ("", "", "", "")
 _EVERYBODY = (
-    ("home", "Home", "/"),
-    ("images", "Images", "/images"),
-    ("namespaces", "Namespaces", "/n"),
+    ("home", "Home", "/", "h"),
+    ("images", "Images", "/images", "i"),
+    ("namespaces", "Namespaces", "/n", "n"),
 )
 _ACCOUNTS = (
-    ("storage", "Storage", "/storage"),
+    ("storage", "Storage", "/storage", "s"),
     _LINE,
-    ("access", "Access", "/access"),
-    ("tokens", "Tokens", "/tokens"),
+    ("access", "Access", "/access", "c"),
+    ("tokens", "Tokens", "/tokens", "t"),
 )
 _ADMINISTRATORS = (
     _LINE,
-    ("activity", "Activity", "/activity"),
-    ("jobs", "Jobs", "/jobs"),
-    ("admin", "Admin", "/admin"),
+    ("activity", "Activity", "/activity", "a"),
+    ("jobs", "Jobs", "/jobs", "j"),
+    ("admin", "Admin", "/admin", "d"),
 )
 _DAY = 86_400
 _LATER = frozenset({429, 503, 507})
@@ -79,7 +80,7 @@ class Frame(msgspec.Struct, frozen=True):
     version: str
     now: datetime
     twin: str
-    rail: tuple[tuple[str, str, str], ...]
+    rail: tuple[tuple[str, str, str, str], ...]
     has_search: bool
     has_forms: bool
     commands: tuple[commands.Command, ...]
@@ -209,8 +210,8 @@ async def _frame(s: Services, visit: Visit, view: View) -> Frame:
     )
 
 
-def _rail(actor: Actor, *, is_administrator: bool) -> tuple[tuple[str, str, str], ...]:
-    """Return the sections that are of use to the actor: what it is, its name and its address."""
+def _rail(actor: Actor, *, is_administrator: bool) -> tuple[tuple[str, str, str, str], ...]:
+    """Return the sections that are of use to the actor."""
     if actor.kind != "account":
         return _EVERYBODY
     return (*_EVERYBODY, *_ACCOUNTS, *(_ADMINISTRATORS if is_administrator else ()))

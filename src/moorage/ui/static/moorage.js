@@ -39,16 +39,124 @@ document.addEventListener("keydown", (event) => {
       menu.querySelector("summary").focus();
     }
   }
-  const isTyping = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
-  if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey) {
-    const box = document.getElementById("find");
-    if (box) {
-      event.preventDefault();
-      box.focus();
-      box.select();
-    }
-  }
 });
+
+// Single characters are keys where nobody writes. Each does what something on the page does; all can be
+// turned off, for those who speak to their machines.
+const sheet = document.getElementById("sheet");
+const find = document.getElementById("find");
+const TURNED = "moorage-keys";
+const SOON = 1500;
+let isOff = false;
+let led = -SOON;
+
+function isSeen(each) {
+  return each.checkVisibility();
+}
+
+// What a row is opened by; one that has no such thing is passed over.
+function opening(row) {
+  return [...row.querySelectorAll("th a"), ...row.querySelectorAll("a, summary")].find(isSeen);
+}
+
+function rows() {
+  const all = document.querySelectorAll("main tbody tr, main .timeline > li, main .more");
+  return [...all].filter((each) => !each.closest(".prose") && opening(each));
+}
+
+function step(by) {
+  const all = rows();
+  const last = all.findIndex((each) => each.contains(document.activeElement));
+  const row = all[Math.min(Math.max(last + by, 0), all.length - 1)];
+  if (!row) return;
+  opening(row).focus({ preventScroll: true });
+  row.scrollIntoView({ block: "nearest" });
+}
+
+function sections() {
+  return [...document.querySelectorAll(".rail [data-go]")].filter(isSeen);
+}
+
+function line(link) {
+  const [made, keys, what] = ["div", "dt", "dd"].map((name) => document.createElement(name));
+  for (const key of ["g", link.dataset.go]) {
+    keys.append(Object.assign(document.createElement("kbd"), { textContent: key }), " ");
+  }
+  what.textContent = link.textContent.trim();
+  made.append(keys, what);
+  return made;
+}
+
+function list() {
+  const has = { rows: rows().length > 0, pulls: document.querySelector("main tbody .command .copy") };
+  for (const each of sheet.querySelectorAll("[data-of]")) each.hidden = !has[each.dataset.of];
+  document.getElementById("sheet-go").replaceChildren(...sections().map(line));
+  sheet.showModal();
+}
+
+const ACTS = new Map([
+  ["/", () => { find.focus(); find.select(); }],
+  ["?", list],
+  ["j", () => step(1)],
+  ["k", () => step(-1)],
+  ["c", () => document.activeElement.closest("main tbody tr")?.querySelector(".command .copy")?.click()],
+]);
+
+function press(event) {
+  const isSecond = event.timeStamp - led < SOON;
+  led = -SOON;
+  const isWriting = event.isComposing || event.target.isContentEditable || event.target.matches("input, textarea, select");
+  const isOther = event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]");
+  if (isOff || isWriting || isOther) return;
+  if (event.key === "g") {
+    led = event.timeStamp;
+  } else if (isSecond) {
+    sections().find((each) => each.dataset.go === event.key)?.click();
+  } else if (ACTS.has(event.key)) {
+    event.preventDefault();
+    ACTS.get(event.key)();
+  }
+}
+
+function turned() {
+  try {
+    isOff = localStorage.getItem(TURNED) === "off";
+  } catch {
+    // The browser keeps nothing for pages: what was chosen counts until the next one.
+  }
+  tell();
+}
+
+function turn(isOn) {
+  isOff = !isOn;
+  try {
+    if (isOff) localStorage.setItem(TURNED, "off");
+    else localStorage.removeItem(TURNED);
+  } catch {
+    // As above.
+  }
+  tell();
+}
+
+function tell() {
+  document.getElementById("sheet-on").checked = !isOff;
+  document.querySelector("#sheet-open kbd").hidden = isOff;
+  find.placeholder = find.placeholder.replace(/ *\/$/, "") + (isOff ? "" : "  /");
+}
+
+if (sheet) {
+  const opener = document.getElementById("sheet-open");
+  opener.hidden = false;
+  opener.addEventListener("click", list);
+  sheet.addEventListener("click", (event) => {
+    if (event.target === sheet || event.target.closest("button")) sheet.close();
+  });
+  document.getElementById("sheet-on").addEventListener("change", (event) => turn(event.target.checked));
+  document.addEventListener("keydown", press);
+  // It may be chosen in another window, or on a page that one goes back from.
+  for (const name of ["storage", "pageshow"]) addEventListener(name, turned);
+  turned();
+}
 
 // Times say how long ago they were; a page that stays open goes on saying so.
 const SPANS = [[60, 60, "min"], [3600, 24, "h"], [86400, 30, "d"], [2592000, 12, "mo"], [31536000, 1e6, "y"]];

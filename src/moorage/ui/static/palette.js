@@ -209,6 +209,7 @@ function changed() {
 }
 
 function open() {
+  for (const each of document.querySelectorAll("dialog[open]")) each.close();
   box.value = "";
   changed();
   dialog.showModal();
@@ -238,7 +239,7 @@ function pressed(event) {
 if (dialog) {
   remember();
   opener.hidden = false;
-  opener.querySelector("kbd").textContent = isApple ? "⌘ K" : "Ctrl K";
+  for (const each of document.querySelectorAll("[data-palette]")) each.textContent = isApple ? "⌘ K" : "Ctrl K";
   opener.addEventListener("click", open);
   box.addEventListener("input", changed);
   box.addEventListener("keydown", pressed);
