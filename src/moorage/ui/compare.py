@@ -126,7 +126,7 @@ def _layer(each: Layer) -> dict[str, object]:
 
 
 def _pair(visit: Visit, name: str, pair: PlatformPair) -> dict[str, object]:
-    both = pair.a is not None and pair.b is not None and pair.a != pair.b
+    both = pair.are_here and pair.a != pair.b
     return {
         "platform": pair.platform,
         "a": pair.a,
