@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
@@ -18,13 +17,6 @@ pytestmark = pytest.mark.metadata
 
 SOON = 2.0
 SHARE = 16
-
-
-@pytest.fixture(scope="module")
-def cast() -> Iterator[Cast]:
-    """Return the registry with everybody in it."""
-    with Cast() as running:
-        yield running
 
 
 class Stream:

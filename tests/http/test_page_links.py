@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
@@ -15,19 +14,6 @@ from cast import Cast
 from registry import Repository, index_document, unique
 
 pytestmark = pytest.mark.metadata
-
-
-@pytest.fixture(scope="module")
-def cast() -> Iterator[Cast]:
-    """Return the registry with everybody in it."""
-    with Cast() as running:
-        yield running
-
-
-@pytest.fixture
-def owner(cast: Cast) -> Browser:
-    """Return the owner's browser."""
-    return Browser(cast).sign_in("owner")
 
 
 def row_of(page: str, name: str) -> str:

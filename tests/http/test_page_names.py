@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,19 +11,6 @@ from cast import Cast
 from registry import Answer, unique
 
 pytestmark = pytest.mark.metadata
-
-
-@pytest.fixture(scope="module")
-def cast() -> Iterator[Cast]:
-    """Return the registry with everybody in it."""
-    with Cast() as running:
-        yield running
-
-
-@pytest.fixture
-def owner(cast: Cast) -> Browser:
-    """Return the owner's browser."""
-    return Browser(cast).sign_in("owner")
 
 
 def told(answer: Answer) -> str:
