@@ -1,7 +1,7 @@
 """Who follows the feed gets each event once and in order, whoever fills it meanwhile."""
 
 import asyncio
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 
 import pytest
 
@@ -9,11 +9,18 @@ from contract.conftest import OpenDatabase
 from moorage.db import events
 from moorage.db.engine import Database, Tx
 from moorage.errors import TooManyRequests
+from moorage.model.access import Actor, Subject
 from moorage.registry import following
 from moorage.registry.following import Follower
 from moorage.telemetry import Telemetry
 
 SOON = 3.0
+NOBODY = Actor("anonymous", "anonymous", "none")
+ALICE, BOB = (
+    Actor("account", name, "session:1", subject=Subject(number))
+    for number, name in enumerate(("alice", "bob"), 1)
+)
+HERE, THERE = "192.0.2.1", "192.0.2.2"
 
 
 async def add(db: Database, *numbers: int) -> None:
@@ -29,7 +36,7 @@ async def add(db: Database, *numbers: int) -> None:
 async def take(found: list[bytes], follower: Follower, after: int, count: int) -> int:
     """Take so many events from the place on; return the place of the last."""
     place = after
-    async with asyncio.timeout(SOON), aclosing(follower.follow(after)) as following_it:
+    async with asyncio.timeout(SOON), aclosing(follower.follow(after, ALICE, HERE)) as following_it:
         async for event in following_it:
             if event is not None:
                 found.append(event.payload)
@@ -79,7 +86,7 @@ def test_nobody_reads_where_nobody_looks(database: OpenDatabase) -> None:
     async def body(db: Database) -> None:
         follower = Follower(db, Telemetry("test", "json", access=False))
         await add(db, 1)
-        async with aclosing(follower.follow(0)) as one:
+        async with aclosing(follower.follow(0, ALICE, HERE)) as one:
             assert await anext(one) is None
         await asyncio.sleep(1.2)
         await add(db, 2)
@@ -90,17 +97,62 @@ def test_nobody_reads_where_nobody_looks(database: OpenDatabase) -> None:
     database.run(body)
 
 
-def test_so_many_and_no_more(database: OpenDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "_MOST", 1)
+@pytest.mark.parametrize(
+    ("what", "most", "let_in", "refused"),
+    [
+        ("_MOST", 3, [(ALICE, HERE), (BOB, THERE), (NOBODY, HERE)], [(NOBODY, THERE)]),
+        (
+            "_MOST_OF_ONE",
+            1,
+            [(NOBODY, HERE), (NOBODY, THERE), (ALICE, HERE), (BOB, HERE)],
+            [(NOBODY, HERE), (ALICE, THERE), (NOBODY, f"::ffff:{HERE}")],
+        ),
+        ("_MOST_OF_ONE", 1, [(NOBODY, "2001:db8::1")], [(NOBODY, "2001:db8::2")]),
+        ("_MOST_OF_ONE", 1, [(NOBODY, ""), (ALICE, "")], [(NOBODY, "")]),
+        ("_MOST_OF_ADDRESS", 2, [(ALICE, HERE), (BOB, HERE), (ALICE, THERE)], [(NOBODY, HERE)]),
+    ],
+)
+def test_so_many_and_no_more(
+    database: OpenDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    most: int,
+    let_in: list[tuple[Actor, str]],
+    refused: list[tuple[Actor, str]],
+) -> None:
+    monkeypatch.setattr(following, what, most)
 
     async def body(db: Database) -> None:
         follower = Follower(db, Telemetry("test", "json", access=False))
-        follower.require_room()
-        async with aclosing(follower.follow(0)) as one:
-            await anext(one)
-            with pytest.raises(TooManyRequests):
-                follower.require_room()
-        follower.require_room()
+        async with AsyncExitStack() as looking:
+            for who, address in let_in:
+                one = await looking.enter_async_context(aclosing(follower.follow(0, who, address)))
+                await anext(one)
+            for who, address in refused:
+                with pytest.raises(TooManyRequests) as told:
+                    await anext(follower.follow(0, who, address))
+                assert int(told.value.headers["Retry-After"]) > 0
+        for who, address in refused:
+            async with aclosing(follower.follow(0, who, address)) as one:
+                assert await anext(one) is None
+        await follower.close()
+
+    database.run(body)
+
+
+def test_those_who_come_at_once_are_as_many_as_one_by_one(
+    database: OpenDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_MOST_OF_ONE", 3)
+
+    async def body(db: Database) -> None:
+        follower = Follower(db, Telemetry("test", "json", access=False))
+        streams = [follower.follow(0, NOBODY, HERE) for _ in range(10)]
+        begun = await asyncio.gather(*map(anext, streams), return_exceptions=True)
+        assert sum(each is None for each in begun) == 3
+        assert sum(isinstance(each, TooManyRequests) for each in begun) == 7
+        for each in streams:
+            await each.aclose()
         await follower.close()
 
     database.run(body)

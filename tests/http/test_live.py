@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 
@@ -16,13 +16,7 @@ from registry import Registry, unique
 pytestmark = pytest.mark.metadata
 
 SOON = 2.0
-
-
-@pytest.fixture(scope="module")
-def cast() -> Iterator[Cast]:
-    """Return the registry with everybody in it."""
-    with Cast() as running:
-        yield running
+SHARE = 16
 
 
 class Stream:
@@ -46,6 +40,7 @@ class Stream:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.answer.close()
         self._connection.close()
 
     def next(self) -> dict[str, Any]:
@@ -132,6 +127,37 @@ def test_a_place_that_is_none_begins_now(cast: Cast, last: str) -> None:
         tag = unique()
         cast.asked_by["writer"].repository("acme/private").push_image(tag)
         assert stream.next()["tags"] == [tag]
+
+
+def test_an_address_has_its_share_and_leaves_the_rest_to_others(cast: Cast) -> None:
+    """Whoever is signed in has its own; a place is free again when its page is closed."""
+    nobody = cast.asked_by["anonymous"]
+    with ExitStack() as pages:
+        for _ in range(SHARE):
+            nobody.head("/events").expect(200)  # it takes none
+            pages.enter_context(Stream(nobody))
+        refused = nobody.get("/events", {"Accept": "text/event-stream"}).expect(429)
+        assert int(refused["Retry-After"]) > 0
+        assert "follow what is pushed" in refused.body.decode()
+        for who in ("reader", "stranger"):
+            with Stream(cast.asked_by[who]) as stream:
+                tag = unique()
+                cast.asked_by["writer"].repository("acme/public").push_image(tag)
+                assert stream.next()["tags"] == [tag]
+    until = time.monotonic() + SOON
+    while nobody.head("/events").status == 429 and time.monotonic() < until:
+        time.sleep(0.05)
+    with Stream(nobody):
+        pass
+
+
+def test_an_account_has_its_share(cast: Cast) -> None:
+    with ExitStack() as pages:
+        for _ in range(SHARE):
+            pages.enter_context(Stream(cast.asked_by["guest"]))
+        cast.asked_by["guest"].get("/events").expect(429)
+        with Stream(cast.asked_by["reader"]):
+            pass
 
 
 def test_streams_end_when_the_server_stops() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from cast import Cast
@@ -12,13 +10,6 @@ from moorage.v2.app import _ROUTES
 from registry import requirement
 
 pytestmark = pytest.mark.metadata
-
-
-@pytest.fixture(scope="module")
-def cast() -> Iterator[Cast]:
-    """Return the registry with everybody in it."""
-    with Cast() as running:
-        yield running
 
 
 def test_every_route_has_a_probe() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,19 +12,6 @@ from cast import Cast
 from registry import Repository, unique
 
 pytestmark = pytest.mark.metadata
-
-
-@pytest.fixture(scope="module")
-def cast() -> Iterator[Cast]:
-    """Return the registry with everybody in it."""
-    with Cast() as running:
-        yield running
-
-
-@pytest.fixture
-def owner(cast: Cast) -> Browser:
-    """Return the owner's browser."""
-    return Browser(cast).sign_in("owner")
 
 
 @pytest.fixture

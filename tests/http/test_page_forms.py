@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,19 +28,6 @@ PLACES = {
 FORMS = [
     (page.path, do) for page in PAGES if page.acts and page.name not in OWN for do in page.acts
 ]
-
-
-@pytest.fixture(scope="module")
-def cast() -> Iterator[Cast]:
-    """Return the registry with everybody in it."""
-    with Cast() as running:
-        yield running
-
-
-@pytest.fixture
-def owner(cast: Cast) -> Browser:
-    """Return the owner's browser."""
-    return Browser(cast).sign_in("owner")
 
 
 @pytest.mark.parametrize("who", ["stranger", "reader", "auditor"])

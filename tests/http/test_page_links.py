@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from urllib.parse import quote
+import time
+from datetime import UTC, datetime
+from urllib.parse import quote, urlencode
 
 import pytest
 
 from browser import Browser
 from cast import Cast
-from registry import index_document, unique
+from registry import Repository, index_document, unique
 
 pytestmark = pytest.mark.metadata
-
-
-@pytest.fixture(scope="module")
-def cast() -> Iterator[Cast]:
-    """Return the registry with everybody in it."""
-    with Cast() as running:
-        yield running
-
-
-@pytest.fixture
-def owner(cast: Cast) -> Browser:
-    """Return the owner's browser."""
-    return Browser(cast).sign_in("owner")
 
 
 def row_of(page: str, name: str) -> str:
@@ -161,3 +149,115 @@ def test_storage_is_drawn_and_the_table_stays(cast: Cast, owner: Browser) -> Non
     assert sum(each["bytes"] for each in twin["treemap"]) == sum(
         each["bytes"] for each in twin["repositories"]
     )
+
+
+def deleted(there: Repository, digest: str) -> None:
+    """Delete a manifest by its digest."""
+    there.registry.delete(there.path(f"manifests/{digest}")).expect(202)
+
+
+def test_history_leads_to_no_image_that_was_deleted(cast: Cast, owner: Browser) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    gone, kept, last = (there.push_image("latest").digest for _ in "abc")
+    place = f"/r/{there.name}/-/history"
+    moves = owner.get(f"{place}.json?tag=latest").json()["moves"]
+    assert [bool(each["compare"]) for each in moves] == [True, True, False]
+    deleted(there, gone)
+    page = owner.get(f"{place}?tag=latest").body.decode()
+    timeline = page.partition('<ol class="timeline">')[2].partition("</ol>")[0]
+    assert {owner.get(each).status for each in links(timeline)} == {200}
+    assert gone not in " ".join(links(timeline))
+    assert timeline.count(f'<span class="digest" title="{gone}">') == 2
+    assert timeline.count(">deleted<") == 2
+    moves = owner.get(f"{place}.json?tag=latest").json()["moves"]
+    told = [
+        (each["before_is_deleted"], each["after_is_deleted"], bool(each["compare"]))
+        for each in moves
+    ]
+    assert told == [(False, False, True), (True, False, False), (False, True, False)]
+    assert (moves[1]["before_image"], moves[2]["after_image"]) == ("", "")
+    assert kept in moves[1]["after_image"]
+    assert last in moves[0]["after_image"]
+
+
+def test_all_tags_as_they_were_lead_to_no_image_that_was_deleted(
+    cast: Cast, owner: Browser
+) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    gone, _ = there.push_image("1.0").digest, there.push_image("2.0")
+    time.sleep(0.01)
+    then = datetime.now(UTC).isoformat()
+    time.sleep(0.01)
+    deleted(there, gone)
+    query = urlencode({"at": then})
+    page = owner.get(f"/r/{there.name}/-/history?{query}").body.decode()
+    table = page.partition("<tbody>")[2].partition("</tbody>")[0]
+    assert {owner.get(each).status for each in links(table)} == {200}
+    assert f'<span class="digest" title="{gone}">' in table
+    assert table.count(">deleted<") == 1
+    states = owner.get(f"/r/{there.name}/-/history.json?{query}").json()["states"]
+    assert [(each["name"], each["is_deleted"]) for each in states] == [
+        ("1.0", True),
+        ("2.0", False),
+    ]
+
+
+def test_only_who_may_bring_an_image_back_is_asked_to(cast: Cast) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    gone = there.push_image("latest").digest
+    there.push_image("latest")
+    place = f"/r/{there.name}/-/history?tag=latest"
+    for who, before, after in (("maintainer", True, True), ("writer", True, False)):
+        browser = Browser(cast).sign_in(who)
+        assert ("Restore this" in browser.get(place).body.decode()) is before
+        deleted(there, gone)
+        assert ("Restore this" in browser.get(place).body.decode()) is after
+        there.registry.post(f"/api/v1/repositories/{there.name}/-/manifests/{gone}/restore").expect(
+            200
+        )
+
+
+def test_what_an_image_belongs_to_is_a_link_only_while_it_is_there(
+    cast: Cast, owner: Browser
+) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    image = there.push_image("1.0")
+    attached = there.push_manifest(there.new_image(subject=image.descriptor()))
+    place = f"/r/{there.name}/-/d/{attached.digest}"
+    assert image.digest in owner.get(f"{place}.json").json()["subject_image"]
+    deleted(there, image.digest)
+    facts = owner.get(f"{place}.json").json()
+    assert (facts["subject"], facts["subject_image"]) == (image.digest, "")
+    page = owner.get(place).body.decode()
+    assert "not here" in page.partition("Belongs to")[2].partition("</dl>")[0]
+
+
+def test_what_an_index_lists_is_a_link_only_while_it_is_there(cast: Cast, owner: Browser) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    platform = {"os": "linux", "architecture": "amd64"}
+    parts = [there.push_image() for _ in "ab"]
+    one, other = (
+        there.push_manifest(index_document([each.descriptor(platform=platform)]), tag)
+        for each, tag in zip(parts, ("1.0", "2.0"), strict=True)
+    )
+    compared = f"/r/{there.name}/-/compare/{one.digest}...{other.digest}.json"
+    assert owner.get(compared).json()["platforms"][0]["compare"]
+    deleted(there, parts[0].digest)
+    [told] = owner.get(f"/r/{there.name}/-/d/{one.digest}.json").json()["platforms"]
+    assert (told["digest"], told["is_here"]) == (parts[0].digest, False)
+    page = owner.get(f"/r/{there.name}/-/d/{one.digest}").body.decode()
+    assert parts[0].digest not in " ".join(links(page))
+    assert owner.get(compared).json()["platforms"][0]["compare"] == ""
+
+
+def test_a_tag_that_went_by_itself_leads_to_no_image(owner: Browser, cast: Cast) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    gone = there.push_image("1.0").digest
+    there.push_image("2.0")
+    place = f"/r/{there.name}/-/delete-tags"
+    owner.get(f"{place}?tag=1.0&tag=2.0")
+    deleted(there, gone)
+    chosen = [f"1.0@{gone}", f"2.0@{there.tagged('2.0')}"]
+    done = owner.post(place, {"do": "delete", "tag": chosen}).expect(200).body.decode()
+    assert "not there any more" in done
+    assert f"/-/d/{gone}" not in done

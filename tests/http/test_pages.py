@@ -6,7 +6,6 @@ import html
 import json
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -14,46 +13,25 @@ import pytest
 
 import moorage.ui
 from browser import HTML, Browser
-from cases.load import table
 from cast import PASSWORD, PLACES, Cast
 from moorage.ui import files
 from moorage.ui.pages import PAGES
+from paged import ROWS, address, ask
 from registry import OCI_CONFIG, Answer, Registry, describe, encode
 
-pytestmark = pytest.mark.metadata
+pytestmark = [pytest.mark.metadata, pytest.mark.usefixtures("hidden_tags")]
 
 ROOM = Path(moorage.ui.__file__).parent
 WHO = ("anonymous", "stranger", "reader", "maintainer", "owner", "auditor", "administrator")
-ROWS: dict[str, list[str]] = table("pages", "rows")
 # They have rows elsewhere: in api_matrix.toml those, and below the stream.
 ELSEWHERE = {"set-up", "link", "provider-sign-in", "provider-callback", "events"}
 HOSTILE = "<img src=x onerror=alert(1)>\"'</script><b>"
-
-
-@pytest.fixture(scope="module")
-def cast() -> Iterator[Cast]:
-    """Return the registry with everybody in it, and a tag on what is hidden."""
-    with Cast() as running:
-        there = running.asked_by["administrator"].repository("acme/private")
-        there.push_manifest(there.new_image(), "latest")
-        there.registry.repository("secret/x").push_image("latest")
-        yield running
 
 
 @pytest.fixture
 def browser(cast: Cast) -> Browser:
     """Return a browser that nobody is signed in with."""
     return Browser(cast)
-
-
-def address(cast: Cast, name: str) -> str:
-    """Return where a page is asked for."""
-    return ROWS[name][0].replace("{image}", cast.images["private"].digest)
-
-
-def ask(cast: Cast, who: str, path: str, *more: tuple[str, str]) -> Answer:
-    """Ask for a page with somebody's credentials."""
-    return cast.asked_by[who].request("GET", path, [HTML, *more])
 
 
 def test_every_page_has_a_row() -> None:

@@ -6,45 +6,23 @@ import gzip
 import html
 import re
 import shlex
-from collections.abc import Iterator
 from urllib.parse import urlencode
 
 import click
 import pytest
 
 from browser import HTML
-from cases.load import table
 from cast import Cast
 from moorage.cli.main import commands
 from moorage.ui.pages import PAGES
+from paged import ROWS, address, ask
 from registry import Answer
 
-pytestmark = pytest.mark.metadata
+pytestmark = [pytest.mark.metadata, pytest.mark.usefixtures("hidden_tags")]
 
-ROWS: dict[str, list[str]] = table("pages", "rows")
 # Signing in, and what is of a browser or of a person alone.
 WITHOUT_COMMAND = {"home", "account", "sign-in", "sign-out", "theme"}
 TERMINAL = ("Accept", "*/*")
-
-
-@pytest.fixture(scope="module")
-def cast() -> Iterator[Cast]:
-    """Return the registry with everybody in it, and a tag on what is hidden."""
-    with Cast() as running:
-        there = running.asked_by["administrator"].repository("acme/private")
-        there.push_manifest(there.new_image(), "latest")
-        there.registry.repository("secret/x").push_image("latest")
-        yield running
-
-
-def address(cast: Cast, name: str) -> str:
-    """Return where a page is asked for."""
-    return ROWS[name][0].replace("{image}", cast.images["private"].digest)
-
-
-def ask(cast: Cast, who: str, path: str) -> Answer:
-    """Ask for a page as a browser does, with somebody's credentials."""
-    return cast.asked_by[who].request("GET", path, [HTML])
 
 
 @pytest.mark.parametrize("name", [page.name for page in PAGES if page.acts])

@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from moorage.db.engine import Query, Row, Tx
-from moorage.db.schema import tag, tag_change
+from moorage.db.repositories import LIVE
+from moorage.db.schema import manifest, manifest_digest, tag, tag_change
 from moorage.model.artifacts import TagChange
 from moorage.model.history import TagMove, TagState
 from moorage.oci.digest import Digest
@@ -27,9 +28,20 @@ _details = (
     tag_change.c.cause,
     tag_change.c.cause_id,
 )
+_DETAILS = len(_details)
+# What the change had the tag name may have been deleted since: then there is no such row.
+_live = (
+    sa.select(manifest.c.id)
+    .select_from(manifest_digest.join(manifest, manifest.c.id == manifest_digest.c.manifest_id))
+    .where(manifest_digest.c.repository_id == tag_change.c.repository_id)
+    .where(manifest_digest.c.digest == tag_change.c.digest)
+    .where(manifest.c.trash_until == LIVE)
+    .correlate(tag_change)
+    .scalar_subquery()
+)
 LIST_CHANGES = Query(
     "list_tag_changes",
-    sa.select(*_details)
+    sa.select(*_details, _live)
     .where(tag_change.c.repository_id == sa.bindparam("repository_id"))
     .where(tag_change.c.name == sa.bindparam("name"))
     .where(tag_change.c.version < sa.bindparam("before"))
@@ -107,7 +119,7 @@ def _states_then() -> sa.Select[Any]:
         .limit(sa.bindparam("limit"))
         .subquery()
     )
-    return sa.select(page.c.name, *_details).select_from(
+    return sa.select(page.c.name, *_details, _live).select_from(
         page.outerjoin(
             tag_change,
             sa.and_(
@@ -130,10 +142,18 @@ async def list_moves(
         LIST_CHANGES, repository_id=repository_id, name=name, before=before, limit=limit + 1
     )
     # Versions have no gaps: what a move came from is in the next row.
-    keys = [row[1] for row in rows[1:]] + [b""]
+    befores = [*((row[1], _is_deleted(row)) for row in rows[1:]), (b"", False)]
     moves = [
-        TagMove(row[0], _digest(key), _digest(row[1]), row[2], _by(row))
-        for row, key in zip(rows, keys, strict=False)
+        TagMove(
+            row[0],
+            _digest(key),
+            _digest(row[1]),
+            row[2],
+            _by(row),
+            before_is_deleted=before_is_deleted,
+            after_is_deleted=_is_deleted(row),
+        )
+        for row, (key, before_is_deleted) in zip(rows, befores, strict=False)
     ]
     return moves[:limit]
 
@@ -163,14 +183,23 @@ async def list_states_at(
     rows = await tx.many(
         LIST_STATES_THEN, repository_id=repository_id, moment=moment, after=after, limit=limit
     )
-    return [_state(row) for row in sorted(rows, key=lambda row: str(row[0]))]
+    return [
+        _state(row, is_deleted=_is_deleted(row[1:]))
+        for row in sorted(rows, key=lambda row: str(row[0]))
+    ]
 
 
-def _state(row: Row) -> TagState:
+def _state(row: Row, *, is_deleted: bool = False) -> TagState:
     name, *details = row
     if details[0] is None:
         return TagState(Tag(name), 0, None, 0, TagChange("", "", "", ""))
-    return TagState(Tag(name), details[0], _digest(details[1]), details[2], _by(details))
+    digest = _digest(details[1])
+    return TagState(Tag(name), details[0], digest, details[2], _by(details), is_deleted)
+
+
+def _is_deleted(row: Any) -> bool:
+    """Tell whether what the change had the tag name is there no more; False for its end."""
+    return bool(row[1]) and row[_DETAILS] is None
 
 
 def _digest(key: bytes) -> Digest | None:
@@ -178,4 +207,4 @@ def _digest(key: bytes) -> Digest | None:
 
 
 def _by(row: Any) -> TagChange:
-    return TagChange(*row[3:])
+    return TagChange(*row[3:_DETAILS])

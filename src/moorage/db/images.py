@@ -102,7 +102,11 @@ LIST_LISTED = Query(
     sa.select(
         manifest_reference.c.child_digest,
         manifest_reference.c.kind,
-        _of(manifest.c.artifact_type, manifest_reference.c.child_id),
+        # One by itself may be deleted while the index stays.
+        sa.select(manifest.c.artifact_type)
+        .where(manifest.c.id == manifest_reference.c.child_id)
+        .where(manifest.c.trash_until == LIVE)
+        .scalar_subquery(),
         content_of(manifest_reference.c.child_id),
     )
     .where(manifest_reference.c.manifest_id == sa.bindparam("manifest_id"))

@@ -38,13 +38,17 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class PlatformPair(msgspec.Struct, frozen=True):
-    """A platform of both, None where one has none of it; sizes are those of the content."""
+    """A platform of both, None where one has none of it; sizes are those of the content.
+
+    `are_here` says that the repositories have the manifests and not just their digests.
+    """
 
     platform: str
     a: Digest | None
     b: Digest | None
     a_size: int = 0
     b_size: int = 0
+    are_here: bool = True
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):

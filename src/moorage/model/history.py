@@ -10,7 +10,8 @@ from moorage.oci.names import Tag
 class TagMove(msgspec.Struct, frozen=True):
     """One change of a tag: None before is that it was made, None after that it ended.
 
-    `by.cause` says what it came through: push, delete, restore or purge.
+    `by.cause` says what it came through: push, delete, restore or purge. What either names may have
+    been deleted since, which is told where moves are listed.
     """
 
     version: int
@@ -18,12 +19,15 @@ class TagMove(msgspec.Struct, frozen=True):
     after: Digest | None
     at: int
     by: TagChange
+    before_is_deleted: bool = False
+    after_is_deleted: bool = False
 
 
 class TagState(msgspec.Struct, frozen=True):
     """A tag with what it names, since when, and the change that had it do so.
 
-    `digest` is None where there was no such tag at the time that was asked about.
+    `digest` is None where there was no such tag at the time that was asked about. `is_deleted` says
+    that what it named then has been deleted since.
     """
 
     name: Tag
@@ -31,3 +35,4 @@ class TagState(msgspec.Struct, frozen=True):
     digest: Digest | None
     at: int
     by: TagChange
+    is_deleted: bool = False

@@ -77,7 +77,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     `size` is that of its own bytes, `content_size` that of the content that it names: of an index,
     that of all its platforms. `by` is through what it came, None where no tag tells. `config` is
     None for what has none, or where it can't be read, which `problems` says. `more_tags` and
-    `more_attached` say that the lists go on.
+    `more_attached` say that the lists go on, `has_subject` that the repository has the manifest
+    which the image belongs to.
     """
 
     repository: RepositoryName
@@ -100,6 +101,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     layers: tuple[Layer, ...]
     annotations: Mapping[str, str]
     subject: Digest | None
+    has_subject: bool
     attached: tuple[Attached, ...]
     more_attached: bool
     parents: tuple[Parent, ...]

@@ -16,6 +16,7 @@ from moorage.registry.services import Services
 _STEP = 1000
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _MOST_NAMED = 3
+_NO_PLATFORM = (None, 0, False)
 
 
 async def compare(
@@ -145,16 +146,17 @@ def _platforms(first: Image, second: Image) -> list[PlatformPair]:
     a, b = _by_platform(first), _by_platform(second)
     found = []
     for platform in sorted({*a, *b}):
-        of_a, of_b = a.get(platform, (None, 0)), b.get(platform, (None, 0))
-        found.append(PlatformPair(platform, of_a[0], of_b[0], of_a[1], of_b[1]))
+        of_a, of_b = a.get(platform, _NO_PLATFORM), b.get(platform, _NO_PLATFORM)
+        are_here = of_a[2] and of_b[2]
+        found.append(PlatformPair(platform, of_a[0], of_b[0], of_a[1], of_b[1], are_here))
     return found
 
 
-def _by_platform(image: Image) -> dict[str, tuple[Digest | None, int]]:
+def _by_platform(image: Image) -> dict[str, tuple[Digest | None, int, bool]]:
     if image.kind != INDEX:
-        return {image.platform: (image.digest, image.content_size)}
+        return {image.platform: (image.digest, image.content_size, True)}
     return {
-        each.platform or each.digest: (each.digest, each.content_size)
+        each.platform or each.digest: (each.digest, each.content_size, each.is_here)
         for each in image.platforms
         if not each.attests
     }

@@ -33,8 +33,9 @@ _MOST_OTHERS = 3
 class TagEnd(msgspec.Struct, frozen=True):
     """A tag that is to be deleted, and `why` it stays, empty if it goes.
 
-    `digest` is what it names, None if it is not there. `others` are some of the tags that its image
-    has besides those that go, and `more_others` says that there are more.
+    `digest` is what it names, None if it is not there or names another one since it was chosen.
+    `others` are some of the tags that its image has besides those that go, and `more_others` says
+    that there are more.
     """
 
     tag: Tag
@@ -93,7 +94,10 @@ async def delete_tags(
         for tag in chosen:
             condition = Condition(match=(digests[tag],))
             outcome = await end_tag(s, tx, guard, tag, condition, by)
-            ends.append(TagEnd(tag, digests[tag], _why(guard, tag, outcome)))
+            # What it named when it was chosen, and does not any more, may have been deleted.
+            is_other = outcome in (Outcome.REFUSED, Outcome.UNCHANGED)
+            digest = None if is_other else digests[tag]
+            ends.append(TagEnd(tag, digest, _why(guard, tag, outcome)))
         return ends
 
     return await s.db.write(write)

@@ -72,15 +72,19 @@ async def list_pushes(s: Services, actor: Actor, limit: int) -> list[Push]:
     return await s.db.read(read, pages=True)
 
 
-async def follow_pushes(s: Services, actor: Actor, after: int) -> AsyncGenerator[Push | None, None]:
+async def follow_pushes(
+    s: Services, actor: Actor, after: int, address: str
+) -> AsyncGenerator[Push | None, None]:
     """Yield pushes of tags behind the place of the feed, 0 for those from now on.
 
     The first is None: nothing that is pushed from then on is missed.
+    `address` is where the actor asks from.
 
     Raises:
+        TooManyRequests: as many follow as may, or as may of the actor or from there.
         StoreUnavailable: the database does not answer.
     """
-    async with aclosing(s.follower.follow(after)) as following:
+    async with aclosing(s.follower.follow(after, actor, address)) as following:
         async for event in following:
             push = _push_of(event) if event is not None else None
             if event is None or (push and await _may_read(s, actor, push)):

@@ -5,13 +5,17 @@ event is there within a second, and it costs nothing where nobody looks.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 
 from moorage.db import events
 from moorage.db.engine import Database, Tx
 from moorage.db.events import FeedEvent
 from moorage.errors import TooManyRequests, Unavailable
+from moorage.model.access import Actor
 from moorage.telemetry import Telemetry
+from moorage.web.clients import place_of
 
 _EVERY_SECONDS = 0.5
 _AFTER_FAILURE_SECONDS = 5.0
@@ -19,6 +23,11 @@ _SLICE = 50
 # Who looks holds a connection. So many in a process, and so many events that wait for one of them.
 _MOST = 500
 _MOST_WAITING = 1_000
+# So that nobody takes the places of all others: who is signed in has so many wherever it is, an
+# address so many for all who are not, and behind one there may be many people, but not everybody.
+_MOST_OF_ONE = 16
+_MOST_OF_ADDRESS = 125
+_AGAIN_SECONDS = "60"
 
 
 class Follower:
@@ -29,25 +38,55 @@ class Follower:
         self._db = db
         self._telemetry = telemetry
         self._waiting: set[asyncio.Queue[FeedEvent]] = set()
+        self._taken: Counter[str] = Counter()
         self._reading: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
         self._place = 0
 
-    def require_room(self) -> None:
-        """Let one more look.
-
-        Raises:
-            TooManyRequests: as many do as may.
-        """
-        if len(self._waiting) >= _MOST:
-            raise TooManyRequests("too many pages follow what is pushed; load this one anew")
-
-    async def follow(self, after: int) -> AsyncGenerator[FeedEvent | None, None]:
+    async def follow(
+        self, after: int, actor: Actor, address: str
+    ) -> AsyncGenerator[FeedEvent | None, None]:
         """Yield the events behind the place, 0 for those from now on, until the caller ends it.
 
         The first is None: nothing that happens from then on is missed.
-        Whoever is too slow to take them misses the oldest.
+        Whoever is too slow to take them misses the oldest. `address` is where the actor asks from.
+
+        Raises:
+            TooManyRequests: as many look as may, or as may of the actor or from there.
         """
+        with self._place_for(actor, address):
+            async with aclosing(self._follow(after)) as events_of_all:
+                async for each in events_of_all:
+                    yield each
+
+    @contextmanager
+    def _place_for(self, actor: Actor, address: str) -> Iterator[None]:
+        """Keep one of the places; it is taken at once, so that many together get no more."""
+        there = f"at {place_of(address)}"
+        own = actor.owner if actor.is_signed_in else f"nobody {there}"
+        shares = (
+            (own, _MOST_OF_ONE, "too many of your pages follow what is pushed"),
+            (there, _MOST_OF_ADDRESS, "too many pages at your address follow what is pushed"),
+            ("all", _MOST, "too many pages follow what is pushed"),
+        )
+        for key, most, told in shares:
+            if self._taken[key] >= most:
+                raise TooManyRequests(
+                    told,
+                    hint="Close some of them; this one can be loaded anew at any time",
+                    headers={"Retry-After": _AGAIN_SECONDS},
+                )
+        keys = [key for key, _, _ in shares]
+        self._taken.update(keys)
+        try:
+            yield
+        finally:
+            self._taken.subtract(keys)
+            for key in keys:
+                if not self._taken[key]:
+                    del self._taken[key]
+
+    async def _follow(self, after: int) -> AsyncGenerator[FeedEvent | None, None]:
         queue: asyncio.Queue[FeedEvent] = asyncio.Queue(_MOST_WAITING)
         async with self._starting:  # else two who come at once would both read
             if self._reading is None or self._reading.done():

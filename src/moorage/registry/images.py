@@ -46,6 +46,7 @@ class _Seen(msgspec.Struct, frozen=True, kw_only=True):
     by: TagChange | None
     parts: tuple[Part, ...]
     absent: frozenset[Digest]
+    has_subject: bool
     parents: tuple[Parent, ...]
     attached: tuple[Attached, ...]
     config: Blob | None
@@ -140,7 +141,7 @@ async def _look(
     listed = await manifests.list_referrers(
         tx, repository.id, stored.identity, "", _NEWEST, _MOST_ATTACHED + 1
     )
-    config = contents.config
+    config, subject = contents.config, contents.subject
     return _Seen(
         stored=stored,
         digest=digest,
@@ -150,6 +151,8 @@ async def _look(
         by=by,
         parts=tuple(await images.list_listed(tx, stored.id, _MOST_PLATFORMS)),
         absent=frozenset(await images.list_absent(tx, stored.id)),
+        has_subject=subject is not None
+        and await manifests.find_live(tx, repository.id, subject.digest) is not None,
         parents=await _parents(tx, repository, stored.id),
         attached=tuple(map(_attached, filter(None, (read_listed(raw) for _, raw in listed)))),
         config=await images.find_linked(tx, repository.id, config.digest) if config else None,
@@ -229,6 +232,7 @@ def _image(
         layers=tuple(_layers(seen, config, uses)),
         annotations={key: masked_field(key, value) for key, value in contents.annotations.items()},
         subject=contents.subject.digest if contents.subject is not None else None,
+        has_subject=seen.has_subject,
         attached=seen.attached[:_MOST_ATTACHED],
         more_attached=len(seen.attached) > _MOST_ATTACHED,
         parents=seen.parents,

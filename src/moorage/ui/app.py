@@ -9,6 +9,7 @@ import msgspec
 
 from moorage.auth.address import address_of
 from moorage.auth.challenge import PLAIN
+from moorage.auth.policy import decide
 from moorage.errors import (
     Denied,
     NameInvalid,
@@ -21,6 +22,9 @@ from moorage.errors import (
     Unauthorized,
     Unsupported,
 )
+from moorage.model.access import Action, RepositoryTarget
+from moorage.oci.names import RepositoryName
+from moorage.registry import rights
 from moorage.registry.services import Services
 from moorage.ui import caller, plain, rendering
 from moorage.ui.page import Page, View, Visit, go
@@ -31,6 +35,8 @@ from moorage.web.request import Request
 from moorage.web.response import Response
 
 TWIN = ".json"
+# The page whose address ends in a name that people choose, and that may end as twins do.
+_BY_NAME = "/r/{repository}"
 _SIGN_IN = "/sign-in/"
 # Below these, it is not browsers that ask, whatever they accept.
 _PROGRAMS = ("/v2", "/v1", "/api/", "/token")
@@ -39,11 +45,16 @@ _NOWHERE = Page(name="nowhere", path="", action=None, twin=False)
 
 
 class Address(msgspec.Struct, frozen=True):
-    """The page at an address, and what its places stand for."""
+    """The page at an address, and what its places stand for.
+
+    Of a twin, `whole` is the repository whose page the address would be if its end were one of the
+    name, empty where that can't be.
+    """
 
     page: Page
     values: dict[str, str]
     as_json: bool
+    whole: str = ""
 
 
 def is_wanted(request: Request) -> bool:
@@ -58,7 +69,8 @@ def find(path: str) -> Address | None:
     if path.endswith(TWIN):
         twin = _find(path.removesuffix(TWIN) or "/")
         if twin is not None and twin[0].twin:
-            return Address(*twin, as_json=True)
+            name = twin[1].get("repository", "") + TWIN
+            return Address(*twin, as_json=True, whole=name if twin[0].path == _BY_NAME else "")
     found = _find(path)
     return Address(*found, as_json=False) if found is not None else None
 
@@ -69,14 +81,13 @@ async def respond(s: Services, request: Request, address: Address) -> Response:
     Raises:
         RegistryError: the twin was asked for, and it is refused.
     """
-    request.action = address.page.name
-    request.repository = address.values.get("repository", "")
-    page, as_json = address.page, address.as_json
-    may_be_text = page.text is not None and not as_json and request.method in _READS
-    as_text = may_be_text and plain.is_wanted(request)
-    visit = Visit(request, page, address.values, s.config.url, as_json=as_json, as_text=as_text)
+    visit = _visit(s, request, address)
     try:
         try:
+            if address.whole and await _may_read(s, visit, address.whole):
+                values = {"repository": address.whole}
+                whole = _visit(s, request, Address(address.page, values, as_json=False))
+                whole.actor, visit = visit.actor, whole
             shown = await _answer(s, visit)
         except NotPermitted as refused:
             raise _hidden(refused, address.page) from refused
@@ -146,6 +157,33 @@ async def refuse(s: Services, visit: Visit, refused: RegistryError) -> Response:
     made = await rendering.render(s, visit, view)
     made.headers.update(refused.headers)
     return made
+
+
+def _visit(s: Services, request: Request, address: Address) -> Visit:
+    request.action = address.page.name
+    request.repository = address.values.get("repository", "")
+    page, as_json = address.page, address.as_json
+    may_be_text = page.text is not None and not as_json and request.method in _READS
+    as_text = may_be_text and plain.is_wanted(request)
+    return Visit(request, page, address.values, s.config.url, as_json=as_json, as_text=as_text)
+
+
+async def _may_read(s: Services, visit: Visit, text: str) -> bool:
+    """Tell whether there is a repository of that name that the visitor may read.
+
+    Where there is one that he may not, all is as if there were none.
+
+    Raises:
+        Unauthorized, TooManyRequests: as for any page.
+    """
+    actor = await caller.authenticate(s, visit)
+    try:
+        name = RepositoryName.parse(text)
+    except NameInvalid:
+        return False
+    found = await rights.find(s, actor, name)
+    decision = decide(actor, Action.PULL, RepositoryTarget(name), found.facts)
+    return found.repository is not None and decision.allowed
 
 
 def _named(request: Request) -> Address | None:

@@ -10,10 +10,14 @@ from moorage.ui.page import Visit
 async def authenticate(s: Services, visit: Visit) -> Actor:
     """Return who visits; nobody if the session has ended, who can then sign in again.
 
+    One visit is one visitor's: who it is, is looked up once.
+
     Raises:
         Unauthorized: there are credentials in the request's own field, and they are wrong.
         TooManyRequests: too many wrong ones have come from there.
     """
+    if visit.actor is not None:
+        return visit.actor
     request = visit.request
     actor = await s.auth.authenticate(request)
     visit.actor = actor

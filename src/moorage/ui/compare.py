@@ -18,6 +18,7 @@ from moorage.ui.words import short
 from moorage.web.response import Response
 
 _BETWEEN = "..."
+_TWIN = ".json"
 # A digest is called by so many of its tags.
 _MOST_NAMED = 2
 
@@ -95,7 +96,11 @@ def _reference(name: RepositoryName, text: str) -> tuple[RepositoryName, str]:
 
 
 def _place(name: str, a: str, b: str) -> str:
-    return repository_place(name, f"compare/{quote(a, safe=':')}{_BETWEEN}{quote(b, safe=':@')}")
+    b = quote(b, safe=":@")
+    if b.endswith(_TWIN):
+        # A tag's own end, and not that of a twin's address.
+        b = f"{b.removesuffix(_TWIN)}%2Ejson"
+    return repository_place(name, f"compare/{quote(a, safe=':')}{_BETWEEN}{b}")
 
 
 def _side(side: Side) -> dict[str, object]:
@@ -126,14 +131,14 @@ def _layer(each: Layer) -> dict[str, object]:
 
 
 def _pair(visit: Visit, name: str, pair: PlatformPair) -> dict[str, object]:
-    both = pair.a is not None and pair.b is not None and pair.a != pair.b
+    both = pair.are_here and pair.a != pair.b
     return {
         "platform": pair.platform,
         "a": pair.a,
         "b": pair.b,
         "a_size": pair.a_size,
         "b_size": pair.b_size,
-        "compare": f"{visit.request.path.removesuffix('.json')}?platform={pair.platform}"
+        "compare": f"{visit.request.path.removesuffix(_TWIN)}?platform={pair.platform}"
         if both
         else "",
         "repository": name,

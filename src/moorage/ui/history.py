@@ -7,6 +7,7 @@ from moorage.errors import Invalid
 from moorage.model.access import Action, RepositoryTarget, TagOf
 from moorage.model.artifacts import TagChange
 from moorage.model.history import TagMove, TagState
+from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.registry import history, restore, rights
 from moorage.registry.services import Services, change_by
@@ -76,12 +77,12 @@ def _moment(text: str) -> int:
 
 
 def _state(name: RepositoryName, state: TagState) -> dict[str, object]:
-    digest = state.digest or ""
     return {
         "name": state.name,
         "version": state.version,
-        "digest": digest,
-        "image": image_place(name, digest),
+        "digest": state.digest or "",
+        "image": _image(name, state.digest, is_deleted=state.is_deleted),
+        "is_deleted": state.is_deleted,
         "history": repository_place(name, f"history?tag={state.name}"),
         "at": when(state.at),
         **_by(state.by),
@@ -89,17 +90,27 @@ def _state(name: RepositoryName, state: TagState) -> dict[str, object]:
 
 
 def _move(name: RepositoryName, move: TagMove) -> dict[str, object]:
-    both = move.before is not None and move.after is not None
+    images = {
+        "before_image": _image(name, move.before, is_deleted=move.before_is_deleted),
+        "after_image": _image(name, move.after, is_deleted=move.after_is_deleted),
+    }
+    both = all(images.values())
     return {
         "version": move.version,
         "at": when(move.at),
         "before": move.before,
         "after": move.after,
-        "before_image": image_place(name, move.before) if move.before else "",
-        "after_image": image_place(name, move.after) if move.after else "",
+        "before_is_deleted": move.before_is_deleted,
+        "after_is_deleted": move.after_is_deleted,
+        **images,
         "compare": repository_place(name, f"compare/{move.before}...{move.after}") if both else "",
         **_by(move.by),
     }
+
+
+def _image(name: RepositoryName, digest: Digest | None, *, is_deleted: bool) -> str:
+    """Return where the image is shown, empty for what was deleted and has no page."""
+    return image_place(name, digest) if digest is not None and not is_deleted else ""
 
 
 def _by(by: TagChange) -> dict[str, object]:

@@ -103,7 +103,9 @@ def _facts(image: Image) -> dict[str, object]:
         "layers": [_layer(number, each, most) for number, each in enumerate(image.layers, 1)],
         "annotations": dict(image.annotations),
         "subject": image.subject,
-        "subject_image": image_place(name, image.subject) if image.subject else "",
+        "subject_image": image_place(name, image.subject)
+        if image.subject and image.has_subject
+        else "",
         "attached": [
             {
                 "digest": each.digest,

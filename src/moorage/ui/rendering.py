@@ -200,12 +200,12 @@ async def _frame(s: Services, visit: Visit, view: View) -> Frame:
         request_id=request.id,
         version=__version__,
         now=datetime.fromtimestamp(s.clock.now() / 1000, UTC),
-        twin=_twin(request) if visit.page.twin and view.status == 200 else "",
+        twin=_twin(visit) if visit.page.twin and view.status == 200 else "",
         rail=_rail(actor, is_administrator=is_administrator),
         # Without a referrer, browsers do not say that a form is sent by a page of ours.
         has_forms=not visit.page.is_private,
         commands=commands.of_view(view),
-        as_curl=_curl(actor, f"{address.base}{_twin(request)}"),
+        as_curl=_curl(actor, f"{address.base}{_twin(visit)}"),
         has_search=actor.kind != "anonymous" or not actor.refusal,
     )
 
@@ -229,6 +229,9 @@ def _place(request: Request) -> str:
     return f"{request.path}{query}"
 
 
-def _twin(request: Request) -> str:
+def _twin(visit: Visit) -> str:
+    """Return the address of the twin, which no repository's name can have as its own."""
+    request = visit.request
     query = f"?{request.query_text}" if request.query_text else ""
-    return f"{request.path}.json{query}"
+    behind = "/-/tags" if visit.page.name == "repository" else ""
+    return f"{request.path}{behind}.json{query}"

@@ -25,12 +25,19 @@ _MAX_DIGITS = 18
 
 
 async def follow(s: Services, visit: Visit) -> Response:
-    """Answer with the pushes of what the visitor may read, as they come."""
+    """Answer with the pushes of what the visitor may read, as they come.
+
+    Raises:
+        TooManyRequests: as many listen as may, or as may of the visitor or from where it is.
+    """
     actor = await authenticate(s, visit)
-    s.follower.require_room()
     last = visit.request.headers.get("Last-Event-ID", "")
     is_place = last.isascii() and last.isdigit() and len(last) <= _MAX_DIGITS
-    pushes = feed.follow_pushes(s, actor, int(last) if is_place else 0)
+    after = int(last) if is_place else 0
+    pushes = feed.follow_pushes(s, actor, after, visit.request.client)
+    parts = _parts(pushes, seconds_for(actor, s.clock.now()))
+    # It has a place from here on, and gives it back when it is closed: so it must have begun.
+    await anext(parts, b"")
     headers = {
         "Content-Type": "text/event-stream; charset=utf-8",
         "Cache-Control": "no-store",
@@ -38,7 +45,7 @@ async def follow(s: Services, visit: Visit) -> Response:
         # Proxies that collect an answer before they pass it on are told not to.
         "X-Accel-Buffering": "no",
     }
-    return Response(200, headers, FlowBody(_parts(pushes, seconds_for(actor, s.clock.now()))))
+    return Response(200, headers, FlowBody(parts))
 
 
 def seconds_for(actor: Actor, now: int) -> float:
@@ -54,11 +61,15 @@ def seconds_for(actor: Actor, now: int) -> float:
 async def _parts(
     pushes: AsyncGenerator[feed.Push | None, None], seconds: float
 ) -> AsyncGenerator[bytes, None]:
+    """Yield what is sent; the first part is empty, and says that all that comes will be told."""
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     async with aclosing(pushes):
         coming = asyncio.ensure_future(anext(pushes))
         try:
+            await asyncio.wait({coming})
+            coming.result()
+            yield b""
             while (left := until - loop.time()) > 0:
                 await asyncio.wait({coming}, timeout=min(left, _HEARTBEAT_SECONDS))
                 if not coming.done():

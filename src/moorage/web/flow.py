@@ -15,7 +15,9 @@ async def send_flow(
 ) -> tuple[web.StreamResponse, int]:
     """Send the parts until there are no more, the client goes away or `stop` is set.
 
-    The connection ends with it. Returns the server library's response and how many bytes went.
+    A client goes away also by closing its own side: else what it held would be held for it until
+    the next part can't be sent. The connection ends with it. Returns the server library's response
+    and how many bytes went.
 
     Raises:
         ConnectionError: the client went away.
@@ -25,12 +27,13 @@ async def send_flow(
     sent = 0
     async with aclosing(body.parts) as parts:
         await prepared.prepare(request.raw)
-        stopped = asyncio.ensure_future(stop.wait())
+        ends = (stop, request.gone)
+        ended = [asyncio.ensure_future(each.wait()) for each in ends]
         coming = None
         try:
-            while request.method != "HEAD" and not stop.is_set():
+            while request.method != "HEAD" and not any(each.is_set() for each in ends):
                 coming = asyncio.ensure_future(anext(parts, b""))
-                either: set[asyncio.Future[Any]] = {coming, stopped}
+                either: set[asyncio.Future[Any]] = {coming, *ended}
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 if not coming.done():
                     break
@@ -41,7 +44,7 @@ async def send_flow(
                 await prepared.write(part)
         finally:
             # A generator can't be closed while it is waited for.
-            waiting = [each for each in (coming, stopped) if each is not None]
+            waiting = [*ended, *([coming] if coming is not None else [])]
             for each in waiting:
                 each.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)

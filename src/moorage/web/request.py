@@ -115,6 +115,12 @@ class Request:
         return kept
 
     @property
+    def gone(self) -> asyncio.Event:
+        """What is set once the client sends no more, or the connection is lost."""
+        gone: asyncio.Event = self._raw.protocol.gone  # type: ignore[attr-defined]
+        return gone
+
+    @property
     def raw(self) -> web.BaseRequest:
         """The server library's own request, for the sending side."""
         return self._raw

@@ -239,13 +239,14 @@ class _Server(web.Server):
 class _Connection(RequestHandler):
     """One connection; what the parser refuses is answered here, and the connection ends."""
 
-    __slots__ = ("_body_seen", "_idle_bytes", "kept")
+    __slots__ = ("_body_seen", "_idle_bytes", "gone", "kept")
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._body_seen = 0
         self._idle_bytes = 0
         self.kept: dict[str, Any] = {}
+        self.gone = asyncio.Event()
 
     @property
     def is_idle(self) -> bool:
@@ -258,6 +259,11 @@ class _Connection(RequestHandler):
         if transport.get_extra_info("ssl_object") is not None:
             # asyncio's own bound is 512 KiB in front of the encryption and as much behind it.
             cast("asyncio.Transport", transport).set_write_buffer_limits(high=_TLS_BUFFER)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Say so to what has no end of its own."""
+        super().connection_lost(exc)
+        self.gone.set()
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes; those of a body must bring it forward.
@@ -277,6 +283,7 @@ class _Connection(RequestHandler):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Answer a client that has closed its own side behind a complete request."""
+        self.gone.set()
         waiting = [payload for _, payload in self._messages]
         if self._current_request is not None:
             waiting.append(self._current_request.content)
