@@ -74,7 +74,8 @@ check: $(TEST) compiled
 		"$(BIN)/mypy src; $(BIN)/pytest -q tests/shape"
 
 # What must not be late is tested last, while nothing else runs; what is lost is found anyhow.
-LATE := $(addprefix tests/faults/test_,checks.py fairness.py fleet_access.py many_deletions.py memory.py)
+LATE := tests/contract/test_sharing.py \
+	$(addprefix tests/faults/test_,checks.py fairness.py fleet_access.py many_deletions.py memory.py)
 LOUD := $(addprefix tests/faults/test_,kill.py powerloss.py syscalls.py releases.py collection.py \
 	failing.py bit_rot.py backup.py disk.py)
 
@@ -84,7 +85,7 @@ PAGES := tests/clients/test_documentation.py
 # Everything, with real clients; as root it installs the Debian packages they come in.
 test: check $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 	sh tests/beside.sh "$(BIN)/pytest -q tests/clients --ignore=$(PAGES); \
-		sh tests/in_memory.sh $(BIN)/pytest -q tests/contract; \
+		sh tests/in_memory.sh $(BIN)/pytest -q tests/contract $(LATE:%=--ignore=%); \
 		$(BIN)/pytest -q tests/faults $(LATE:%=--ignore=%) $(LOUD:%=--ignore=%)" \
 		"sh tests/in_memory.sh $(BIN)/pytest -q tests/http; $(BIN)/pytest -q $(PAGES) $(LOUD)"
 	$(BIN)/pytest -q $(LATE)
