@@ -75,8 +75,9 @@ class Known:
 class Churner:
     """One client with two repositories of its own; a push of its begins and ends within a lease."""
 
-    def __init__(self, name: str, seed: int) -> None:
+    def __init__(self, name: str, seed: int, pause: float = 0.0) -> None:
         self.known = Known()
+        self._pause = pause
         self._repositories = (f"{name}/here", f"{name}/there")
         self._random = random.Random(seed)
         self._registry: Registry | None = None
@@ -89,6 +90,7 @@ class Churner:
             with registry.wire() as self._wire:
                 while time.monotonic() < until:
                     self._step()
+                    time.sleep(self._pause)
         except TimeoutError:
             raise
         except OSError:
@@ -185,10 +187,10 @@ class Churner:
 
 
 class Churn:
-    """Several of them at once, each in a thread."""
+    """Several of them at once, each in a thread, with so many seconds between two steps of one."""
 
-    def __init__(self, size: int, seed: int = 1) -> None:
-        self.clients = [Churner(f"churn{n}", seed * 1000 + n) for n in range(size)]
+    def __init__(self, size: int, seed: int = 1, pause: float = 0.0) -> None:
+        self.clients = [Churner(f"churn{n}", seed * 1000 + n, pause) for n in range(size)]
         self._pool = ThreadPoolExecutor(size)
         self._running: list[Future[None]] = []
 

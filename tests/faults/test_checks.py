@@ -28,7 +28,8 @@ def test_a_check_beside_pushes_finds_nothing(
     environment |= {k: v for k, v in running.env.items() if k == "MOORAGE_DATABASE"}
     root = Person(tmp_path / "root", **environment)
     registry = Registry(running.url)
-    churn = Churn(4)
+    # Flat out, they make more meanwhile than a check looks at in a minute, as it gives way to them.
+    churn = Churn(4, pause=0.02)
     churn.start(registry)
     end = time.monotonic() + SECONDS
     checks = looked = 0
