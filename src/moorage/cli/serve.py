@@ -23,6 +23,7 @@ from moorage.cli.announce import announce, tell
 from moorage.cli.lock import BEAT_SECONDS, DataLock
 from moorage.cli.preparing import prepare_apart
 from moorage.config import Config
+from moorage.db.at_rest import compile_at_rest
 from moorage.web.listen import ReloadingTls, bind, parse_address
 from moorage.web.server import require_c_parser
 
@@ -48,6 +49,7 @@ def serve(config: Config) -> None:
     run_directory = Path(tempfile.mkdtemp(prefix="moorage-"))
     try:
         announce(config, addresses, listeners, prepared.link, run_directory)
+        compile_at_rest("sqlite" if config.is_embedded else "postgresql")
         heap.settle()
         listener = admin.listener if admin is not None else None
         fair_use = FairUse(config.limits)

@@ -128,6 +128,16 @@ class Query:
             self._compile(dialect)
             return self._texts[dialect]
 
+    def prepare(self, dialect: str) -> None:
+        """Compile it, and what is asked for its parameters, before it is used.
+
+        Raises:
+            ValueError: the raw driver can't run it.
+        """
+        self.text(dialect)
+        if not self._texts.get("sqlite") and self._only is None:
+            self._compile("sqlite")
+
     def __getattr__(self, name: str) -> Any:
         """Compile what is asked for its parameters before its text was."""
         if name not in ("_defaults", "_in_order", "names"):
