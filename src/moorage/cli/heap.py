@@ -53,6 +53,8 @@ def _fill_holes() -> None:
         while True:
             before = libc.mallinfo2()
             taken = libc.malloc(size)
+            if taken is None:  # the process may have no more memory
+                return
             after = libc.mallinfo2()
             if after.arena > before.arena or after.keepcost < before.keepcost:
                 libc.free(taken)  # there was no hole of that size any more

@@ -39,10 +39,8 @@ class Prepared(msgspec.Struct, frozen=True):
 def prepare_apart(config: Config) -> Prepared:
     """Bring directory, schema and administrator up to what the settings say, in another process.
 
-    What this process needs of libraries for its children is imported here.
-
-    That process tells what went wrong as this one would, by going on with the exception; this one
-    then ends with its exit code.
+    The other one tells what went wrong as this one would, by going on with the exception; this one
+    then ends with its exit code. What this one's children need of libraries is imported in it.
 
     Raises:
         Refused: in the other process, as `app.prepare` and `app.put_administrator`; in this one if

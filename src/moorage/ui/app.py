@@ -27,14 +27,13 @@ from moorage.oci.names import RepositoryName
 from moorage.registry import rights
 from moorage.registry.services import Services
 from moorage.ui import caller, plain, rendering
-from moorage.ui.page import Page, View, Visit, go
+from moorage.ui.page import TWIN, Page, View, Visit, go
 from moorage.ui.pages import PAGES
 from moorage.ui.references import name_of, place_of, repository_place
 from moorage.web.paths import MAX_PATH, decoded, pattern_of
 from moorage.web.request import Request
 from moorage.web.response import Response
 
-TWIN = ".json"
 # The page whose address ends in a name that people choose, and that may end as twins do.
 _BY_NAME = "/r/{repository}"
 _SIGN_IN = "/sign-in/"

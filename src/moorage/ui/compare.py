@@ -11,14 +11,13 @@ from moorage.oci.names import RepositoryName
 from moorage.registry import compare, rights
 from moorage.registry.services import Services
 from moorage.ui.caller import authenticate
-from moorage.ui.page import Page, View, Visit, go
+from moorage.ui.page import TWIN, Page, View, Visit, go
 from moorage.ui.references import image_place, repository_place
 from moorage.ui.repository import opened
 from moorage.ui.words import short
 from moorage.web.response import Response
 
 _BETWEEN = "..."
-_TWIN = ".json"
 # A digest is called by so many of its tags.
 _MOST_NAMED = 2
 
@@ -97,9 +96,9 @@ def _reference(name: RepositoryName, text: str) -> tuple[RepositoryName, str]:
 
 def _place(name: str, a: str, b: str) -> str:
     b = quote(b, safe=":@")
-    if b.endswith(_TWIN):
+    if b.endswith(TWIN):
         # A tag's own end, and not that of a twin's address.
-        b = f"{b.removesuffix(_TWIN)}%2Ejson"
+        b = f"{b.removesuffix(TWIN)}%2Ejson"
     return repository_place(name, f"compare/{quote(a, safe=':')}{_BETWEEN}{b}")
 
 
@@ -138,7 +137,7 @@ def _pair(visit: Visit, name: str, pair: PlatformPair) -> dict[str, object]:
         "b": pair.b,
         "a_size": pair.a_size,
         "b_size": pair.b_size,
-        "compare": f"{visit.request.path.removesuffix(_TWIN)}?platform={pair.platform}"
+        "compare": f"{visit.request.path.removesuffix(TWIN)}?platform={pair.platform}"
         if both
         else "",
         "repository": name,

@@ -21,6 +21,8 @@ from moorage.web.request import Request
 from moorage.web.response import Response
 
 ROWS = 50
+# What the address of a page's JSON twin ends in.
+TWIN = ".json"
 MAX_FORM = 256 << 10
 _MOST_FIELDS = 200
 _LONGEST = 300
@@ -321,5 +323,5 @@ def more(visit: Visit, after: str | int | None, name: str = "after") -> str:
     if not after:
         return ""
     kept = [(key, value) for key, value in visit.request.query if key not in (name, "done")]
-    path = visit.request.path.removesuffix(".json") if visit.as_json else visit.request.path
+    path = visit.request.path.removesuffix(TWIN) if visit.as_json else visit.request.path
     return f"{path}?{urlencode([*kept, (name, str(after))])}"
