@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from faults.watching import wait_until_gone
-from process import Server
+from moorage.config import Config
+from moorage.web.private import find
+from process import Server, is_listening
 
 
 @pytest.fixture
@@ -19,7 +21,11 @@ def preparing(tmp_path: Path) -> Iterator[tuple[Server, int]]:
     """Return a server whose preparation waits for a password that nobody writes, and its pid."""
     pipe = tmp_path / "password"
     os.mkfifo(pipe, 0o600)
-    env = {"MOORAGE_ADMIN_USER": "root", "MOORAGE_ADMIN_PASSWORD_FILE": str(pipe)}
+    env = {
+        "MOORAGE_ADMIN_SOCKET": "on",
+        "MOORAGE_ADMIN_USER": "root",
+        "MOORAGE_ADMIN_PASSWORD_FILE": str(pipe),
+    }
     begun = Server(data=tmp_path / "data", env=env)
     try:
         begun.launch()
@@ -32,6 +38,13 @@ def preparing(tmp_path: Path) -> Iterator[tuple[Server, int]]:
         yield begun, pid
     finally:
         begun.close()
+
+
+def test_who_can_connect_finds_the_admin_socket(preparing: tuple[Server, int]) -> None:
+    """So that whoever has waited for the address may go on with an account's link."""
+    server, _ = preparing
+    assert is_listening(server.port)
+    assert find(Config(data=str(server.data))) is not None
 
 
 def test_a_killed_one_is_told(preparing: tuple[Server, int]) -> None:
@@ -66,13 +79,19 @@ def test_the_keyboard_ends_both(preparing: tuple[Server, int]) -> None:
 
 
 def test_what_it_refuses_is_told_once(tmp_path: Path) -> None:
-    """It tells, with the exit code that the server then ends with as well."""
-    env = {"MOORAGE_ADMIN_USER": "root", "MOORAGE_ADMIN_PASSWORD_FILE": str(tmp_path / "none")}
+    """It tells, with the exit code that the server then ends with as well; nothing stays held."""
+    env = {
+        "MOORAGE_ADMIN_SOCKET": "on",
+        "MOORAGE_ADMIN_USER": "root",
+        "MOORAGE_ADMIN_PASSWORD_FILE": str(tmp_path / "none"),
+    }
     refused = Server(data=tmp_path / "data", env=env)
     try:
         refused.launch()
         assert refused.wait() == 2
         assert refused.stderr_tail().count("can't be read") == 1
         assert "Traceback" not in refused.stderr_tail()
+        assert (refused.data / "server.lock").read_bytes() == b""
+        assert find(Config(data=str(refused.data))) is None
     finally:
         refused.close()

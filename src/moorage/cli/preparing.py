@@ -7,6 +7,7 @@ leave 9 MB and a torn heap to every process that is forked from it.
 import os
 import signal
 import sys
+from contextlib import ExitStack
 
 import msgspec
 
@@ -36,7 +37,7 @@ class Prepared(msgspec.Struct, frozen=True):
     restored_at: int | None
 
 
-def prepare_apart(config: Config) -> Prepared:
+def prepare_apart(config: Config, held: ExitStack) -> Prepared:
     """Bring directory, schema and administrator up to what the settings say, in another process.
 
     The other one tells what went wrong as this one would, by going on with the exception; this one
@@ -52,6 +53,7 @@ def prepare_apart(config: Config) -> Prepared:
     source, sink = os.pipe()
     pid = os.fork()
     if not pid:
+        held.pop_all()
         os.close(source)
         end_with(supervisor)
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # the terminal's reaches the supervisor too

@@ -11,6 +11,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -41,36 +42,34 @@ def serve(config: Config) -> None:
     """
     require_c_parser()
     addresses = [parse_address(text) for text in config.listen]
-    listeners = [bind(address) for address in addresses]
-    lock = DataLock.acquire(config.directory) if config.uses_directory else None
-    prepared = prepare_apart(config)
     tls = ReloadingTls(config.tls.cert, config.tls.key) if config.tls.cert else None
-    admin = AdminSocket.open(config)
-    run_directory = Path(tempfile.mkdtemp(prefix="moorage-"))
-    try:
+    with ExitStack() as held:
+        # Before the addresses: whoever can connect there finds the admin socket as well.
+        admin = AdminSocket.open(config)
+        if admin is not None:
+            held.callback(admin.close)
+        listeners = [bind(address) for address in addresses]
+        lock = DataLock.acquire(config.directory) if config.uses_directory else None
+        if lock is not None:
+            held.callback(lock.release)
+        prepared = prepare_apart(config, held)
+        run_directory = Path(tempfile.mkdtemp(prefix="moorage-"))
+        held.callback(shutil.rmtree, run_directory, ignore_errors=True)
         announce(config, addresses, listeners, prepared.link, run_directory)
         compile_at_rest("sqlite" if config.is_embedded else "postgresql")
         heap.settle()
-        listener = admin.listener if admin is not None else None
-        fair_use = FairUse(config.limits)
         shared = process.Shared(
             config,
             prepared.secrets,
             listeners,
             tls,
             run_directory,
-            fair_use,
-            listener,
+            FairUse(config.limits),
+            admin.listener if admin is not None else None,
             prepared.restored_at,
         )
         locks = [each.descriptor for each in (lock, admin) if each is not None]
         sys.exit(Supervisor(shared, lock, locks).run())
-    finally:
-        if admin is not None:
-            admin.close()
-        if lock is not None:
-            lock.release()
-        shutil.rmtree(run_directory, ignore_errors=True)
 
 
 class _Child(msgspec.Struct):
