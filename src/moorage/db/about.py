@@ -4,10 +4,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.about_schema import about
-from moorage.db.engine import Query, Tx, insert
-from moorage.db.repositories import LIVE
-
-_NOTHING: sa.ColumnClause[str] = sa.literal_column("''")
+from moorage.db.engine import NO_TEXT, ONE, ZERO, Query, Tx, insert
 
 
 class About(msgspec.Struct, frozen=True):
@@ -36,12 +33,12 @@ ADD_ABOUT = Query(
     insert(about)
     .values(
         repository_id=sa.bindparam("repository_id"),
-        description=_NOTHING,
-        readme=_NOTHING,
-        version=LIVE,
-        changed_at=LIVE,
-        found=_NOTHING,
-        found_in=LIVE,
+        description=NO_TEXT,
+        readme=NO_TEXT,
+        version=ZERO,
+        changed_at=ZERO,
+        found=NO_TEXT,
+        found_in=ZERO,
     )
     .on_conflict_do_nothing(),
 )
@@ -52,14 +49,14 @@ CHANGE_ABOUT = Query(
     .where(about.c.repository_id == sa.bindparam("number"))
     .where(
         sa.or_(
-            sa.bindparam("expected", type_=sa.BigInteger) < LIVE,
+            sa.bindparam("expected", type_=sa.BigInteger) < ZERO,
             about.c.version == sa.bindparam("expected", type_=sa.BigInteger),
         )
     )
     .values(
         description=sa.bindparam("new_description"),
         readme=sa.bindparam("new_readme"),
-        version=about.c.version + sa.literal_column("1"),
+        version=about.c.version + ONE,
         changed_at=sa.bindparam("now"),
     )
     .returning(about.c.version),
@@ -76,7 +73,7 @@ FORGET_FOUND = Query(
     sa.update(about)
     .where(about.c.repository_id == sa.bindparam("number"))
     .where(about.c.found_in == sa.bindparam("manifest_id"))
-    .values(found=_NOTHING, found_in=LIVE),
+    .values(found=NO_TEXT, found_in=ZERO),
 )
 DROP_ABOUT = Query(
     "drop_about", sa.delete(about).where(about.c.repository_id == sa.bindparam("repository_id"))

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from moorage.clock import DAY
 from moorage.db.access_schema import account, grant, principal, team_member, token
-from moorage.db.engine import Query, Row, Tx
+from moorage.db.engine import NO_TEXT, ONE, ZERO, Query, Row, Tx
 from moorage.db.repositories import LIVE, repository_of
 from moorage.db.schema import namespace, repository, repository_alias
 from moorage.model.access import BEFORE_ACCOUNTS, Facts, Subject
@@ -21,7 +21,6 @@ from moorage.model.artifacts import Repository
 from moorage.model.people import NamespaceRecord
 from moorage.oci.names import RepositoryName
 
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 _NOWHERE: sa.ColumnClause[int] = sa.literal_column("-1")
 # Both halves of what grants come to, in one number.
 _AUDITS = 16
@@ -43,28 +42,28 @@ CONFIRMED = DAY
 _is_unconfirmed = sa.exists(
     sa.select(_account.c.principal_id)
     .where(_account.c.principal_id == _principal.c.id)
-    .where(_account.c.provider != sa.literal_column("''"))
+    .where(_account.c.provider != NO_TEXT)
     .where(_account.c.confirmed_at <= sa.bindparam("unconfirmed"))
     .correlate(_principal)
 )
 _standing = (
-    sa.select(_ONE + _principal.c.administrator)
+    sa.select(ONE + _principal.c.administrator)
     .where(_principal.c.id == sa.bindparam("principal_id"))
     .where(
         sa.or_(
-            sa.bindparam("generation", type_=sa.BigInteger) == LIVE,
+            sa.bindparam("generation", type_=sa.BigInteger) == ZERO,
             _principal.c.generation == sa.bindparam("generation"),
         )
     )
-    .where(_principal.c.enabled == _ONE)
+    .where(_principal.c.enabled == ONE)
     .where(_principal.c.ended_at == LIVE)
-    .where(sa.or_(sa.bindparam("token_id", type_=sa.BigInteger) == LIVE, _token_holds))
+    .where(sa.or_(sa.bindparam("token_id", type_=sa.BigInteger) == ZERO, _token_holds))
     .where(~_is_unconfirmed)
     .scalar_subquery()
 )
 # Any principal will do: an account comes before all else, and rows are never removed.
-_somebodys = sa.exists(sa.select(_principal.c.id).where(_principal.c.id > LIVE).correlate(None))
-_of_nobody = sa.case((_somebodys, LIVE), else_=sa.literal_column(str(BEFORE_ACCOUNTS)))
+_somebodys = sa.exists(sa.select(_principal.c.id).where(_principal.c.id > ZERO).correlate(None))
+_of_nobody = sa.case((_somebodys, ZERO), else_=sa.literal_column(str(BEFORE_ACCOUNTS)))
 _STANDING = sa.func.coalesce(_standing, _of_nobody)
 
 
@@ -93,7 +92,7 @@ def rights(
     would tell which it is. Each kind of grant is a look-up of its own: with `OR` and `IN` instead,
     SQLite gathers what it is to look for first, which takes 4 of 13 µs of a pull's statement.
     """
-    places = (LIVE, sa.func.coalesce(repository_id, _NOWHERE))
+    places = (ZERO, sa.func.coalesce(repository_id, _NOWHERE))
     found = sa.union_all(
         *(
             _granted(namespace_id, place, by_team=by_team)
@@ -102,7 +101,7 @@ def rights(
         )
     ).subquery()
     theirs = sa.select(sa.func.max(found.c.rank) + _BIT * sa.func.max(found.c.audits))
-    return sa.func.coalesce(theirs.scalar_subquery(), LIVE)
+    return sa.func.coalesce(theirs.scalar_subquery(), ZERO)
 
 
 # What `found_of` reads, in front of a statement's own columns.
@@ -118,15 +117,15 @@ FACTS: tuple[sa.ColumnElement[Any], ...] = (
 # no right, and looking for one is a third of what such a statement takes.
 FACTS_TO_READ: tuple[sa.ColumnElement[Any], ...] = (
     *FACTS[:5],
-    sa.case((repository.c.visibility != sa.literal_column("'private'"), LIVE), else_=FACTS[5]),
+    sa.case((repository.c.visibility != sa.literal_column("'private'"), ZERO), else_=FACTS[5]),
 )
 # The same for nobody, who has no rights: without asking for any, a statement takes half as long.
-FACTS_OF_NOBODY: tuple[sa.ColumnElement[Any], ...] = (*FACTS[:4], LIVE, LIVE)
+FACTS_OF_NOBODY: tuple[sa.ColumnElement[Any], ...] = (*FACTS[:4], ZERO, ZERO)
 # The same for nobody as long as it isn't known whether somebody has an account.
-FACTS_OF_ANYBODY: tuple[sa.ColumnElement[Any], ...] = (*FACTS[:4], _of_nobody, LIVE)
+FACTS_OF_ANYBODY: tuple[sa.ColumnElement[Any], ...] = (*FACTS[:4], _of_nobody, ZERO)
 # The row that is always there, with the namespace and the live repository where there are any.
 HERE: sa.Join = (
-    sa.select(_ONE.label("one"))
+    sa.select(ONE.label("one"))
     .subquery("here")
     .outerjoin(namespace, namespace.c.name == sa.bindparam("namespace"))
     .outerjoin(
@@ -144,7 +143,7 @@ FIND_NAMESPACE_TARGET = Query(
 def _as_row(facts: Sequence[sa.ColumnElement[Any]]) -> sa.Subquery:
     columns = (each.label(f"f{place}") for place, each in enumerate(facts))
     # The limit is so that no database merges it into the statement, and asks for rights twice.
-    return sa.select(*columns).select_from(HERE).limit(_ONE).subquery()
+    return sa.select(*columns).select_from(HERE).limit(ONE).subquery()
 
 
 # Facts as a row of their own, for a statement that uses them itself.
@@ -186,13 +185,13 @@ def _may_read(facts: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[bool]:
     if facts is FACTS_OF_NOBODY:
         return is_public
     if facts is FACTS_OF_ANYBODY:
-        is_local = sa.bindparam("is_local", type_=sa.Integer) == _ONE
+        is_local = sa.bindparam("is_local", type_=sa.Integer) == ONE
         return sa.or_(is_public, sa.and_(is_local, ~_somebodys))
     return sa.or_(
         is_public,
-        rights > LIVE,
-        standing > _ONE,
-        sa.and_(visibility == sa.literal_column("'internal'"), standing > LIVE),
+        rights > ZERO,
+        standing > ONE,
+        sa.and_(visibility == sa.literal_column("'internal'"), standing > ZERO),
     )
 
 

@@ -5,12 +5,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from moorage.db.access_schema import account, principal
-from moorage.db.engine import EMPTY, Query, Row, Tx
+from moorage.db.engine import EMPTY, NO_TEXT, ONE, ZERO, Query, Row, Tx
 from moorage.db.repositories import LIVE
 from moorage.model.people import AccountRecord
 
 _ACCOUNT: sa.ColumnClause[str] = sa.literal_column("'account'")
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 _shown = (
     sa.select(
@@ -20,15 +19,15 @@ _shown = (
         account.c.email,
         principal.c.enabled,
         principal.c.administrator,
-        sa.case((account.c.password == sa.literal_column("''"), LIVE), else_=_ONE),
-        sa.case((account.c.totp == EMPTY, LIVE), else_=_ONE),
+        sa.case((account.c.password == NO_TEXT, ZERO), else_=ONE),
+        sa.case((account.c.totp == EMPTY, ZERO), else_=ONE),
         account.c.provider,
         principal.c.created_at,
     )
     .select_from(principal)
     .join(account, account.c.principal_id == principal.c.id)
     .where(principal.c.kind == _ACCOUNT)
-    .where(principal.c.namespace_id == LIVE)
+    .where(principal.c.namespace_id == ZERO)
     .where(principal.c.ended_at == LIVE)
 )
 SHOW_ACCOUNT = Query("show_account", _shown.where(principal.c.name == sa.bindparam("name")))
@@ -42,12 +41,12 @@ FIND_OTHER_ADMINISTRATOR = Query(
     "find_other_administrator",
     sa.select(principal.c.id)
     .where(principal.c.kind == _ACCOUNT)
-    .where(principal.c.namespace_id == LIVE)
+    .where(principal.c.namespace_id == ZERO)
     .where(principal.c.ended_at == LIVE)
-    .where(principal.c.enabled == _ONE)
-    .where(principal.c.administrator == _ONE)
+    .where(principal.c.enabled == ONE)
+    .where(principal.c.administrator == ONE)
     .where(principal.c.id != sa.bindparam("number"))
-    .limit(_ONE),
+    .limit(ONE),
 )
 SET_PROFILE = Query(
     "set_profile",

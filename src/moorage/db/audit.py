@@ -7,20 +7,18 @@ import sqlalchemy as sa
 
 from moorage.db.access import HERE
 from moorage.db.access_schema import audit_head, refusal
-from moorage.db.engine import Query, Row, Tx, insert
-from moorage.db.repositories import LIVE
+from moorage.db.engine import ONE, ZERO, Query, Row, Tx, insert
 from moorage.db.schema import audit, namespace, repository
 from moorage.model.audit import Entry, Head, Refusal
 from moorage.oci.names import RepositoryName
 
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 # Of a page of places, more rows than places: some place may be there several times.
 _TWICE = 2
 
 _entries = sa.select(*(audit.c[name] for name in Entry.__struct_fields__))
 LIST_UNSEALED = Query(
     "list_unsealed_audit",
-    _entries.where(audit.c.place == LIVE)
+    _entries.where(audit.c.place == ZERO)
     .where(audit.c.id > sa.bindparam("after"))
     .order_by(audit.c.id)
     .limit(sa.bindparam("limit")),
@@ -34,9 +32,9 @@ SEAL = Query(
 LAST_HEAD = Query(
     "last_audit_head",
     sa.select(*(audit_head.c[name] for name in Head.__struct_fields__))
-    .where(audit_head.c.place > LIVE)
+    .where(audit_head.c.place > ZERO)
     .order_by(audit_head.c.place.desc())
-    .limit(_ONE),
+    .limit(ONE),
 )
 PUT_HEAD = Query(
     "put_audit_head",
@@ -56,25 +54,25 @@ LIST_PLACES = Query(
 )
 NEXT_PLACE = Query(
     "next_audit_place",
-    _entries.where(audit.c.place > sa.bindparam("after")).order_by(audit.c.place).limit(_ONE),
+    _entries.where(audit.c.place > sa.bindparam("after")).order_by(audit.c.place).limit(ONE),
 )
 _last = (
     sa.select(audit_head.c.place)
-    .where(audit_head.c.place > LIVE)
+    .where(audit_head.c.place > ZERO)
     .order_by(audit_head.c.place.desc())
-    .limit(_ONE)
+    .limit(ONE)
     .scalar_subquery()
 )
 # In one statement, since the job may put a new head between two.
 FIND_BEYOND = Query(
     "find_audit_beyond_head",
-    _entries.where(audit.c.place > sa.func.coalesce(_last, LIVE))
+    _entries.where(audit.c.place > sa.func.coalesce(_last, ZERO))
     .order_by(audit.c.place)
-    .limit(_ONE),
+    .limit(ONE),
 )
 FIND_BELOW = Query(
     "find_audit_below_chain",
-    _entries.where(audit.c.place < LIVE).order_by(audit.c.place).limit(_ONE),
+    _entries.where(audit.c.place < ZERO).order_by(audit.c.place).limit(ONE),
 )
 
 

@@ -4,14 +4,12 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.backup_schema import backup
-from moorage.db.engine import Query, Tx, insert
-from moorage.db.repositories import LIVE
+from moorage.db.engine import ONE, ZERO, Query, Tx, insert
 from moorage.db.schema import hold, store_epoch
 
 RUNNING, COMPLETE = "running", "complete"
 _EVERYTHING = b""
 _REASON = "a backup is being made"
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 
 class Backup(msgspec.Struct, frozen=True):
@@ -52,11 +50,11 @@ FIND_LAST = Query(
     sa.select(backup.c.taken_at)
     .where(backup.c.state == sa.literal_column(f"'{COMPLETE}'"))
     .order_by(backup.c.id.desc())
-    .limit(_ONE),
+    .limit(ONE),
 )
 
 _hold = insert(hold).values(
-    repository_id=LIVE,
+    repository_id=ZERO,
     digest=sa.bindparam("everything"),
     source=sa.bindparam("source"),
     reason=sa.bindparam("reason"),
@@ -70,7 +68,7 @@ PUT_STORE_HOLD = Query(
     ),
 )
 _held = (
-    (hold.c.repository_id == LIVE)
+    (hold.c.repository_id == ZERO)
     & (hold.c.digest == sa.bindparam("everything"))
     & (hold.c.source == sa.bindparam("of_source"))
 )
@@ -87,9 +85,9 @@ DROP_STORE_HOLD = Query("drop_store_hold", sa.delete(hold).where(_held))
 FIND_RESTORED = Query(
     "find_restored",
     sa.select(store_epoch.c.at)
-    .where(store_epoch.c.epoch >= LIVE)
+    .where(store_epoch.c.epoch >= ZERO)
     .order_by(store_epoch.c.epoch.desc())
-    .limit(_ONE),
+    .limit(ONE),
 )
 
 

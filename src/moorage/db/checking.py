@@ -4,7 +4,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.blobs import ADD_USAGE
-from moorage.db.engine import Query, Row, Tx
+from moorage.db.engine import ONE, Query, Row, Tx
 from moorage.db.repair_schema import damage
 from moorage.db.schema import (
     blob,
@@ -17,7 +17,6 @@ from moorage.db.schema import (
 )
 from moorage.oci.digest import Digest
 
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 _of_repository = (
     sa.select(repository.c.name)
     .where(repository.c.id == manifest.c.repository_id)
@@ -78,7 +77,7 @@ LIST_NAMESPACES = Query(
     sa.select(namespace.c.id, namespace.c.name)
     .where(namespace.c.id > sa.bindparam("after"))
     .order_by(namespace.c.id)
-    .limit(_ONE),
+    .limit(ONE),
 )
 LIST_COUNTED = Query(
     "list_counted_blobs",

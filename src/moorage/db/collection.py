@@ -11,10 +11,9 @@ import sqlalchemy as sa
 
 from moorage.db.blobs import ADD_USAGE, list_digests, queue_deletes
 from moorage.db.damage import keep_object
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import ONE, ZERO, Query, Tx
 from moorage.db.naming import BLOB, MANIFEST, is_named
 from moorage.db.pulls_schema import pull_stat
-from moorage.db.repositories import LIVE
 from moorage.db.reviews import put_reviews
 from moorage.db.schema import (
     blob,
@@ -27,7 +26,6 @@ from moorage.db.schema import (
     tag,
 )
 
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 _SUBJECT: sa.ColumnClause[str] = sa.literal_column("'subject'")
 
 
@@ -100,7 +98,7 @@ FIND_ANY_LINK = Query(
     "find_any_link",
     sa.select(repository_blob.c.repository_id)
     .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
-    .limit(_ONE),
+    .limit(ONE),
 )
 _manifest = (
     sa.select(manifest.c.id, manifest.c.repository_id, manifest.c.size, manifest.c.trash_until)
@@ -114,15 +112,15 @@ TAKE_MANIFEST = Query("take_manifest_by_id", _manifest.with_for_update())
 def _held(names: sa.Table) -> sa.Select[int]:
     # For each digest by the key of holds: as a join SQLite may go through all of the repository.
     held = (
-        sa.select(_ONE)
+        sa.select(ONE)
         .where(hold.c.repository_id == sa.bindparam("repository_id"))
         .where(hold.c.digest == names.c.digest)
-        .where(sa.or_(hold.c.until == LIVE, hold.c.until > sa.bindparam("now")))
+        .where(sa.or_(hold.c.until == ZERO, hold.c.until > sa.bindparam("now")))
         .correlate(names)
-        .limit(_ONE)
+        .limit(ONE)
         .scalar_subquery()
     )
-    return sa.select(_ONE).select_from(names).where(held == _ONE)
+    return sa.select(ONE).select_from(names).where(held == ONE)
 
 
 _names_of_blob = blob_digest.c.blob_id == sa.bindparam("number")
@@ -140,7 +138,7 @@ WHAT_KEEPS_MANIFEST = Query(
         is_named(MANIFEST),
         sa.exists(_held(manifest_digest).where(_names_of_manifest)),
         sa.exists(
-            sa.select(_ONE)
+            sa.select(ONE)
             .select_from(tag)
             .where(tag.c.repository_id == sa.bindparam("repository_id"))
             .where(tag.c.manifest_id == sa.bindparam("number"))
@@ -157,13 +155,13 @@ WHO_HAS_BLOB = Query(
     "who_has_blob",
     sa.select(
         sa.exists(
-            sa.select(_ONE)
+            sa.select(ONE)
             .select_from(repository_blob)
             .where(repository_blob.c.namespace_id == sa.bindparam("namespace_id"))
             .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
         ),
         sa.exists(
-            sa.select(_ONE)
+            sa.select(ONE)
             .select_from(repository_blob)
             .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
         ),
@@ -188,7 +186,7 @@ SET_REVIEW_OF_LINK = Query(
 _named = (
     sa.select(manifest_reference.c.kind, manifest_reference.c.child_id)
     .where(manifest_reference.c.manifest_id == sa.bindparam("manifest_id"))
-    .where(manifest_reference.c.child_id != LIVE)
+    .where(manifest_reference.c.child_id != ZERO)
     .where(manifest_reference.c.role != _SUBJECT)
 )
 _named_blobs = (
@@ -226,9 +224,9 @@ FORGET_CHILD = Query(
     sa.update(manifest_reference)
     .where(manifest_reference.c.repository_id == sa.bindparam("repository_key"))
     .where(manifest_reference.c.child_id == sa.bindparam("number"))
-    .where(manifest_reference.c.child_id != LIVE)
+    .where(manifest_reference.c.child_id != ZERO)
     .where(manifest_reference.c.kind == sa.bindparam("old_kind"))
-    .values(kind=sa.literal_column("'absent'"), child_id=LIVE),
+    .values(kind=sa.literal_column("'absent'"), child_id=ZERO),
 )
 DROP_REFERENCES = Query(
     "drop_references",

@@ -6,13 +6,12 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.collection import Freed
-from moorage.db.engine import Query, Row, Tx
+from moorage.db.engine import NO_TEXT, ONE, ZERO, Query, Row, Tx
 from moorage.db.repositories import LIVE
 from moorage.db.schema import collection_run, hold, manifest, repository_blob
 from moorage.db.settings import GET_SETTING, PUT_SETTING
 
 PAUSE, _ALLOWED, _SEEN = "collection.pause", "collection.allowed", "collection.seen"
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 _RUNNING: sa.ColumnClause[str] = sa.literal_column("'running'")
 
 
@@ -66,10 +65,10 @@ ADD_RUN = Query(
     .values(
         kind=sa.bindparam("kind"),
         state=_RUNNING,
-        reason=sa.literal_column("''"),
+        reason=NO_TEXT,
         started_at=sa.bindparam("now"),
         ended_at=LIVE,
-        **dict.fromkeys(_COUNTED, LIVE),
+        **dict.fromkeys(_COUNTED, ZERO),
     )
     .returning(collection_run.c.id),
 )
@@ -117,16 +116,16 @@ FORGET_RUNS = Query(
 FIND_STORE_HOLD = Query(
     "find_store_hold",
     sa.select(hold.c.source, hold.c.reason, hold.c.until)
-    .where(hold.c.repository_id == LIVE)
+    .where(hold.c.repository_id == ZERO)
     .where(hold.c.digest == sa.bindparam("everything"))
-    .where(sa.or_(hold.c.until == LIVE, hold.c.until > sa.bindparam("now")))
-    .limit(_ONE),
+    .where(sa.or_(hold.c.until == ZERO, hold.c.until > sa.bindparam("now")))
+    .limit(ONE),
 )
 
 
 def _counted(title: str, table: sa.Table) -> Query:
     """Return what counts rows of a table, as far as the limit and no further."""
-    some = sa.select(_ONE).select_from(table).limit(sa.bindparam("most")).subquery()
+    some = sa.select(ONE).select_from(table).limit(sa.bindparam("most")).subquery()
     return Query(title, sa.select(sa.func.count()).select_from(some))
 
 
@@ -136,7 +135,7 @@ COUNT_MANIFESTS = _counted("count_some_manifests", manifest)
 
 def _counted_of(title: str, table: sa.Table) -> Query:
     some = (
-        sa.select(_ONE)
+        sa.select(ONE)
         .select_from(table)
         .where(table.c.repository_id == sa.bindparam("repository_id"))
         .limit(sa.bindparam("most"))

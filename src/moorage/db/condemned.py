@@ -6,9 +6,8 @@ import sqlalchemy as sa
 from moorage.db.about import DROP_ABOUT
 from moorage.db.access_schema import grant, readable, tag_rule
 from moorage.db.collection import Trashed
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import ONE, ZERO, Query, Tx
 from moorage.db.pulls import drop_pulls
-from moorage.db.repositories import LIVE
 from moorage.db.schema import (
     hold,
     manifest,
@@ -19,8 +18,6 @@ from moorage.db.schema import (
     tag_change,
     upload,
 )
-
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 
 class Condemned(msgspec.Struct, frozen=True):
@@ -42,16 +39,16 @@ IS_NEEDED = Query(
     "is_repository_needed",
     sa.select(
         sa.exists(
-            sa.select(_ONE)
+            sa.select(ONE)
             .select_from(hold)
             .where(hold.c.repository_id == sa.bindparam("repository_id"))
-            .where(sa.or_(hold.c.until == LIVE, hold.c.until > sa.bindparam("now")))
+            .where(sa.or_(hold.c.until == ZERO, hold.c.until > sa.bindparam("now")))
         ),
         sa.exists(
-            sa.select(_ONE)
+            sa.select(ONE)
             .select_from(upload)
             .where(upload.c.repository_id == sa.bindparam("repository_id"))
-            .where(upload.c.repository_id != LIVE)
+            .where(upload.c.repository_id != ZERO)
         ),
     ),
 )

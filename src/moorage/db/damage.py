@@ -7,14 +7,13 @@ there, in quarantine, whatever becomes of the blob: it may be all that is left o
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import Query, Row, Tx, insert
+from moorage.db.engine import ONE, Query, Row, Tx, insert
 from moorage.db.repair_schema import damage
 from moorage.db.repositories import LIVE
 from moorage.db.schema import blob, blob_digest, repository_blob
 from moorage.model.artifacts import Blob
 from moorage.oci.digest import Digest
 
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 _IS_LIVE: sa.ColumnClause[str] = sa.literal_column("'live'")
 _IS_LOST: sa.ColumnClause[str] = sa.literal_column("'lost'")
 _MISSING: sa.ColumnClause[str] = sa.literal_column("'missing'")
@@ -64,7 +63,7 @@ FIND_IDENTITY = Query(
     sa.select(blob_digest.c.digest)
     .where(blob_digest.c.blob_id == sa.bindparam("blob_id"))
     .where(blob_digest.c.digest < sa.bindparam("beyond"))
-    .limit(_ONE),
+    .limit(ONE),
 )
 _put = insert(damage).values(
     **{name: sa.bindparam(name) for name in Damage.__struct_fields__ if name != "id"}

@@ -53,6 +53,10 @@ def _bytes_on_postgres(literal: _Bytes, *_: SQLCompiler, **__: Any) -> str:
     return f"'\\x{literal.value.hex()}'::bytea" if literal.value else "''::bytea"
 
 
+# What stands in the text of a statement, and is no parameter of it.
+ZERO: sa.ColumnClause[int] = sa.literal_column("0")
+ONE: sa.ColumnClause[int] = sa.literal_column("1")
+NO_TEXT: sa.ColumnClause[str] = sa.literal_column("''")
 EMPTY = _Bytes(b"")
 # An identity is a sha256, whose key begins with 1: of all digests of some content, the one before.
 BEYOND_IDENTITIES = _Bytes(b"\x02")

@@ -3,7 +3,7 @@
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import EMPTY, Query, Tx
+from moorage.db.engine import EMPTY, ONE, ZERO, Query, Tx
 from moorage.db.locks import lock_feed
 from moorage.db.schema import audit, event_feed, event_outbox
 
@@ -42,7 +42,7 @@ ADD_AUDIT = Query(
         address=sa.bindparam("address"),
         detail=sa.bindparam("detail"),
         seal=EMPTY,
-        place=sa.literal_column("0"),
+        place=ZERO,
     ),
 )
 LIST_OUTBOX = Query(
@@ -63,7 +63,7 @@ END_OUTBOX = Query(
 )
 LAST_PLACE = Query(
     "last_feed_place",
-    sa.select(event_feed.c.place).order_by(event_feed.c.place.desc()).limit(sa.literal_column("1")),
+    sa.select(event_feed.c.place).order_by(event_feed.c.place.desc()).limit(ONE),
 )
 ADD_TO_FEED = Query(
     "add_to_feed",
@@ -78,7 +78,7 @@ ADD_TO_FEED = Query(
 LIST_NEWEST_OF_OUTBOX = Query(
     "list_newest_of_outbox",
     sa.select(
-        sa.literal_column("0").label("place"),
+        ZERO.label("place"),
         event_outbox.c.kind,
         event_outbox.c.repository_id,
         event_outbox.c.payload,

@@ -3,13 +3,11 @@
 import sqlalchemy as sa
 
 from moorage.db.access_schema import grant, principal, team_member
-from moorage.db.engine import Query, Row, Tx, insert
+from moorage.db.engine import NO_TEXT, ONE, ZERO, Query, Row, Tx, insert
 from moorage.db.repositories import END_READER, LIVE, PUT_READER
 from moorage.db.schema import namespace, repository
 from moorage.model.access import Role
 from moorage.model.people import GrantRecord
-
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 _put = insert(grant).values(
     principal_id=sa.bindparam("principal_id"),
@@ -47,7 +45,7 @@ _records = (
         principal.c.name,
         principal.c.kind,
         grant.c.repository_id,
-        sa.func.coalesce(repository.c.name, sa.literal_column("''")),
+        sa.func.coalesce(repository.c.name, NO_TEXT),
         grant.c.role,
         grant.c.granted_at,
         grant.c.granted_by,
@@ -97,7 +95,7 @@ LIST_PATHS = Query(
         )
     )
     .where(grant.c.namespace_id == sa.bindparam("namespace_id"))
-    .where(sa.or_(grant.c.repository_id == LIVE, grant.c.repository_id == sa.bindparam("number")))
+    .where(sa.or_(grant.c.repository_id == ZERO, grant.c.repository_id == sa.bindparam("number")))
     .limit(sa.bindparam("limit")),
 )
 # A principal's own, wherever they are, with the namespace's name first.
@@ -123,10 +121,10 @@ _has_member = (
     sa.select(team_member.c.account_id)
     .select_from(team_member.join(_member, _member.c.id == team_member.c.account_id))
     .where(team_member.c.team_id == principal.c.id)
-    .where(_member.c.enabled == _ONE)
+    .where(_member.c.enabled == ONE)
     .where(_member.c.ended_at == LIVE)
     .correlate(principal)
-    .limit(_ONE)
+    .limit(ONE)
     .scalar_subquery()
 )
 FIND_OWNER = Query(
@@ -135,20 +133,20 @@ FIND_OWNER = Query(
     .select_from(grant)
     .join(principal, principal.c.id == grant.c.principal_id)
     .where(grant.c.namespace_id == sa.bindparam("namespace_id"))
-    .where(grant.c.repository_id == LIVE)
+    .where(grant.c.repository_id == ZERO)
     .where(grant.c.role == sa.literal_column("'owner'"))
-    .where(principal.c.enabled == _ONE)
+    .where(principal.c.enabled == ONE)
     .where(principal.c.ended_at == LIVE)
-    .where(sa.or_(principal.c.kind == sa.literal_column("'account'"), _has_member > LIVE))
-    .limit(_ONE),
+    .where(sa.or_(principal.c.kind == sa.literal_column("'account'"), _has_member > ZERO))
+    .limit(ONE),
 )
 FIND_RIGHT = Query(
     "find_right_of_principal",
     sa.select(grant.c.rank)
     .where(grant.c.principal_id == sa.bindparam("principal_id"))
     .where(grant.c.namespace_id == sa.bindparam("namespace_id"))
-    .where(sa.or_(grant.c.repository_id == LIVE, grant.c.repository_id == sa.bindparam("number")))
-    .limit(_ONE),
+    .where(sa.or_(grant.c.repository_id == ZERO, grant.c.repository_id == sa.bindparam("number")))
+    .limit(ONE),
 )
 
 

@@ -8,15 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from moorage.db.engine import Query, Row, Tx
+from moorage.db.engine import ONE, Query, Row, Tx
 from moorage.db.repositories import LIVE
 from moorage.db.schema import manifest, manifest_digest, tag, tag_change
 from moorage.model.artifacts import TagChange
 from moorage.model.history import TagMove, TagState
 from moorage.oci.digest import Digest
 from moorage.oci.names import Tag
-
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 _details = (
     tag_change.c.version,
@@ -55,7 +53,7 @@ FIND_CHANGE_TO = Query(
     .where(tag_change.c.name == sa.bindparam("name"))
     .where(tag_change.c.digest == sa.bindparam("digest"))
     .order_by(tag_change.c.version.desc())
-    .limit(_ONE),
+    .limit(ONE),
 )
 # Of the tag as it is, the change that made it so has its version.
 LIST_STATES = Query(
@@ -109,7 +107,7 @@ def _states_then() -> sa.Select[Any]:
         .where(earlier.c.name == names.c.name)
         .where(earlier.c.at <= sa.bindparam("moment"))
         .order_by(earlier.c.version.desc())
-        .limit(_ONE)
+        .limit(ONE)
         .scalar_subquery()
         .label("version")
     )

@@ -4,8 +4,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.access_schema import idempotent
-from moorage.db.engine import EMPTY, Query, Tx, insert
-from moorage.db.repositories import LIVE
+from moorage.db.engine import EMPTY, ZERO, Query, Tx, insert
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -27,7 +26,7 @@ CLAIM_KEY = Query(
         principal_id=sa.bindparam("number"),
         key=sa.bindparam("name"),
         request=sa.bindparam("digest"),
-        status=LIVE,
+        status=ZERO,
         body=EMPTY,
         expires_at=sa.bindparam("until"),
     )
@@ -35,7 +34,7 @@ CLAIM_KEY = Query(
         index_elements=["principal_id", "key"],
         set_={
             "request": sa.bindparam("digest"),
-            "status": LIVE,
+            "status": ZERO,
             "body": EMPTY,
             "expires_at": sa.bindparam("until"),
         },
@@ -51,7 +50,7 @@ KEEP_ANSWER = Query(
     "keep_answer",
     sa.update(idempotent)
     .where(*_IS_IT)
-    .where(idempotent.c.status == LIVE)
+    .where(idempotent.c.status == ZERO)
     .where(idempotent.c.expires_at == sa.bindparam("claimed"))
     .values(
         status=sa.bindparam("answer"),
@@ -63,7 +62,7 @@ END_CLAIM = Query(
     "end_claim",
     sa.delete(idempotent)
     .where(*_IS_IT)
-    .where(idempotent.c.status == LIVE)
+    .where(idempotent.c.status == ZERO)
     .where(idempotent.c.expires_at == sa.bindparam("claimed")),
 )
 LIST_EXPIRED_ANSWERS = Query(

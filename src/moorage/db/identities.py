@@ -3,10 +3,8 @@
 import sqlalchemy as sa
 
 from moorage.db.access_schema import account, principal, sign_in
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import NO_TEXT, Query, Tx
 from moorage.model.providers import Attempt, Identity
-
-_NOTHING: sa.ColumnClause[str] = sa.literal_column("''")
 
 # Ended ones as well: whom an administrator deleted must not come back by signing in.
 FIND_IDENTITY = Query(
@@ -14,7 +12,7 @@ FIND_IDENTITY = Query(
     sa.select(principal.c.id, principal.c.name, principal.c.enabled, principal.c.ended_at)
     .select_from(account)
     .join(principal, principal.c.id == account.c.principal_id)
-    .where(account.c.provider != _NOTHING)
+    .where(account.c.provider != NO_TEXT)
     .where(account.c.provider == sa.bindparam("provider"))
     .where(account.c.provider_subject == sa.bindparam("subject")),
 )

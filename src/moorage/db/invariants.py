@@ -6,7 +6,7 @@ nothing. The numbers are those of docs/explanation/verification.md.
 
 import sqlalchemy as sa
 
-from moorage.db.engine import EMPTY
+from moorage.db.engine import EMPTY, NO_TEXT, ONE
 from moorage.db.looking import absent, case, going, look_at, name_of, none, of, one_of
 from moorage.db.repositories import LIVE
 from moorage.db.schema import (
@@ -24,8 +24,6 @@ from moorage.db.schema import (
     tag_change,
     upload,
 )
-
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 _later = tag_change.alias("later")
 _change = tag_change.alias("change")
@@ -76,7 +74,7 @@ TAGS = look_at(
                             _later,
                             _later.c.repository_id == tag.c.repository_id,
                             _later.c.name == tag.c.name,
-                            _later.c.version == tag.c.version + _ONE,
+                            _later.c.version == tag.c.version + ONE,
                         )
                     )
                 ),
@@ -104,7 +102,7 @@ _next = none(
         _later,
         _later.c.repository_id == tag_change.c.repository_id,
         _later.c.name == tag_change.c.name,
-        _later.c.version == tag_change.c.version + _ONE,
+        _later.c.version == tag_change.c.version + ONE,
     )
 )
 _untagged = none(
@@ -118,13 +116,13 @@ CHANGES = look_at(
             (going(tag_change), 0),
             (
                 sa.and_(
-                    tag_change.c.version > _ONE,
+                    tag_change.c.version > ONE,
                     none(
                         one_of(
                             _earlier,
                             _earlier.c.repository_id == tag_change.c.repository_id,
                             _earlier.c.name == tag_change.c.name,
-                            _earlier.c.version == tag_change.c.version - _ONE,
+                            _earlier.c.version == tag_change.c.version - ONE,
                         )
                     ),
                 ),
@@ -202,7 +200,7 @@ _identity = (
     sa.select(blob_digest.c.digest)
     .where(blob_digest.c.blob_id == blob.c.id)
     .where(blob_digest.c.digest < sa.bindparam("beyond", type_=sa.LargeBinary))
-    .limit(_ONE)
+    .limit(ONE)
     .scalar_subquery()
 )
 TO_BE_DELETED, NO_IDENTITY, LOST = 1, 2, 3
@@ -294,7 +292,7 @@ UPLOADS = look_at(
             (
                 sa.and_(
                     upload.c.state != EMPTY,
-                    sa.or_(absent(upload), upload.c.owner == sa.literal_column("''")),
+                    sa.or_(absent(upload), upload.c.owner == NO_TEXT),
                 ),
                 1,
             )
@@ -315,7 +313,7 @@ FEED = look_at(
         case(
             (
                 sa.and_(
-                    none(one_of(_before_it, _before_it.c.place == event_feed.c.place - _ONE)),
+                    none(one_of(_before_it, _before_it.c.place == event_feed.c.place - ONE)),
                     sa.not_(none(one_of(_long_before, _long_before.c.place < event_feed.c.place))),
                 ),
                 1,
@@ -335,8 +333,8 @@ TRAIL = look_at(
         case(
             (
                 sa.and_(
-                    audit.c.place > _ONE,
-                    none(one_of(_sealed_before, _sealed_before.c.place == audit.c.place - _ONE)),
+                    audit.c.place > ONE,
+                    none(one_of(_sealed_before, _sealed_before.c.place == audit.c.place - ONE)),
                 ),
                 1,
             )

@@ -3,10 +3,8 @@
 import sqlalchemy as sa
 
 from moorage.db.access_schema import issuer, trust, used_assertion
-from moorage.db.engine import Query, Row, Tx, insert
+from moorage.db.engine import ONE, Query, Row, Tx, insert
 from moorage.model.trusts import Issuer
-
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 _issuers = sa.select(
     issuer.c.id,
@@ -38,7 +36,7 @@ ADD_ISSUER = Query(
         shared=sa.bindparam("shared"),
         jwks=sa.bindparam("jwks"),
         ca_file=sa.bindparam("ca_file"),
-        enabled=_ONE,
+        enabled=ONE,
         created_at=sa.bindparam("created_at"),
         created_by=sa.bindparam("created_by"),
     )
@@ -61,7 +59,7 @@ TAKE_ISSUER = Query(
 )
 FIND_ITS_TRUST = Query(
     "find_trust_of_issuer",
-    sa.select(trust.c.id).where(trust.c.issuer_id == sa.bindparam("issuer_id")).limit(_ONE),
+    sa.select(trust.c.id).where(trust.c.issuer_id == sa.bindparam("issuer_id")).limit(ONE),
 )
 END_ISSUER = Query("end_issuer", sa.delete(issuer).where(issuer.c.id == sa.bindparam("issuer_id")))
 ADD_USED = Query(

@@ -3,14 +3,12 @@
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import Query, Row, Tx, insert
+from moorage.db.engine import NO_TEXT, ONE, ZERO, Query, Row, Tx, insert
 from moorage.db.jobs_schema import job, job_schedule
 from moorage.db.locks import lock_job
 
 _WAITING: sa.ColumnClause[str] = sa.literal_column("'waiting'")
 _RUNNING: sa.ColumnClause[str] = sa.literal_column("'running'")
-_NOTHING: sa.ColumnClause[int] = sa.literal_column("0")
-_NO_TEXT: sa.ColumnClause[str] = sa.literal_column("''")
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -51,7 +49,7 @@ FIND_WAITING = Query(
     .where(job.c.name == sa.bindparam("name"))
     .where(job.c.key == sa.bindparam("key"))
     .where(job.c.state == _WAITING)
-    .limit(sa.literal_column("1")),
+    .limit(ONE),
 )
 ADD_JOB = Query(
     "add_job",
@@ -63,14 +61,14 @@ ADD_JOB = Query(
         state=_WAITING,
         priority=sa.bindparam("priority"),
         run_at=sa.bindparam("run_at"),
-        attempts=_NOTHING,
+        attempts=ZERO,
         max_attempts=sa.bindparam("max_attempts"),
-        worker=_NO_TEXT,
-        lease_until=_NOTHING,
-        epoch=_NOTHING,
-        error=_NO_TEXT,
+        worker=NO_TEXT,
+        lease_until=ZERO,
+        epoch=ZERO,
+        error=NO_TEXT,
         created_at=sa.bindparam("now"),
-        finished_at=_NOTHING,
+        finished_at=ZERO,
     )
     .returning(job.c.id),
 )
@@ -79,7 +77,7 @@ _next = (
     .where(job.c.state == _WAITING)
     .where(job.c.run_at <= sa.bindparam("now"))
     .order_by(job.c.priority, job.c.run_at, job.c.id)
-    .limit(sa.literal_column("1"))
+    .limit(ONE)
     .with_for_update(skip_locked=True)
     .scalar_subquery()
 )
@@ -91,8 +89,8 @@ CLAIM_JOB = Query(
         state=_RUNNING,
         worker=sa.bindparam("new_worker"),
         lease_until=sa.bindparam("new_lease"),
-        epoch=job.c.epoch + sa.literal_column("1"),
-        attempts=job.c.attempts + sa.literal_column("1"),
+        epoch=job.c.epoch + ONE,
+        attempts=job.c.attempts + ONE,
     )
     .returning(*_COLUMNS),
 )
@@ -120,7 +118,7 @@ FIND_EXPIRED = Query(
     sa.select(job.c.id)
     .where(job.c.state == _RUNNING)
     .where(job.c.lease_until < sa.bindparam("now"))
-    .limit(sa.literal_column("1")),
+    .limit(ONE),
 )
 _held = (
     sa.and_(
@@ -151,9 +149,9 @@ REST_JOB = Query(
     .where(*_held)
     .values(
         state=_WAITING,
-        error=_NO_TEXT,
+        error=NO_TEXT,
         run_at=sa.bindparam("new_run_at"),
-        attempts=_NOTHING,
+        attempts=ZERO,
     ),
 )
 LIST_JOBS = Query(
@@ -183,9 +181,9 @@ SET_JOB = Query(
     .values(
         state=sa.bindparam("new_state"),
         run_at=sa.bindparam("new_run_at"),
-        attempts=_NOTHING,
-        lease_until=_NOTHING,
-        epoch=job.c.epoch + sa.literal_column("1"),
+        attempts=ZERO,
+        lease_until=ZERO,
+        epoch=job.c.epoch + ONE,
         error=sa.bindparam("new_error"),
         finished_at=sa.bindparam("new_finished_at"),
     ),
@@ -233,11 +231,11 @@ FIND_NEXT = Query(
         sa.select(job.c.run_at)
         .where(job.c.state == _WAITING)
         .order_by(job.c.run_at)
-        .limit(sa.literal_column("1"))
+        .limit(ONE)
         .scalar_subquery(),
         sa.select(job_schedule.c.next_at)
         .order_by(job_schedule.c.next_at)
-        .limit(sa.literal_column("1"))
+        .limit(ONE)
         .scalar_subquery(),
     ),
 )

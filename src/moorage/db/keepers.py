@@ -4,8 +4,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.collection import Link, Trashed, find_manifest
-from moorage.db.engine import Query, Tx
-from moorage.db.repositories import LIVE
+from moorage.db.engine import ONE, ZERO, Query, Tx
 from moorage.db.schema import (
     blob,
     blob_digest,
@@ -44,7 +43,7 @@ NAME_BLOB = Query(
     .join(blob, blob.c.id == blob_digest.c.blob_id)
     .where(blob_digest.c.blob_id == sa.bindparam("number"))
     .where(blob_digest.c.digest < sa.bindparam("beyond"))
-    .limit(sa.literal_column("1")),
+    .limit(ONE),
 )
 NAME_MANIFEST = Query(
     "find_identity_of_manifest",
@@ -78,7 +77,7 @@ _called = (
 LIST_MANIFESTS = Query(
     "list_manifests_by_digest",
     sa.select(repository.c.id, _called)
-    .where(repository.c.id > LIVE)
+    .where(repository.c.id > ZERO)
     .where(_called.is_not(None))
     .limit(sa.bindparam("limit")),
 )
@@ -94,14 +93,14 @@ LIST_HOLDS = Query(
     sa.select(hold.c.source, hold.c.reason, hold.c.until)
     .where(hold.c.repository_id == sa.bindparam("repository_id"))
     .where(hold.c.digest == sa.bindparam("digest"))
-    .where(sa.or_(hold.c.until == LIVE, hold.c.until > sa.bindparam("now"))),
+    .where(sa.or_(hold.c.until == ZERO, hold.c.until > sa.bindparam("now"))),
 )
 FIRST_DELETE = Query(
     "find_first_delete",
     sa.select(delete_queue.c.not_before)
     .where(delete_queue.c.not_before > sa.bindparam("after"))
     .order_by(delete_queue.c.not_before)
-    .limit(sa.literal_column("1")),
+    .limit(ONE),
 )
 
 

@@ -6,13 +6,11 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import Query, Row, Tx
-from moorage.db.repositories import LIVE
+from moorage.db.engine import ONE, ZERO, Query, Row, Tx
 from moorage.db.schema import repository
 from moorage.db.verifications import Finding
 from moorage.oci.digest import Digest
 
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 # The identity among digests is the sha256, whose keys begin with 1.
 _BEYOND_IDENTITIES = b"\x02"
 
@@ -39,7 +37,7 @@ class Broken(msgspec.Struct, frozen=True):
 
 def none(rows: sa.Select[Any]) -> sa.ColumnElement[bool]:
     """Return whether there is no row; EXISTS may be answered by reading the whole table once."""
-    return rows.limit(_ONE).scalar_subquery().is_(None)
+    return rows.limit(ONE).scalar_subquery().is_(None)
 
 
 def look_at(
@@ -74,12 +72,12 @@ def _before(column: sa.Column[Any]) -> Any:
 
 def one_of(table: sa.FromClause, *rules: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """Return a statement for a row of which all of this holds."""
-    return sa.select(_ONE).select_from(table).where(*rules)
+    return sa.select(ONE).select_from(table).where(*rules)
 
 
 def case(*rules: tuple[sa.ColumnElement[bool], int]) -> sa.Case[int]:
     """Return the number of the first rule that holds; 0, which stands for no problem, if none."""
-    return sa.case(*((rule, sa.literal_column(str(number))) for rule, number in rules), else_=LIVE)
+    return sa.case(*((rule, sa.literal_column(str(number))) for rule, number in rules), else_=ZERO)
 
 
 def of(column: sa.Column[Any], number: sa.ColumnElement[int]) -> sa.ScalarSelect[Any]:
@@ -94,7 +92,7 @@ def absent(table: sa.FromClause) -> sa.ColumnElement[bool]:
 
 def going(table: sa.FromClause) -> sa.ColumnElement[bool]:
     """Return whether its repository is being removed: in parts, which then break everything."""
-    return of(repository.c.trash_until, table.c.repository_id) < LIVE
+    return of(repository.c.trash_until, table.c.repository_id) < ZERO
 
 
 def name_of(table: sa.FromClause) -> sa.ColumnElement[str]:

@@ -13,14 +13,11 @@ from moorage.db.access_schema import (
     token,
     trust,
 )
-from moorage.db.engine import Query, Row, Tx, insert
+from moorage.db.engine import NO_TEXT, ZERO, Query, Row, Tx, insert
 from moorage.db.principals import ADD_PRINCIPAL
 from moorage.db.repositories import LIVE
 from moorage.db.schema import namespace
 from moorage.model.people import ROBOT_MARK, TEAM_MARK, Principal
-
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
-_NOTHING: sa.ColumnClause[str] = sa.literal_column("''")
 
 _principals = sa.select(
     principal.c.id,
@@ -38,7 +35,7 @@ _home = (
 FIND_PRINCIPAL = Query(
     "find_principal",
     _principals.where(principal.c.kind == sa.bindparam("kind"))
-    .where(principal.c.namespace_id == sa.func.coalesce(_home, LIVE))
+    .where(principal.c.namespace_id == sa.func.coalesce(_home, ZERO))
     .where(principal.c.name == sa.bindparam("name")),
 )
 FIND_PRINCIPAL_BY_ID = Query(
@@ -57,7 +54,7 @@ END_PRINCIPAL = Query(
     sa.update(principal)
     .where(principal.c.id == sa.bindparam("number"))
     .where(principal.c.ended_at == LIVE)
-    .values(ended_at=sa.bindparam("now"), enabled=LIVE, administrator=LIVE),
+    .values(ended_at=sa.bindparam("now"), enabled=ZERO, administrator=ZERO),
 )
 END_GRANTS_OF = Query(
     "end_grants_of", sa.delete(grant).where(grant.c.principal_id == sa.bindparam("number"))
@@ -104,7 +101,7 @@ ADD_MEMBER = Query(
     .values(
         account_id=sa.bindparam("account_id"),
         team_id=sa.bindparam("team_id"),
-        source=_NOTHING,
+        source=NO_TEXT,
         added_at=sa.bindparam("now"),
     )
     .on_conflict_do_nothing(),
@@ -114,7 +111,7 @@ END_MEMBER = Query(
     sa.delete(team_member)
     .where(team_member.c.account_id == sa.bindparam("account_id"))
     .where(team_member.c.team_id == sa.bindparam("team_id"))
-    .where(team_member.c.source == _NOTHING),
+    .where(team_member.c.source == NO_TEXT),
 )
 LIST_MEMBERS = Query(
     "list_members",

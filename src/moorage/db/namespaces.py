@@ -3,13 +3,11 @@
 import sqlalchemy as sa
 
 from moorage.db.access_schema import grant, principal, tag_rule, team_member, trust
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import ONE, ZERO, Query, Tx
 from moorage.db.repositories import ADD_NAMESPACE, LIVE
 from moorage.db.schema import namespace, repository
 from moorage.model.access import Subject
 from moorage.model.people import NamespaceRecord
-
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 _records = sa.select(namespace.c.id, namespace.c.name, namespace.c.kind, namespace.c.visibility)
 FIND_NAMESPACE_RECORD = Query(
@@ -36,13 +34,13 @@ _theirs = (
         )
     )
     .correlate(namespace)
-    .limit(_ONE)
+    .limit(ONE)
     .scalar_subquery()
 )
 LIST_OWN_NAMESPACES = Query(
     "list_own_namespaces",
     _records.where(namespace.c.name > sa.bindparam("after"))
-    .where(_theirs > LIVE)
+    .where(_theirs > ZERO)
     .order_by(namespace.c.name)
     .limit(sa.bindparam("limit")),
 )
@@ -62,7 +60,7 @@ FIND_ANY_REPOSITORY = Query(
     "find_any_repository",
     sa.select(repository.c.id)
     .where(repository.c.namespace_id == sa.bindparam("namespace_id"))
-    .limit(_ONE),
+    .limit(ONE),
 )
 LIST_LIVE_REPOSITORIES = Query(
     "list_live_repositories",
@@ -79,7 +77,7 @@ FIND_ANY_BELONGING = Query(
     .where(principal.c.kind == sa.bindparam("kind"))
     .where(principal.c.namespace_id == sa.bindparam("namespace_id"))
     .where(principal.c.ended_at == LIVE)
-    .limit(_ONE),
+    .limit(ONE),
 )
 END_GRANTS_IN = Query(
     "end_grants_in", sa.delete(grant).where(grant.c.namespace_id == sa.bindparam("namespace_id"))

@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from moorage.db.engine import BEYOND_IDENTITIES, Query, Tx
+from moorage.db.engine import BEYOND_IDENTITIES, ONE, ZERO, Query, Tx
 from moorage.db.repositories import LIVE
 from moorage.db.schema import blob_digest, manifest, manifest_digest, manifest_reference
 from moorage.oci.digest import Digest
@@ -22,7 +22,6 @@ from moorage.oci.digest import Digest
 BLOB, MANIFEST = "blob", "manifest"
 KINDS = (BLOB, MANIFEST)
 
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 _OTHER = {BLOB: MANIFEST, MANIFEST: BLOB}
 
 
@@ -59,7 +58,7 @@ def _resolved(repository_id: Any) -> sa.Select[int]:
     return (
         sa.select(manifest_reference.c.manifest_id)
         .where(manifest_reference.c.repository_id == repository_id)
-        .where(manifest_reference.c.child_id != LIVE)
+        .where(manifest_reference.c.child_id != ZERO)
     )
 
 
@@ -80,7 +79,7 @@ def _unresolved(
         sa.select(manifest_reference.c.manifest_id)
         .where(manifest_reference.c.repository_id == repository_id)
         .where(manifest_reference.c.child_digest.in_(own.correlate(*outside)))
-        .where(manifest_reference.c.child_id == LIVE)
+        .where(manifest_reference.c.child_id == ZERO)
         .where(may_name)
     )
 
@@ -116,7 +115,7 @@ _other_manifest = manifest.alias("other_manifest")
 
 
 def _one(found: sa.Select[Any], outside: set[sa.FromClause]) -> sa.ScalarSelect[Any]:
-    return found.limit(_ONE).correlate(*outside).scalar_subquery()
+    return found.limit(ONE).correlate(*outside).scalar_subquery()
 
 
 def is_named(kind: str) -> sa.ColumnElement[bool]:
@@ -138,7 +137,7 @@ _by_kind = tuple(
 )
 FIND_PARENT = tuple(
     Query(
-        f"find_parent_of_{kind}", _parents(found).where(manifest.c.trash_until == LIVE).limit(_ONE)
+        f"find_parent_of_{kind}", _parents(found).where(manifest.c.trash_until == LIVE).limit(ONE)
     )
     for kind, found in zip(KINDS, _by_kind, strict=True)
 )

@@ -4,11 +4,10 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.access_schema import account, principal, token
-from moorage.db.engine import Query, Row, Tx, insert
+from moorage.db.engine import NO_TEXT, ONE, ZERO, Query, Row, Tx, insert
 from moorage.db.repositories import LIVE
 
 _ACCOUNT: sa.ColumnClause[str] = sa.literal_column("'account'")
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -61,7 +60,7 @@ _accounts = (
 FIND_ACCOUNT = Query(
     "find_account_by_name",
     _accounts.where(principal.c.kind == _ACCOUNT)
-    .where(principal.c.namespace_id == LIVE)
+    .where(principal.c.namespace_id == ZERO)
     .where(principal.c.name == sa.bindparam("name")),
 )
 FIND_ACCOUNT_BY_ID = Query(
@@ -70,7 +69,7 @@ FIND_ACCOUNT_BY_ID = Query(
 # Any principal will do: an account comes before all else, and rows are never removed.
 FIND_ANY = Query(
     "find_any_principal",
-    sa.select(principal.c.id).where(principal.c.id > LIVE).limit(sa.literal_column("1")),
+    sa.select(principal.c.id).where(principal.c.id > ZERO).limit(ONE),
 )
 FIND_HOLDER = Query(
     "find_token_holder",
@@ -85,8 +84,8 @@ FIND_HOLDER = Query(
         token.c.expires_at,
         token.c.revoked_at,
         token.c.last_used_at,
-        sa.func.coalesce(account.c.provider, sa.literal_column("''")),
-        sa.func.coalesce(account.c.confirmed_at, LIVE),
+        sa.func.coalesce(account.c.provider, NO_TEXT),
+        sa.func.coalesce(account.c.confirmed_at, ZERO),
     )
     .select_from(token)
     .join(principal, principal.c.id == token.c.principal_id)
@@ -102,9 +101,9 @@ ADD_PRINCIPAL = Query(
         namespace_id=sa.bindparam("namespace_id"),
         name=sa.bindparam("name"),
         description=sa.bindparam("description"),
-        enabled=_ONE,
+        enabled=ONE,
         administrator=sa.bindparam("administrator"),
-        generation=_ONE,
+        generation=ONE,
         created_at=sa.bindparam("now"),
         ended_at=LIVE,
     )
@@ -120,7 +119,7 @@ ADD_ACCOUNT = Query(
         password=sa.bindparam("password"),
         password_at=sa.bindparam("now"),
         totp=sa.bindparam("totp"),
-        totp_step=LIVE,
+        totp_step=ZERO,
         provider=sa.bindparam("provider"),
         provider_subject=sa.bindparam("provider_subject"),
         confirmed_at=sa.bindparam("now"),
@@ -137,7 +136,7 @@ NEXT_GENERATION = Query(
     "next_generation",
     sa.update(principal)
     .where(principal.c.id == sa.bindparam("number"))
-    .values(generation=principal.c.generation + _ONE),
+    .values(generation=principal.c.generation + ONE),
 )
 SET_STANDING = Query(
     "set_standing",

@@ -3,12 +3,10 @@
 import sqlalchemy as sa
 
 from moorage.db.access_schema import account, principal, provider, team_group, team_member
-from moorage.db.engine import Query, Row, Tx, insert
+from moorage.db.engine import NO_TEXT, ONE, Query, Row, Tx, insert
 from moorage.db.repositories import LIVE
 from moorage.model.providers import Provider
 
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
-_NOTHING: sa.ColumnClause[str] = sa.literal_column("''")
 _PAGE = 1_000
 
 _providers = sa.select(
@@ -44,7 +42,7 @@ ADD_PROVIDER = Query(
         scopes=sa.bindparam("scopes"),
         name_claim=sa.bindparam("name_claim"),
         groups_claim=sa.bindparam("groups_claim"),
-        enabled=_ONE,
+        enabled=ONE,
         created_at=sa.bindparam("created_at"),
     )
     .on_conflict_do_nothing(),
@@ -60,16 +58,14 @@ FIND_ITS_ACCOUNT = Query(
     sa.select(account.c.principal_id)
     .select_from(account)
     .join(principal, principal.c.id == account.c.principal_id)
-    .where(account.c.provider != _NOTHING)
+    .where(account.c.provider != NO_TEXT)
     .where(account.c.provider == sa.bindparam("name"))
     .where(principal.c.ended_at == LIVE)
-    .limit(_ONE),
+    .limit(ONE),
 )
 FIND_ITS_GROUP = Query(
     "find_group_of_provider",
-    sa.select(team_group.c.team_id)
-    .where(team_group.c.provider == sa.bindparam("name"))
-    .limit(_ONE),
+    sa.select(team_group.c.team_id).where(team_group.c.provider == sa.bindparam("name")).limit(ONE),
 )
 END_PROVIDER = Query(
     "end_provider", sa.delete(provider).where(provider.c.name == sa.bindparam("name"))

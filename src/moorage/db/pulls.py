@@ -6,14 +6,10 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.clock import DAY
-from moorage.db.engine import Query, Tx, insert
+from moorage.db.engine import ONE, ZERO, Query, Tx, insert
 from moorage.db.locks import lock_pulls
 from moorage.db.pulls_schema import pull_day, pull_delta, pull_stat
-from moorage.db.repositories import LIVE
 from moorage.db.schema import tag
-
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
-_NO_TAG: sa.ColumnClause[str] = sa.literal_column("''")
 
 
 class Delta(msgspec.Struct, frozen=True):
@@ -49,7 +45,7 @@ ADD_DELTA = Query(
 LIST_DELTAS = Query(
     "list_pull_deltas",
     sa.select(pull_delta.c.id, *(pull_delta.c[name] for name in Delta.__struct_fields__))
-    .where(pull_delta.c.id > LIVE)
+    .where(pull_delta.c.id > ZERO)
     .order_by(pull_delta.c.id)
     .limit(sa.bindparam("limit")),
 )
@@ -108,10 +104,10 @@ LAST_DAY = Query(
     sa.select(pull_day.c.last_at)
     .where(pull_day.c.repository_id == sa.bindparam("repository_id"))
     .order_by(pull_day.c.day.desc())
-    .limit(_ONE),
+    .limit(ONE),
 )
 _is_there = (
-    sa.select(_ONE)
+    sa.select(ONE)
     .where(tag.c.repository_id == pull_stat.c.repository_id)
     .where(tag.c.name == pull_stat.c.tag)
     .correlate(pull_stat)
@@ -121,9 +117,9 @@ LIST_TAG_PULLS = Query(
     "list_pulls_of_tags",
     sa.select(pull_stat.c.tag, pull_stat.c.pulls, pull_stat.c.last_at)
     .where(pull_stat.c.repository_id == sa.bindparam("repository_id"))
-    .where(pull_stat.c.manifest_id == LIVE)
+    .where(pull_stat.c.manifest_id == ZERO)
     .where(pull_stat.c.tag > sa.bindparam("after"))
-    .where(_is_there == _ONE)
+    .where(_is_there == ONE)
     .order_by(pull_stat.c.tag)
     .limit(sa.bindparam("limit")),
 )

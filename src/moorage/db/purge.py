@@ -6,7 +6,7 @@ No statement here looks at leases, holds or the trash: whoever purges has been a
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import EMPTY, Query, Tx
+from moorage.db.engine import EMPTY, ONE, Query, Tx
 from moorage.db.schema import (
     blob,
     blob_digest,
@@ -19,8 +19,6 @@ from moorage.db.schema import (
 from moorage.model.artifacts import Blob
 from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName
-
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -49,12 +47,12 @@ LIST_WITH_BLOB = Query(
     .join(namespace, namespace.c.id == repository.c.namespace_id)
     .where(repository.c.id > sa.bindparam("after"))
     .where(
-        sa.select(_ONE)
+        sa.select(ONE)
         .where(repository_blob.c.repository_id == repository.c.id)
         .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
         .correlate(repository)
         .scalar_subquery()
-        == _ONE
+        == ONE
     )
     .order_by(repository.c.id)
     .limit(sa.bindparam("limit")),
@@ -66,12 +64,12 @@ LIST_WITH_MANIFEST = Query(
     .join(namespace, namespace.c.id == repository.c.namespace_id)
     .where(repository.c.id > sa.bindparam("after"))
     .where(
-        sa.select(_ONE)
+        sa.select(ONE)
         .where(manifest_digest.c.repository_id == repository.c.id)
         .where(manifest_digest.c.digest == sa.bindparam("digest"))
         .correlate(repository)
         .scalar_subquery()
-        == _ONE
+        == ONE
     )
     .order_by(repository.c.id)
     .limit(sa.bindparam("limit")),
@@ -96,7 +94,7 @@ FIND_LINK = Query(
     "find_link_to_purged",
     sa.select(repository_blob.c.repository_id)
     .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
-    .limit(_ONE),
+    .limit(ONE),
 )
 END_BLOB_DIGESTS = Query(
     "purge_blob_digests",

@@ -4,10 +4,8 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.access_schema import account, principal, refresh, token, trust
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import NO_TEXT, ZERO, Query, Tx
 from moorage.db.repositories import LIVE
-
-_NONE: sa.ColumnClause[str] = sa.literal_column("''")
 
 
 class Refresh(msgspec.Struct, frozen=True):
@@ -74,11 +72,11 @@ FIND_REFRESH = Query(
         principal.c.name,
         principal.c.enabled,
         principal.c.generation,
-        sa.func.coalesce(token.c.revoked_at, LIVE),
-        sa.func.coalesce(token.c.expires_at, LIVE),
-        sa.func.coalesce(trust.c.enabled, LIVE),
-        sa.func.coalesce(account.c.provider, _NONE),
-        sa.func.coalesce(account.c.confirmed_at, LIVE),
+        sa.func.coalesce(token.c.revoked_at, ZERO),
+        sa.func.coalesce(token.c.expires_at, ZERO),
+        sa.func.coalesce(trust.c.enabled, ZERO),
+        sa.func.coalesce(account.c.provider, NO_TEXT),
+        sa.func.coalesce(account.c.confirmed_at, ZERO),
     )
     .select_from(refresh)
     .join(principal, principal.c.id == refresh.c.principal_id)

@@ -8,14 +8,12 @@ import sqlalchemy as sa
 
 from moorage.db.access import FACTS, Found, found_of, subject_of
 from moorage.db.access_schema import grant, readable
-from moorage.db.engine import Query, Raced, Tx, insert
+from moorage.db.engine import ONE, ZERO, Query, Raced, Tx, insert
 from moorage.db.repositories import ADD_READERS, LIVE
 from moorage.db.schema import namespace, repository
 from moorage.model.access import Subject
 from moorage.model.artifacts import Repository
 from moorage.oci.names import RepositoryName
-
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 
 class Removed(msgspec.Struct, frozen=True):
@@ -35,18 +33,18 @@ _wanted = (
     .where(_older.c.trash_until > LIVE)
     .where(
         sa.or_(
-            sa.bindparam("number", type_=sa.BigInteger) == LIVE,
+            sa.bindparam("number", type_=sa.BigInteger) == ZERO,
             _older.c.id == sa.bindparam("number", type_=sa.BigInteger),
         )
     )
     .order_by(_older.c.trash_until.desc())
-    .limit(_ONE)
+    .limit(ONE)
     .scalar_subquery()
 )
 FIND_REMOVED = Query(
     "find_removed_target",
     sa.select(*FACTS, repository.c.trash_until).select_from(
-        sa.select(_ONE.label("one"))
+        sa.select(ONE.label("one"))
         .subquery("here")
         .outerjoin(namespace, namespace.c.name == sa.bindparam("namespace"))
         .outerjoin(repository, repository.c.id == _wanted)
@@ -58,7 +56,7 @@ LAST_UNTIL = Query(
     .where(repository.c.name == sa.bindparam("name"))
     .where(repository.c.trash_until > LIVE)
     .order_by(repository.c.trash_until.desc())
-    .limit(_ONE),
+    .limit(ONE),
 )
 # Twice: the index is used where its rule stands word for word, and what is being collected has an
 # end before all time.

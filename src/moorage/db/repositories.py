@@ -4,12 +4,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import Insert
 
 from moorage.db.access_schema import grant, readable
-from moorage.db.engine import Query, Raced, Tx, insert
+from moorage.db.engine import ONE, ZERO, Query, Raced, Tx, insert
 from moorage.db.schema import namespace, repository
 from moorage.model.artifacts import Repository
 from moorage.oci.names import RepositoryName
 
-LIVE: sa.ColumnClause[int] = sa.literal_column("0")
+# When something ended, or is to: of what is live, never.
+LIVE = ZERO
 # In `readable`: the principals that are no one's in particular.
 EVERYBODY, SIGNED_IN = 0, -1
 
@@ -38,7 +39,7 @@ ADD_NAMESPACE = Query(
         kind=sa.bindparam("kind"),
         created_at=sa.bindparam("now"),
         visibility=sa.bindparam("visibility"),
-        rules_version=LIVE,
+        rules_version=ZERO,
     )
     .on_conflict_do_nothing(),
 )
@@ -52,7 +53,7 @@ _readers = insert(readable).from_select(
         sa.cast(sa.bindparam("number"), sa.BigInteger),
     )
     .where(grant.c.namespace_id == sa.bindparam("namespace_id"))
-    .where(grant.c.repository_id == LIVE),
+    .where(grant.c.repository_id == ZERO),
 )
 _reader = insert(readable).values(
     principal_id=sa.bindparam("principal_id"),
@@ -84,7 +85,7 @@ ADD_REPOSITORY = Query(
         name=sa.bindparam("name"),
         kind=sa.literal_column("'hosted'"),
         visibility=sa.bindparam("visibility"),
-        generation=sa.literal_column("1"),
+        generation=ONE,
         created_at=sa.bindparam("now"),
         trash_until=LIVE,
     )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import Query, Tx, insert
+from moorage.db.engine import ZERO, Query, Tx, insert
 from moorage.db.naming import BLOB
 from moorage.db.repositories import LIVE
 from moorage.db.schema import repository, repository_blob, review_queue
@@ -35,7 +35,7 @@ _put = insert(review_queue).values(
     repository_id=sa.bindparam("repository_id"),
     subject_id=sa.bindparam("subject_id"),
     review_after=sa.bindparam("review_after"),
-    tries=LIVE,
+    tries=ZERO,
     event=sa.bindparam("event"),
 )
 # An entry that is there is written anew: a review under way then does not end it.
@@ -86,7 +86,7 @@ LIST_LEASES = Query(
     sa.select(
         repository_blob.c.repository_id, repository_blob.c.blob_id, repository_blob.c.lease_until
     )
-    .where(repository_blob.c.lease_until != LIVE)
+    .where(repository_blob.c.lease_until != ZERO)
     .where(repository_blob.c.lease_until <= sa.bindparam("now"))
     .where(
         sa.tuple_(

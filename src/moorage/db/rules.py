@@ -4,7 +4,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.access_schema import tag_rule
-from moorage.db.engine import Query, Row, Tx
+from moorage.db.engine import ONE, Query, Row, Tx
 from moorage.db.schema import namespace
 from moorage.model.patterns import TagPattern
 from moorage.model.tag_rules import Needs, TagRule
@@ -60,7 +60,7 @@ NEXT_VERSION = Query(
     "next_rules_version",
     sa.update(namespace)
     .where(namespace.c.id == sa.bindparam("namespace_key"))
-    .values(rules_version=namespace.c.rules_version + sa.literal_column("1")),
+    .values(rules_version=namespace.c.rules_version + ONE),
 )
 
 

@@ -6,25 +6,24 @@ Whether a namespace shares content with another one is nobody's business who may
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import BEYOND_IDENTITIES, Query, Tx
+from moorage.db.engine import BEYOND_IDENTITIES, ONE, Query, Tx
 from moorage.db.repositories import LIVE
 from moorage.db.schema import blob, blob_digest, delete_queue, repository, repository_blob
 from moorage.oci.digest import Digest
 
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 # What is queued for deletion is added up to so many objects.
 MOST_QUEUED = 10_000
 _BOUND: sa.ColumnClause[int] = sa.literal_column(str(MOST_QUEUED + 1))
 
 _other = repository_blob.alias("other")
 _is_shared = (
-    sa.select(_ONE)
+    sa.select(ONE)
     .where(_other.c.namespace_id == repository_blob.c.namespace_id)
     .where(_other.c.blob_id == repository_blob.c.blob_id)
     .where(_other.c.repository_id != repository_blob.c.repository_id)
     .where(_other.c.trash_until == LIVE)
     .correlate(repository_blob)
-    .limit(_ONE)
+    .limit(ONE)
     .scalar_subquery()
 )
 _size = sa.select(blob.c.size).where(blob.c.id == repository_blob.c.blob_id).scalar_subquery()
@@ -65,7 +64,7 @@ FIND_IDENTITY = Query(
     sa.select(blob_digest.c.digest)
     .where(blob_digest.c.blob_id == sa.bindparam("blob_id"))
     .where(blob_digest.c.digest < BEYOND_IDENTITIES)
-    .limit(_ONE),
+    .limit(ONE),
 )
 _due = (
     sa.select(delete_queue.c.size)
@@ -81,14 +80,14 @@ _later = (
     .limit(_BOUND)
     .subquery()
 )
-SUM_DUE = Query("sum_due_deletes", sa.select(sa.func.sum(_ONE), sa.func.sum(_due.c.size)))
-SUM_LATER = Query("sum_later_deletes", sa.select(sa.func.sum(_ONE), sa.func.sum(_later.c.size)))
+SUM_DUE = Query("sum_due_deletes", sa.select(sa.func.sum(ONE), sa.func.sum(_due.c.size)))
+SUM_LATER = Query("sum_later_deletes", sa.select(sa.func.sum(ONE), sa.func.sum(_later.c.size)))
 FIND_LAST = Query(
     "find_last_delete",
     sa.select(delete_queue.c.not_before)
     .where(delete_queue.c.not_before > sa.bindparam("now"))
     .order_by(delete_queue.c.not_before.desc())
-    .limit(_ONE),
+    .limit(ONE),
 )
 
 

@@ -7,7 +7,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.blobs import queue_deletes
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import ONE, ZERO, Query, Tx
 from moorage.db.naming import BLOB, MANIFEST, names
 from moorage.db.repair_schema import damage
 from moorage.db.repositories import LIVE
@@ -20,8 +20,6 @@ from moorage.db.schema import (
     setting,
     store_epoch,
 )
-
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 
 class Missed(msgspec.Struct, frozen=True):
@@ -37,12 +35,12 @@ class Missed(msgspec.Struct, frozen=True):
 
 def _some(rows: sa.Select[int]) -> sa.ColumnElement[bool]:
     """Return whether there is a row; EXISTS may be answered by reading the whole table once."""
-    return rows.limit(_ONE).scalar_subquery().is_not(None)
+    return rows.limit(ONE).scalar_subquery().is_not(None)
 
 
 def _queued(kind: str, repository_id: Any, number: Any) -> sa.ColumnElement[bool]:
     return _some(
-        sa.select(_ONE)
+        sa.select(ONE)
         .select_from(review_queue)
         .where(review_queue.c.kind == sa.literal_column(f"'{kind}'"))
         .where(review_queue.c.repository_id == repository_id)
@@ -62,7 +60,7 @@ SWEEP_LINKS = Query(
         repository_blob.c.repository_id,
         repository_blob.c.blob_id,
         sa.and_(
-            repository_blob.c.lease_until == LIVE,
+            repository_blob.c.lease_until == ZERO,
             sa.not_(_queued(BLOB, repository_blob.c.repository_id, repository_blob.c.blob_id)),
             sa.not_(_link_named),
         ),
@@ -96,16 +94,16 @@ SWEEP_MANIFESTS = Query(
 SWEEP_BLOBS = Query(
     "sweep_blobs",
     sa.select(
-        LIVE,
+        ZERO,
         blob.c.id,
         sa.not_(
             sa.or_(
                 _some(
-                    sa.select(_ONE)
+                    sa.select(ONE)
                     .select_from(repository_blob)
                     .where(repository_blob.c.blob_id == blob.c.id)
                 ),
-                _queued(BLOB, LIVE, blob.c.id),
+                _queued(BLOB, ZERO, blob.c.id),
             )
         ),
     )
@@ -131,7 +129,7 @@ LIST_QUEUED = _between("list_queued_locations", delete_queue.c.location)
 LIST_KEPT = _between("list_kept_locations", damage.c.location)
 FIND_LOCATION = Query(
     "find_location",
-    sa.select(_ONE).select_from(blob).where(blob.c.location == sa.bindparam("location")),
+    sa.select(ONE).select_from(blob).where(blob.c.location == sa.bindparam("location")),
 )
 
 
@@ -143,9 +141,9 @@ FIND_BEGIN = Query(
         .where(setting.c.key == sa.literal_column("'schema.made_at'"))
         .scalar_subquery(),
         sa.select(store_epoch.c.at)
-        .where(store_epoch.c.epoch >= LIVE)
+        .where(store_epoch.c.epoch >= ZERO)
         .order_by(store_epoch.c.epoch.desc())
-        .limit(_ONE)
+        .limit(ONE)
         .scalar_subquery(),
     ),
 )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from moorage.db.engine import EMPTY, Query, Row, Tx
+from moorage.db.engine import EMPTY, ONE, ZERO, Query, Row, Tx
 from moorage.db.images import content_of
 from moorage.db.schema import manifest, manifest_reference, tag, tag_change
 from moorage.db.tags import LIST_TAGS_OF
@@ -26,8 +26,6 @@ _LONGEST: sa.ColumnClause[int] = sa.literal_column("65536")
 _NEAR: sa.ColumnClause[int] = sa.literal_column("50")
 _COSIGN: sa.ColumnClause[str] = sa.literal_column("'sha256-'")
 _BEYOND_COSIGN: sa.ColumnClause[str] = sa.literal_column("'sha256.'")
-_NOTHING: sa.ColumnClause[int] = sa.literal_column("0")
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 
 class TagLine(msgspec.Struct, frozen=True):
@@ -58,7 +56,7 @@ def _bytes_of(number: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         .where(listed.c.role == _MANIFEST)
         .scalar_subquery()
     )
-    return sa.func.coalesce(content_of(number), _NOTHING) + sa.func.coalesce(of_listed, _NOTHING)
+    return sa.func.coalesce(content_of(number), ZERO) + sa.func.coalesce(of_listed, ZERO)
 
 
 class _Before(sa.ColumnElement[Any]):
@@ -113,7 +111,7 @@ def _earlier() -> sa.ScalarSelect[int]:
     )
     of_it = manifest.alias("of_it")
     is_alike = (
-        sa.select(_ONE)
+        sa.select(ONE)
         .where(of_it.c.id == before.c.manifest_id)
         .where(of_it.c.media_type == manifest.c.media_type)
         .where(of_it.c.artifact_type == manifest.c.artifact_type)
@@ -123,7 +121,7 @@ def _earlier() -> sa.ScalarSelect[int]:
     return (
         sa.select(sa.func.max(before.c.manifest_id))
         .where(before.c.repository_id == tag.c.repository_id)
-        .where(is_alike == _ONE)
+        .where(is_alike == ONE)
         .correlate(tag, manifest)
         .scalar_subquery()
     )

@@ -7,7 +7,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.access_schema import principal, token
-from moorage.db.engine import Query, Row, Tx
+from moorage.db.engine import ZERO, Query, Row, Tx
 from moorage.db.repositories import LIVE
 from moorage.model.access import Scope
 from moorage.model.people import TokenRecord
@@ -27,7 +27,7 @@ ADD_TOKEN = Query(
         scopes=sa.bindparam("scopes"),
         created_at=sa.bindparam("now"),
         expires_at=sa.bindparam("expires_at"),
-        last_used_at=LIVE,
+        last_used_at=ZERO,
         revoked_at=LIVE,
     )
     .returning(token.c.id),
@@ -52,7 +52,7 @@ _live = (
     _records.where(token.c.principal_id == sa.bindparam("principal_id"))
     .where(token.c.id > sa.bindparam("after"))
     .where(token.c.revoked_at == LIVE)
-    .where(sa.or_(token.c.expires_at == LIVE, token.c.expires_at > sa.bindparam("now")))
+    .where(sa.or_(token.c.expires_at == ZERO, token.c.expires_at > sa.bindparam("now")))
     .order_by(token.c.id)
     .limit(sa.bindparam("limit"))
 )
@@ -72,7 +72,7 @@ EXPIRE_TOKEN = Query(
     "expire_token",
     sa.update(token)
     .where(token.c.id == sa.bindparam("number"))
-    .where(sa.or_(token.c.expires_at == LIVE, token.c.expires_at > sa.bindparam("until")))
+    .where(sa.or_(token.c.expires_at == ZERO, token.c.expires_at > sa.bindparam("until")))
     .values(expires_at=sa.bindparam("until")),
 )
 NOTE_USE = Query(
@@ -91,13 +91,13 @@ FIND_SESSION = Query(
     .where(token.c.kind == _SESSION)
     .where(token.c.revoked_at == LIVE)
     .where(token.c.expires_at > sa.bindparam("now"))
-    .where(principal.c.enabled != LIVE)
+    .where(principal.c.enabled != ZERO)
     .where(principal.c.ended_at == LIVE),
 )
 LIST_OLD_TOKENS = Query(
     "list_old_tokens",
     sa.select(token.c.id)
-    .where(token.c.expires_at != LIVE)
+    .where(token.c.expires_at != ZERO)
     .where(token.c.expires_at < sa.bindparam("before"))
     .order_by(token.c.expires_at)
     .limit(sa.bindparam("limit")),

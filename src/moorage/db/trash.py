@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import Query, Raced, Tx
+from moorage.db.engine import ONE, Query, Raced, Tx
 from moorage.db.repositories import LIVE
 from moorage.db.schema import (
     blob,
@@ -22,7 +22,6 @@ from moorage.db.schema import (
 from moorage.oci.digest import Digest
 
 _SUBJECT: sa.ColumnClause[str] = sa.literal_column("'subject'")
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 
 class Trashed(msgspec.Struct, frozen=True):
@@ -149,7 +148,7 @@ _identity = (
     .where(blob_digest.c.blob_id == blob.c.id)
     .where(blob_digest.c.digest < sa.bindparam("beyond", type_=sa.LargeBinary))
     .correlate(blob)
-    .limit(_ONE)
+    .limit(ONE)
     .scalar_subquery()
 )
 _BEYOND_IDENTITIES = b"\x02"

@@ -7,7 +7,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.access_schema import principal, token, trust, trust_use
-from moorage.db.engine import Query, Row, Tx, insert
+from moorage.db.engine import NO_TEXT, ONE, ZERO, Query, Row, Tx, insert
 from moorage.db.repositories import LIVE
 from moorage.db.schema import namespace
 from moorage.model.access import Scope
@@ -16,10 +16,8 @@ from moorage.model.trusts import Rule, Trust, Use
 KEPT_USES = 20
 _PAGE = 100
 
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 _KIND: sa.ColumnClause[str] = sa.literal_column("'trust'")
 _ROBOT: sa.ColumnClause[str] = sa.literal_column("'robot'")
-_NONE: sa.ColumnClause[str] = sa.literal_column("''")
 
 _trusts = (
     sa.select(
@@ -90,14 +88,14 @@ ADD_TRUST = Query(
         name=sa.bindparam("name"),
         issuer_id=sa.bindparam("issuer_id"),
         robot_id=sa.bindparam("robot_id"),
-        token_id=LIVE,
+        token_id=ZERO,
         audience=sa.bindparam("audience"),
         rules=sa.bindparam("rules"),
         scopes=sa.bindparam("scopes"),
-        enabled=_ONE,
+        enabled=ONE,
         created_at=sa.bindparam("created_at"),
         created_by=sa.bindparam("created_by"),
-        last_used_at=LIVE,
+        last_used_at=ZERO,
     )
     .on_conflict_do_nothing()
     .returning(trust.c.id),
@@ -116,12 +114,12 @@ ADD_BEARER = Query(
         principal_id=sa.bindparam("principal_id"),
         kind=_KIND,
         name=sa.bindparam("name"),
-        mark=_NONE,
+        mark=NO_TEXT,
         hash=sa.bindparam("hash"),
         scopes=sa.bindparam("scopes"),
         created_at=sa.bindparam("now"),
         expires_at=sa.bindparam("expires_at"),
-        last_used_at=LIVE,
+        last_used_at=ZERO,
         revoked_at=LIVE,
     )
     .returning(token.c.id),

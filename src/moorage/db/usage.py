@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import sqlalchemy as sa
 
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import ONE, ZERO, Query, Tx
 from moorage.db.repositories import LIVE
 from moorage.db.schema import (
     blob,
@@ -16,7 +16,6 @@ from moorage.db.schema import (
     usage_delta,
 )
 
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 _BLOB: sa.ColumnClause[str] = sa.literal_column("'blob'")
 
 FIND_USAGE = Query(
@@ -35,7 +34,7 @@ _naming = manifest_reference.alias("naming")
 _link = repository_blob.alias("link")
 # A live manifest names it, in a live repository of the namespace that still has it.
 _is_used = (
-    sa.select(_ONE)
+    sa.select(ONE)
     .select_from(_link)
     .join(repository, repository.c.id == _link.c.repository_id)
     .join(
@@ -43,7 +42,7 @@ _is_used = (
         sa.and_(
             _naming.c.repository_id == _link.c.repository_id,
             _naming.c.child_id == _link.c.blob_id,
-            _naming.c.child_id != LIVE,
+            _naming.c.child_id != ZERO,
             _naming.c.kind == _BLOB,
         ),
     )
@@ -54,10 +53,10 @@ _is_used = (
     .where(repository.c.trash_until == LIVE)
     .where(_holder.c.trash_until == LIVE)
     .correlate(blob)
-    .limit(_ONE)
+    .limit(ONE)
     .scalar_subquery()
 )
-_unused = sa.func.coalesce(_is_used, LIVE) == LIVE
+_unused = sa.func.coalesce(_is_used, ZERO) == ZERO
 HELD_BY_MANIFEST = Query(
     "list_bytes_of_trashed_manifest",
     sa.select(blob.c.id, blob.c.size)
@@ -86,19 +85,19 @@ HELD_BY_REPOSITORY = Query(
     .limit(sa.bindparam("limit")),
 )
 _trashed_manifest = (
-    sa.select(_ONE)
+    sa.select(ONE)
     .where(manifest.c.repository_id == repository.c.id)
     .where(manifest.c.trash_until != LIVE)
     .correlate(repository)
-    .limit(_ONE)
+    .limit(ONE)
     .scalar_subquery()
 )
 _trashed_link = (
-    sa.select(_ONE)
+    sa.select(ONE)
     .where(repository_blob.c.repository_id == repository.c.id)
     .where(repository_blob.c.trash_until != LIVE)
     .correlate(repository)
-    .limit(_ONE)
+    .limit(ONE)
     .scalar_subquery()
 )
 LIST_WITH_TRASH = Query(
@@ -107,7 +106,7 @@ LIST_WITH_TRASH = Query(
     .where(repository.c.namespace_id == sa.bindparam("namespace_id"))
     .where(repository.c.name > sa.bindparam("after"))
     .where(repository.c.trash_until == LIVE)
-    .where(sa.or_(_trashed_manifest == _ONE, _trashed_link == _ONE))
+    .where(sa.or_(_trashed_manifest == ONE, _trashed_link == ONE))
     .order_by(repository.c.name)
     .limit(sa.bindparam("limit")),
 )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import NO_TEXT, ZERO, Query, Tx
 from moorage.db.repair_schema import verification_finding, verification_run
 from moorage.db.repositories import LIVE
 
@@ -13,7 +13,6 @@ SCRUB, FAST, FULL = "scrub", "fast", "full"
 # More findings of one run are counted and repaired, but not listed.
 MOST_FINDINGS = 10_000
 _RUNNING: sa.ColumnClause[str] = sa.literal_column("'running'")
-_NO_TEXT: sa.ColumnClause[str] = sa.literal_column("''")
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -71,13 +70,13 @@ ADD_RUN = Query(
         kind=sa.bindparam("kind"),
         repairs=sa.bindparam("repairs"),
         state=_RUNNING,
-        reason=_NO_TEXT,
+        reason=NO_TEXT,
         job_id=sa.bindparam("job_id"),
         started_at=sa.bindparam("now"),
         ended_at=LIVE,
-        step=LIVE,
+        step=ZERO,
         place=sa.bindparam("place"),
-        **dict.fromkeys(_COUNTED, LIVE),
+        **dict.fromkeys(_COUNTED, ZERO),
     )
     .returning(verification_run.c.id),
 )

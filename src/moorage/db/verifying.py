@@ -3,12 +3,11 @@
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import Query, Row, Tx
+from moorage.db.engine import ONE, Query, Row, Tx
 from moorage.db.schema import blob, blob_digest, delete_queue
 from moorage.model.artifacts import Blob
 from moorage.oci.digest import Digest
 
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 _IS_LOST: sa.ColumnClause[str] = sa.literal_column("'lost'")
 # The identity among a blob's digests is its sha256, whose keys begin with 1.
 _BEYOND_IDENTITIES = b"\x02"
@@ -27,7 +26,7 @@ _identity = (
     .where(blob_digest.c.blob_id == blob.c.id)
     .where(blob_digest.c.digest < sa.bindparam("beyond", type_=sa.LargeBinary))
     .correlate(blob)
-    .limit(_ONE)
+    .limit(ONE)
     .scalar_subquery()
 )
 _objects = sa.select(blob.c.id, blob.c.size, blob.c.location, blob.c.state == _IS_LOST, _identity)
@@ -55,7 +54,7 @@ FIND_OLDEST = Query(
     sa.select(blob.c.verified_at)
     .where(blob.c.verified_at > sa.bindparam("after"))
     .order_by(blob.c.verified_at)
-    .limit(_ONE),
+    .limit(ONE),
 )
 FIND_AT = Query(
     "find_object_at",
@@ -73,10 +72,10 @@ FREE_LOCATION = Query(
     sa.delete(delete_queue)
     .where(delete_queue.c.location == sa.bindparam("location"))
     .where(
-        sa.select(_ONE)
+        sa.select(ONE)
         .select_from(blob)
         .where(blob.c.location == sa.bindparam("location"))
-        .limit(_ONE)
+        .limit(ONE)
         .scalar_subquery()
         .is_not(None)
     ),
