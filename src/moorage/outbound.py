@@ -206,16 +206,9 @@ class Fetcher:
         """
         return await self._ask(_Asking(url, ca_file, most))
 
-    async def post(
-        self,
-        url: str,
-        form: Mapping[str, str],
-        authorization: str = "",
-        *,
-        most: int = _FETCH_BYTES,
-    ) -> bytes:
+    async def post(self, url: str, form: Mapping[str, str], authorization: str) -> bytes:
         """Return the body of a 200 answer to POST of a form; else as `fetch`."""
-        return await self._ask(_Asking(url, "", most, form, authorization))
+        return await self._ask(_Asking(url, "", _FETCH_BYTES, form, authorization))
 
     async def _ask(self, asking: _Asking) -> bytes:
         parts = self.read(asking.url)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 import moorage.db
 from moorage.db.columns import metadata
 from moorage.db.engine import Query
+from moorage.db.looking import Look
 from moorage.db.migrate import migrate_sqlite
 from moorage.db.sqlite import connect
 from postgres import Postgres
@@ -52,11 +53,13 @@ ALLOWED_ON_POSTGRES = {
 
 
 def queries_in(value: object) -> Iterator[Query]:
-    """Yield the value if it is a `Query`, and those in tuples however deep."""
+    """Yield the value if it is a `Query`, and those in looks, tuples and mappings however deep."""
     if isinstance(value, Query):
         yield value
-    elif isinstance(value, tuple):
-        for each in value:
+    elif isinstance(value, Look):
+        yield value.query
+    elif isinstance(value, tuple | dict):
+        for each in value.values() if isinstance(value, dict) else value:
             yield from queries_in(each)
 
 

@@ -96,9 +96,6 @@ LIST_NEWEST_OF = {
     ),
     "actor": _newest("list_audit_of_actor", audit.c.actor == sa.bindparam("actor")),
 }
-LIST_NEWEST_OF_NAMESPACE = LIST_NEWEST_OF["namespace_id"]
-LIST_NEWEST_OF_REPOSITORY = LIST_NEWEST_OF["repository_id"]
-LIST_NEWEST_OF_ACTOR = LIST_NEWEST_OF["actor"]
 FIND_IDS = Query("find_ids_of_name", sa.select(namespace.c.id, repository.c.id).select_from(HERE))
 _add = insert(refusal).values(
     {name: sa.bindparam(name) for name in Refusal.__struct_fields__},

@@ -192,11 +192,6 @@ async def list_damage(tx: Tx, before: int, limit: int) -> list[Damage]:
     return [_damage(row) for row in await tx.many(LIST_DAMAGE, before=before, limit=limit)]
 
 
-async def list_open(tx: Tx, after: int, limit: int) -> list[Damage]:
-    """Return up to `limit` lost blobs with ids of their damage above `after`."""
-    return [_damage(row) for row in await tx.many(LIST_OPEN, after=after, limit=limit)]
-
-
 async def find_damage(tx: Tx, damage_id: int) -> Damage | None:
     """Return the damage of that id."""
     row = await tx.one(FIND_DAMAGE, damage_id=damage_id)

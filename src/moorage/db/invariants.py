@@ -346,16 +346,3 @@ TRAIL = look_at(
     {1: ("I11", "the entry before it is not there; see moorage audit verify")},
     key=(audit.c.place,),
 )
-LOOKS = (
-    TAGS,
-    CHANGES,
-    REFERENCES,
-    NAMES,
-    BLOBS,
-    LINKS,
-    DIGESTS,
-    UPLOADS,
-    FEED,
-    TRAIL,
-)
-_QUERIES = tuple(each.query for each in LOOKS)

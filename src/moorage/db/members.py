@@ -123,25 +123,6 @@ LIST_MEMBERS = Query(
     .order_by(team_member.c.account_id)
     .limit(sa.bindparam("limit")),
 )
-LIST_TEAMS_OF_ACCOUNT = Query(
-    "list_teams_of_account",
-    sa.select(
-        principal.c.id,
-        principal.c.kind,
-        principal.c.namespace_id,
-        principal.c.name,
-        principal.c.description,
-        principal.c.enabled,
-        principal.c.created_at,
-    )
-    .select_from(team_member)
-    .join(principal, principal.c.id == team_member.c.team_id)
-    .where(team_member.c.account_id == sa.bindparam("account_id"))
-    .where(team_member.c.team_id > sa.bindparam("after"))
-    .where(principal.c.ended_at == LIVE)
-    .order_by(team_member.c.team_id)
-    .limit(sa.bindparam("limit")),
-)
 
 
 def _principal_of(row: Row) -> Principal:
@@ -242,12 +223,6 @@ async def list_members(tx: Tx, team_id: int, after: int, limit: int) -> list[tup
     """Return up to `limit` members with ids above `after`: id, name, and whose word it is."""
     rows = await tx.many(LIST_MEMBERS, team_id=team_id, after=after, limit=limit)
     return [(row[0], row[1], row[2]) for row in rows]
-
-
-async def list_teams_of(tx: Tx, account_id: int, after: int, limit: int) -> list[Principal]:
-    """Return up to `limit` teams with ids above `after` that the account is in."""
-    rows = await tx.many(LIST_TEAMS_OF_ACCOUNT, account_id=account_id, after=after, limit=limit)
-    return [_principal_of(row) for row in rows]
 
 
 async def join_teams(tx: Tx, account_id: int, teams: Iterable[int], now: int) -> None:

@@ -43,11 +43,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     subject: Descriptor | None
     annotations: Mapping[str, str]
 
-    @property
-    def is_index(self) -> bool:
-        """Whether it lists manifests rather than layers."""
-        return self.media_type in media_types.INDEXES
-
 
 def parse_manifest(raw: bytes, content_type: str) -> Manifest:
     """Return what the bytes say; raise `ManifestInvalid` where they could be read in two ways.

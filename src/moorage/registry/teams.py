@@ -23,16 +23,6 @@ async def list_teams(
     return await belonging.list_belonging(s, actor, _KIND, namespace, (after, limit))
 
 
-async def list_own_teams(s: Services, actor: Actor, after: int, limit: int) -> list[Principal]:
-    """Return up to `limit` teams with ids above `after` that the actor itself is in."""
-
-    async def read(tx: Tx) -> list[Principal]:
-        number = await rights.require_own(tx, actor)
-        return await members.list_teams_of(tx, number, after, limit)
-
-    return await s.db.read(read, pages=True)
-
-
 async def find_team(s: Services, actor: Actor, namespace: str, name: str) -> Principal:
     """Return the team; raise `NotFound` if there is none."""
     return await belonging.find(s, actor, _KIND, namespace, name)

@@ -104,7 +104,6 @@ def test_what_it_finds() -> None:
     ).encode()
     manifest = parse_manifest(raw, media_types.OCI_MANIFEST)
     layer = manifest.layers[0]
-    assert not manifest.is_index
     assert manifest.artifact_type == "application/x-config"
     assert (layer.media_type, layer.artifact_type) == ("application/x-layer", "application/x-own")
     assert (layer.digest, layer.size) == (EMPTY, 2)
