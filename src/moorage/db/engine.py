@@ -21,6 +21,8 @@ from sqlalchemy.sql.elements import ClauseElement
 from moorage.errors import Unavailable
 
 Row = tuple[Any, ...]
+# Above every id and every time: what comes before it begins with the newest.
+BEYOND_ALL = 2**62
 Value = TypeVar("Value")
 
 _DIALECTS: dict[str, Dialect] = {

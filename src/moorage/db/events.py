@@ -3,11 +3,9 @@
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import EMPTY, ONE, ZERO, Query, Tx
+from moorage.db.engine import BEYOND_ALL, EMPTY, ONE, ZERO, Query, Tx
 from moorage.db.locks import lock_feed
 from moorage.db.schema import audit, event_feed, event_outbox
-
-_NEWEST = 2**62
 
 
 class FeedEvent(msgspec.Struct, frozen=True):
@@ -194,7 +192,8 @@ async def last_place(tx: Tx) -> int:
 async def list_newest_of_outbox(tx: Tx, limit: int) -> list[FeedEvent]:
     """Return up to `limit` events that are not in the feed yet, newest first."""
     return [
-        FeedEvent(*row) for row in await tx.many(LIST_NEWEST_OF_OUTBOX, before=_NEWEST, limit=limit)
+        FeedEvent(*row)
+        for row in await tx.many(LIST_NEWEST_OF_OUTBOX, before=BEYOND_ALL, limit=limit)
     ]
 
 

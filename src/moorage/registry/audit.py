@@ -10,7 +10,7 @@ from moorage.auth.policy import require
 from moorage.clock import MINUTE
 from moorage.db import access, audit, events, locks, settings
 from moorage.db.access import Found
-from moorage.db.engine import Database, Tx
+from moorage.db.engine import BEYOND_ALL, Database, Tx
 from moorage.jobs.queue import Running
 from moorage.model.access import Action, Actor, Namespace, RepositoryTarget, System
 from moorage.model.audit import Entry, Filter, Head, Refusal
@@ -23,7 +23,6 @@ REFUSED = "refused"
 _SETTLED = 2
 # Each transaction of a job is to keep the right to write for 20 ms at most.
 _SLICE = 100
-_NEWEST = 2**62
 _WINDOW = 500
 _WINDOWS = 4
 
@@ -147,7 +146,7 @@ async def read_entries(
     if by is None:
         return Page([], 0)
     found: list[Entry] = []
-    before = before or _NEWEST
+    before = before or BEYOND_ALL
     for _ in range(_WINDOWS):
         entries = await _window(db, by, before)
         for entry in entries:

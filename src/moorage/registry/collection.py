@@ -11,7 +11,7 @@ from moorage.db import collection_runs as rows
 from moorage.db import keepers, naming, reviews
 from moorage.db.collection import Link, Trashed
 from moorage.db.collection_runs import Pause, Run
-from moorage.db.engine import Tx
+from moorage.db.engine import BEYOND_ALL, Tx
 from moorage.db.naming import BLOB, MANIFEST
 from moorage.db.reviews import Candidate
 from moorage.events.outbox import Event
@@ -78,7 +78,7 @@ async def find_state(s: Services, actor: Actor) -> State:
     now = s.clock.now()
 
     async def read(tx: Tx) -> State:
-        last = await rows.list_runs(tx, 2**62, 1)
+        last = await rows.list_runs(tx, BEYOND_ALL, 1)
         return State(
             await rows.find_pause(tx, now),
             await reviews.oldest_due(tx, now) or 0,
@@ -98,7 +98,7 @@ async def list_runs(s: Services, actor: Actor, before: int, limit: int) -> list[
     await rights.require_administrator(s, actor)
 
     async def read(tx: Tx) -> list[Run]:
-        return await rows.list_runs(tx, before or 2**62, limit)
+        return await rows.list_runs(tx, before or BEYOND_ALL, limit)
 
     return await s.db.read(read, pages=True)
 

@@ -8,7 +8,7 @@ from moorage.db import blobs, locks, manifests
 from moorage.db import damage as rows
 from moorage.db.blobs import Put
 from moorage.db.damage import Damage
-from moorage.db.engine import Tx
+from moorage.db.engine import BEYOND_ALL, Tx
 from moorage.errors import Conflicting, NotFound
 from moorage.events.outbox import Event
 from moorage.model.access import Actor
@@ -17,7 +17,6 @@ from moorage.oci.digest import Digest
 from moorage.registry import rights
 from moorage.registry.services import Services
 
-_NEWEST = 2**62
 # So many repositories are told that content is there again; in others it may be noted as absent
 # only where `allow_sparse` let a manifest in while the blob was lost.
 _MOST_TOLD = 1_000
@@ -79,7 +78,7 @@ async def list_damage(s: Services, actor: Actor, before: int, limit: int) -> lis
     await rights.require_administrator(s, actor)
 
     async def read(tx: Tx) -> list[Damage]:
-        return await rows.list_damage(tx, before or _NEWEST, limit)
+        return await rows.list_damage(tx, before or BEYOND_ALL, limit)
 
     return await s.db.read(read, pages=True)
 

@@ -7,7 +7,7 @@ import msgspec
 from moorage.auth.policy import decide, knows_people, require
 from moorage.db import access, history
 from moorage.db.access import Found
-from moorage.db.engine import Tx
+from moorage.db.engine import BEYOND_ALL, Tx
 from moorage.errors import NotFound
 from moorage.model.access import Action, Actor, RepositoryTarget
 from moorage.model.artifacts import TagChange
@@ -16,7 +16,6 @@ from moorage.oci.names import RepositoryName, Tag
 from moorage.registry.services import Services
 
 COPY = "copy"
-_NEWEST = 2**62
 # A page of the past goes through tags that there were not then; so many times, of so many.
 _WINDOW = 500
 _WINDOWS = 4
@@ -47,7 +46,7 @@ async def list_moves(
 
     async def read(tx: Tx) -> list[TagMove]:
         found, number = await _find(tx, actor, name)
-        moves = await history.list_moves(tx, number, tag, before or _NEWEST, limit)
+        moves = await history.list_moves(tx, number, tag, before or BEYOND_ALL, limit)
         if not moves and not before:
             raise NotFound(f"{name} has no tag {tag}, and never had")
         return [_for(actor, name, found, each) for each in moves]

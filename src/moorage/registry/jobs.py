@@ -2,7 +2,7 @@
 
 from moorage.clock import SECOND
 from moorage.db import jobs as rows
-from moorage.db.engine import Tx
+from moorage.db.engine import BEYOND_ALL, Tx
 from moorage.db.jobs import Job
 from moorage.errors import Conflicting, NotFound
 from moorage.events.outbox import Event
@@ -12,7 +12,6 @@ from moorage.registry import rights
 from moorage.registry.services import Services
 
 STATES = ("waiting", "running", "done", "dead", "cancelled")
-_NEWEST = 2**62
 _EVERY_SECONDS = 15
 _MOST_DEAD = 1_000
 _LONGEST = 500
@@ -27,7 +26,7 @@ async def list_jobs(s: Services, actor: Actor, state: str, before: int, limit: i
     await rights.require_administrator(s, actor)
 
     async def read(tx: Tx) -> list[Job]:
-        return await rows.list_jobs(tx, before or _NEWEST, limit, state=state)
+        return await rows.list_jobs(tx, before or BEYOND_ALL, limit, state=state)
 
     return await s.db.read(read, pages=True)
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from moorage.db import manifests, readable, repositories, tags
-from moorage.db.engine import Tx
+from moorage.db.engine import BEYOND_ALL, Tx
 from moorage.model.access import Actor
 from moorage.model.artifacts import Repository
 from moorage.oci.digest import Digest
@@ -17,7 +17,6 @@ DEFAULT_REPOSITORIES = 100
 MAX_REFERRERS = 1_000
 # containerd and go-containerregistry read one page only, of at most 4 MiB.
 MAX_REFERRER_BYTES = 4_000_000
-_NEWEST = 2**62
 _ON_LOOP = 100
 
 
@@ -88,7 +87,7 @@ async def list_referrers(
 
     A page ends at `limit` or just under 4 MiB, whichever comes first.
     """
-    start = before or _NEWEST
+    start = before or BEYOND_ALL
 
     async def read(tx: Tx) -> list[tuple[int, bytes]]:
         identity = await manifests.find_live(tx, repository.id, subject) or subject

@@ -9,7 +9,7 @@ import msgspec
 from moorage.auth.policy import require
 from moorage.db import blobs, history, locks, manifests, tags, trash
 from moorage.db.access import Found
-from moorage.db.engine import Tx
+from moorage.db.engine import BEYOND_ALL, Tx
 from moorage.db.tags import Condition, Outcome
 from moorage.db.trash import Part, Trashed
 from moorage.errors import Conflicting, NotFound, PreconditionFailed
@@ -23,7 +23,6 @@ from moorage.registry.rights import hold
 from moorage.registry.services import Services
 from moorage.registry.tag_guard import TagGuard, tag_guard
 
-_NEWEST = 2**62
 # So that one transaction comes to its end: an index and its parts are far fewer.
 _MOST_MANIFESTS = 1_000
 
@@ -126,7 +125,7 @@ async def restore_tag(  # noqa: PLR0913 - a tag, what it is to be, by whom
             restored = await _revive(s, tx, repository, known, now)
         else:
             await trash.take_manifests(tx, [(known.id, 0)])
-        newest = await history.list_moves(tx, repository.id, tag, _NEWEST, 1)
+        newest = await history.list_moves(tx, repository.id, tag, BEYOND_ALL, 1)
         change = msgspec.structs.replace(by, cause="restore", cause_id=str(move.version))
         outcome = await tags.put_tag(
             tx,
@@ -171,7 +170,7 @@ async def _wanted(
 ) -> TagMove:
     """Return the move by which the tag came to name what it is to name again."""
     place = f"{repository.name}:{tag}"
-    newest = await history.list_moves(tx, repository.id, tag, _NEWEST, 1)
+    newest = await history.list_moves(tx, repository.id, tag, BEYOND_ALL, 1)
     if not newest:
         raise NotFound(f"there is no tag {place}, and never was")
     if digest is not None:

@@ -6,7 +6,7 @@ It needs no place of its own to go on from: each blob has the time at which it w
 from moorage.clock import DAY, HOUR
 from moorage.db import verifications as rows
 from moorage.db import verifying
-from moorage.db.engine import Tx
+from moorage.db.engine import BEYOND_ALL, Tx
 from moorage.db.verifications import Run
 from moorage.db.verifying import Object
 from moorage.jobs.queue import Running
@@ -76,7 +76,7 @@ async def _rests(s: Services) -> bool:
     """Tell whether the last scrub has stopped, just now, by itself."""
 
     async def read(tx: Tx) -> int:
-        for run in await rows.list_runs(tx, 2**62, _PAGE):
+        for run in await rows.list_runs(tx, BEYOND_ALL, _PAGE):
             if run.kind == rows.SCRUB:
                 return run.ended_at if run.state == "stopped" else 0
         return 0

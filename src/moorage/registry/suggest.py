@@ -3,7 +3,7 @@
 import difflib
 
 from moorage.db import tags
-from moorage.db.engine import Tx
+from moorage.db.engine import BEYOND_ALL, Tx
 from moorage.db.tag_pages import list_newest
 from moorage.db.tags import FIND_TAG
 from moorage.oci.names import Tag
@@ -26,7 +26,7 @@ async def tags_like(tx: Tx, repository_id: int, tag: Tag) -> str | None:
 
     Those behind the first letter are looked at, and the newest.
     """
-    newest = [name for name, _ in await list_newest(tx, repository_id, 2**62, _TOLD)]
+    newest = [name for name, _ in await list_newest(tx, repository_id, BEYOND_ALL, _TOLD)]
     if not newest:
         return None
     near = await tags.list_tags(tx, repository_id, tag[:1], _LOOKED_AT)

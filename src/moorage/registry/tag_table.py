@@ -9,7 +9,7 @@ import msgspec
 from moorage.auth.policy import require
 from moorage.db import access, tag_pages
 from moorage.db.access import Found
-from moorage.db.engine import Tx
+from moorage.db.engine import BEYOND_ALL, Tx
 from moorage.db.tag_pages import TagLine
 from moorage.errors import Invalid, NotFound
 from moorage.model.access import Action, Actor, RepositoryTarget
@@ -21,7 +21,6 @@ from moorage.registry.history import by_for
 from moorage.registry.services import Services
 
 BY_NAME, NEWEST = "name", "newest"
-_NEWEST = 2**62
 # A pattern is looked for among so many tags at once, and so often for one page.
 _WINDOW = 1_000
 _WINDOWS = 10
@@ -101,7 +100,7 @@ def _mark(after: str) -> tuple[int, str]:
     """Return the image and the tag that the page before ended with."""
     number, _, tag = after.partition(" ")
     if not after:
-        return _NEWEST, _BEYOND
+        return BEYOND_ALL, _BEYOND
     if not (number.isascii() and number.isdigit() and len(number) <= 18 and tag):
         raise Invalid("after is not the mark of a page")
     return int(number), tag
@@ -145,7 +144,7 @@ async def _newest(
     window = max(limit + 1, _LEAST_WINDOW)
     wanted: list[tuple[str, int]] = []
     names = []
-    if before != _NEWEST:
+    if before != BEYOND_ALL:
         left = await tag_pages.list_names_of(tx, number, before)
         names = [(name, before) for name in left if name > last]
     for _ in range(_WINDOWS):

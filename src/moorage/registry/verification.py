@@ -5,7 +5,7 @@ import msgspec
 from moorage.db import damage as kept
 from moorage.db import jobs, verifying
 from moorage.db import verifications as rows
-from moorage.db.engine import Tx
+from moorage.db.engine import BEYOND_ALL, Tx
 from moorage.db.verifications import Finding, Run
 from moorage.errors import Conflicting, NotFound
 from moorage.events.outbox import Event
@@ -15,7 +15,6 @@ from moorage.registry import rights
 from moorage.registry.fsck import JOB, Asked, steps_of
 from moorage.registry.services import Services
 
-_NEWEST = 2**62
 _MOST_LOST = 1_000
 
 
@@ -37,7 +36,7 @@ async def find_state(s: Services, actor: Actor) -> State:
     await rights.require_administrator(s, actor)
 
     async def read(tx: Tx) -> State:
-        runs = [await _real(tx, run) for run in await rows.list_runs(tx, _NEWEST, 50)]
+        runs = [await _real(tx, run) for run in await rows.list_runs(tx, BEYOND_ALL, 50)]
         scrubs = [run for run in runs if run.kind == rows.SCRUB]
         asked = [run for run in runs if run.kind != rows.SCRUB]
         return State(
@@ -100,7 +99,9 @@ async def list_runs(s: Services, actor: Actor, before: int, limit: int) -> list[
     await rights.require_administrator(s, actor)
 
     async def read(tx: Tx) -> list[Run]:
-        return [await _real(tx, run) for run in await rows.list_runs(tx, before or _NEWEST, limit)]
+        return [
+            await _real(tx, run) for run in await rows.list_runs(tx, before or BEYOND_ALL, limit)
+        ]
 
     return await s.db.read(read, pages=True)
 
