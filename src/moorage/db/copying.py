@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from moorage.db import schema
 from moorage.db.columns import metadata
-from moorage.db.engine import Database, Query, Row, Tx, insert
+from moorage.db.engine import BEYOND_IDENTITIES, Database, Query, Row, Tx, insert
 from moorage.db.schema import blob, blob_digest
 from moorage.oci.digest import Digest
 
@@ -39,12 +39,10 @@ class BlobRow(msgspec.Struct, frozen=True):
     created_at: int
 
 
-# The identity among a blob's digests is its sha256, whose keys begin with 1.
-_BEYOND_IDENTITIES = b"\x02"
 _identity = (
     sa.select(blob_digest.c.digest)
     .where(blob_digest.c.blob_id == blob.c.id)
-    .where(blob_digest.c.digest < sa.bindparam("beyond", type_=sa.LargeBinary))
+    .where(blob_digest.c.digest < BEYOND_IDENTITIES)
     .correlate(blob)
     .scalar_subquery()
 )
@@ -188,7 +186,7 @@ async def blob_pages(db: Database) -> AsyncIterator[list[BlobRow]]:
     while True:
 
         async def read(tx: Tx, after: int = after) -> list[Row]:
-            return await tx.many(LIST_BLOBS, after=after, beyond=_BEYOND_IDENTITIES, limit=PAGE)
+            return await tx.many(LIST_BLOBS, after=after, limit=PAGE)
 
         rows = [
             BlobRow(number, Digest.from_key(identity), *others)

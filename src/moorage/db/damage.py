@@ -7,7 +7,7 @@ there, in quarantine, whatever becomes of the blob: it may be all that is left o
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import ONE, Query, Row, Tx, insert
+from moorage.db.engine import BEYOND_IDENTITIES, ONE, Query, Row, Tx, insert
 from moorage.db.repair_schema import damage
 from moorage.db.repositories import LIVE
 from moorage.db.schema import blob, blob_digest, repository_blob
@@ -17,8 +17,6 @@ from moorage.oci.digest import Digest
 _IS_LIVE: sa.ColumnClause[str] = sa.literal_column("'live'")
 _IS_LOST: sa.ColumnClause[str] = sa.literal_column("'lost'")
 _MISSING: sa.ColumnClause[str] = sa.literal_column("'missing'")
-# The identity among digests is the sha256, whose keys begin with 1.
-_BEYOND_IDENTITIES = b"\x02"
 
 
 class Damage(msgspec.Struct, frozen=True):
@@ -62,7 +60,7 @@ FIND_IDENTITY = Query(
     "find_identity_of_lost",
     sa.select(blob_digest.c.digest)
     .where(blob_digest.c.blob_id == sa.bindparam("blob_id"))
-    .where(blob_digest.c.digest < sa.bindparam("beyond"))
+    .where(blob_digest.c.digest < BEYOND_IDENTITIES)
     .limit(ONE),
 )
 _put = insert(damage).values(
@@ -149,7 +147,7 @@ async def lose_blob(tx: Tx, lost: Blob, why: str, found_by: str, now: int) -> st
     seen = {"lost_blob": lost.id, "seen_location": lost.location}
     if not await tx.run(LOSE_BLOB, **seen, now=now):
         return None
-    row = await tx.one(FIND_IDENTITY, blob_id=lost.id, beyond=_BEYOND_IDENTITIES)
+    row = await tx.one(FIND_IDENTITY, blob_id=lost.id)
     digest: bytes = row[0] if row else b""
     await tx.run(
         PUT_DAMAGE,

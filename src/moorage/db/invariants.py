@@ -6,7 +6,7 @@ nothing. The numbers are those of docs/explanation/verification.md.
 
 import sqlalchemy as sa
 
-from moorage.db.engine import EMPTY, NO_TEXT, ONE
+from moorage.db.engine import BEYOND_IDENTITIES, EMPTY, NO_TEXT, ONE
 from moorage.db.looking import absent, case, going, look_at, name_of, none, of, one_of
 from moorage.db.repositories import LIVE
 from moorage.db.schema import (
@@ -199,7 +199,7 @@ _queued = sa.not_(none(one_of(delete_queue, delete_queue.c.location == blob.c.lo
 _identity = (
     sa.select(blob_digest.c.digest)
     .where(blob_digest.c.blob_id == blob.c.id)
-    .where(blob_digest.c.digest < sa.bindparam("beyond", type_=sa.LargeBinary))
+    .where(blob_digest.c.digest < BEYOND_IDENTITIES)
     .limit(ONE)
     .scalar_subquery()
 )

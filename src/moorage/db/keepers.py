@@ -4,7 +4,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.collection import Link, Trashed, find_manifest
-from moorage.db.engine import ONE, ZERO, Query, Tx
+from moorage.db.engine import BEYOND_IDENTITIES, ONE, ZERO, Query, Tx
 from moorage.db.schema import (
     blob,
     blob_digest,
@@ -17,9 +17,6 @@ from moorage.db.schema import (
     tag,
 )
 from moorage.oci.digest import Digest
-
-# The identity among digests is the sha256, whose keys begin with 1.
-_BEYOND_IDENTITIES = b"\x02"
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -42,7 +39,7 @@ NAME_BLOB = Query(
     .select_from(blob_digest)
     .join(blob, blob.c.id == blob_digest.c.blob_id)
     .where(blob_digest.c.blob_id == sa.bindparam("number"))
-    .where(blob_digest.c.digest < sa.bindparam("beyond"))
+    .where(blob_digest.c.digest < BEYOND_IDENTITIES)
     .limit(ONE),
 )
 NAME_MANIFEST = Query(
@@ -112,7 +109,7 @@ async def find_name(tx: Tx, repository_id: int) -> str:
 
 async def name_blob(tx: Tx, blob_id: int) -> tuple[str, int]:
     """Return the blob's identity and size; nothing if it is gone."""
-    row = await tx.one(NAME_BLOB, number=blob_id, beyond=_BEYOND_IDENTITIES)
+    row = await tx.one(NAME_BLOB, number=blob_id)
     return (Digest.from_key(row[0]), row[1]) if row else ("", 0)
 
 

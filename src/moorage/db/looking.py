@@ -11,9 +11,6 @@ from moorage.db.schema import repository
 from moorage.db.verifications import Finding
 from moorage.oci.digest import Digest
 
-# The identity among digests is the sha256, whose keys begin with 1.
-_BEYOND_IDENTITIES = b"\x02"
-
 
 class Look(msgspec.Struct, frozen=True):
     """One table that is looked through, by its key; `about` is how its rows are called.
@@ -108,8 +105,6 @@ async def list_page(
     An empty key begins at the first.
     """
     values = dict(zip(look.key, after, strict=True)) if after else dict(look.key)
-    if "beyond" in look.query.names:
-        values["beyond"] = _BEYOND_IDENTITIES
     rows = await tx.many(look.query, limit=limit, **values)
     broken = [_broken(look, row) for row in rows if row[len(look.key)]]
     last = tuple(rows[-1][: len(look.key)]) if len(rows) == limit else ()

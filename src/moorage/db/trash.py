@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import ONE, Query, Raced, Tx
+from moorage.db.engine import BEYOND_IDENTITIES, ONE, Query, Raced, Tx
 from moorage.db.repositories import LIVE
 from moorage.db.schema import (
     blob,
@@ -146,12 +146,11 @@ LIST_MANIFESTS = Query(
 _identity = (
     sa.select(blob_digest.c.digest)
     .where(blob_digest.c.blob_id == blob.c.id)
-    .where(blob_digest.c.digest < sa.bindparam("beyond", type_=sa.LargeBinary))
+    .where(blob_digest.c.digest < BEYOND_IDENTITIES)
     .correlate(blob)
     .limit(ONE)
     .scalar_subquery()
 )
-_BEYOND_IDENTITIES = b"\x02"
 LIST_BLOBS = Query(
     "list_trashed_blobs",
     sa.select(repository_blob.c.blob_id, _identity, blob.c.size, repository_blob.c.trash_until)
@@ -242,6 +241,5 @@ async def list_blobs(tx: Tx, repository_id: int, after: int, limit: int) -> list
         repository_id=repository_id,
         after=after,
         limit=limit,
-        beyond=_BEYOND_IDENTITIES,
     )
     return [Item(row[0], Digest.from_key(row[1]), "blob", "", row[2], row[3]) for row in rows]

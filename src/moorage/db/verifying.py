@@ -3,14 +3,12 @@
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import ONE, Query, Row, Tx
+from moorage.db.engine import BEYOND_IDENTITIES, ONE, Query, Row, Tx
 from moorage.db.schema import blob, blob_digest, delete_queue
 from moorage.model.artifacts import Blob
 from moorage.oci.digest import Digest
 
 _IS_LOST: sa.ColumnClause[str] = sa.literal_column("'lost'")
-# The identity among a blob's digests is its sha256, whose keys begin with 1.
-_BEYOND_IDENTITIES = b"\x02"
 
 
 class Object(msgspec.Struct, frozen=True):
@@ -24,7 +22,7 @@ class Object(msgspec.Struct, frozen=True):
 _identity = (
     sa.select(blob_digest.c.digest)
     .where(blob_digest.c.blob_id == blob.c.id)
-    .where(blob_digest.c.digest < sa.bindparam("beyond", type_=sa.LargeBinary))
+    .where(blob_digest.c.digest < BEYOND_IDENTITIES)
     .correlate(blob)
     .limit(ONE)
     .scalar_subquery()
@@ -89,27 +87,25 @@ def _object(row: Row) -> Object:
 
 async def list_due(tx: Tx, until: int, limit: int) -> list[Object]:
     """Return up to `limit` blobs, lost ones too, that were last verified by then, oldest first."""
-    rows = await tx.many(LIST_DUE, until=until, beyond=_BEYOND_IDENTITIES, limit=limit)
+    rows = await tx.many(LIST_DUE, until=until, limit=limit)
     return [_object(row) for row in rows]
 
 
 async def list_by_id(tx: Tx, after: int, limit: int) -> list[Object]:
     """Return up to `limit` blobs with ids above `after`, lost ones too."""
-    rows = await tx.many(LIST_BY_ID, after=after, beyond=_BEYOND_IDENTITIES, limit=limit)
+    rows = await tx.many(LIST_BY_ID, after=after, limit=limit)
     return [_object(row) for row in rows]
 
 
 async def list_by_location(tx: Tx, after: str, upto: str, limit: int) -> list[Object]:
     """Return up to `limit` blobs whose locations are behind one and up to another."""
-    rows = await tx.many(
-        LIST_BY_LOCATION, after=after, upto=upto, beyond=_BEYOND_IDENTITIES, limit=limit
-    )
+    rows = await tx.many(LIST_BY_LOCATION, after=after, upto=upto, limit=limit)
     return [_object(row) for row in rows]
 
 
 async def find_at(tx: Tx, location: str) -> Object | None:
     """Return the blob that has the location."""
-    row = await tx.one(FIND_AT, location=location, beyond=_BEYOND_IDENTITIES)
+    row = await tx.one(FIND_AT, location=location)
     return _object(row) if row else None
 
 
