@@ -16,7 +16,6 @@ from moorage.auth.policy import require
 from moorage.auth.scopes import encode_scopes
 from moorage.clock import DAY, MINUTE
 from moorage.db import idempotent as rows
-from moorage.db.engine import Tx
 from moorage.db.idempotent import Answered
 from moorage.errors import Conflicting, Invalid, RegistryError
 from moorage.model.access import Action, Actor, System
@@ -52,29 +51,17 @@ async def answer(s: Services, call: Call) -> Response:
     number = actor.subject.principal_id
     now = s.clock.now()
     until = now + _CLAIMED
-
-    async def claim(tx: Tx) -> Answered | None:
-        return await rows.claim_key(tx, number, header, digest, now, until)
-
-    known = await s.db.write(claim)
+    known = await s.db.write(lambda tx: rows.claim_key(tx, number, header, digest, now, until))
     if known is not None:
         return _again(known, digest)
     try:
         made = await call.route.handler(s, call)
     except RegistryError as error:
         if error.status < 500:  # else it may have been done after all, and the claim runs out
-
-            async def end(tx: Tx) -> None:
-                await rows.end_claim(tx, number, header, until)
-
-            await s.db.write(end)
+            await s.db.write(lambda tx: rows.end_claim(tx, number, header, until))
         raise
     answered = _answered(call, digest, made)
-
-    async def keep(tx: Tx) -> None:
-        await rows.keep_answer(tx, number, header, until, answered, now + _KEPT)
-
-    await s.db.write(keep)
+    await s.db.write(lambda tx: rows.keep_answer(tx, number, header, until, answered, now + _KEPT))
     return made
 
 

@@ -197,11 +197,7 @@ class Assertions:
     async def _issuer(self, url: Any) -> Issuer:
         if not isinstance(url, str) or len(url) > _LONGEST_TEXT or "\0" in url:
             raise _refused("it has no issuer")
-
-        async def read(tx: Tx) -> Issuer | None:
-            return await issuers.find_issuer_by_url(tx, url)
-
-        found = await self._db.read(read)
+        found = await self._db.read(lambda tx: issuers.find_issuer_by_url(tx, url))
         if found is None or not found.enabled:
             raise _refused("its issuer is not trusted here")
         return found

@@ -27,8 +27,7 @@ from moorage.auth.uses import TokenUses
 from moorage.clock import MINUTE, SECOND, Clock
 from moorage.db import principals
 from moorage.db.access import CONFIRMED
-from moorage.db.engine import Database, Tx
-from moorage.db.principals import Account, Holder
+from moorage.db.engine import Database
 from moorage.errors import Unauthorized
 from moorage.model.access import EARLY, Actor, Subject
 from moorage.web.clients import Proxies
@@ -312,10 +311,7 @@ class Credentials:
         return msgspec.structs.replace(actor, subject=subject)
 
     async def _account(self, user: str, password: str) -> Actor:
-        async def read(tx: Tx) -> Account | None:
-            return await principals.find_account(tx, user)
-
-        account = await self._db.read(read)
+        account = await self._db.read(lambda tx: principals.find_account(tx, user))
         stored = account.password if account is not None else ""
         right = await self._guard.passwords.verify(user, password, stored)
         # With a second factor, a password alone is good for the sign-in page only.
@@ -327,11 +323,7 @@ class Credentials:
     async def _holder(self, secret: str) -> Actor:
         if not is_secret(secret):
             raise _wrong()
-
-        async def read(tx: Tx) -> Holder | None:
-            return await principals.find_holder(tx, hash_secret(secret))
-
-        holder = await self._db.read(read)
+        holder = await self._db.read(lambda tx: principals.find_holder(tx, hash_secret(secret)))
         now = self._clock.now()
         if holder is None or holder.revoked_at or not holder.enabled:
             raise _wrong()

@@ -155,11 +155,7 @@ async def clear(db: Database, copy: TableCopy) -> None:
 async def add(db: Database, copy: TableCopy, rows: list[Row]) -> None:
     """Write a page of rows as they were."""
     values = [dict(zip(copy.columns, row, strict=True)) for row in rows]
-
-    async def write(tx: Tx) -> None:
-        await tx.run_many(copy.write, values)
-
-    await db.write(write)
+    await db.write(lambda tx: tx.run_many(copy.write, values))
 
 
 async def go_on(db: Database, copy: TableCopy) -> None:
@@ -174,10 +170,7 @@ async def go_on_with_blobs(db: Database) -> None:
 
 
 async def _number_on(db: Database, query: Query) -> None:
-    async def write(tx: Tx) -> None:
-        await tx.one(query)
-
-    await db.write(write)
+    await db.write(lambda tx: tx.one(query))
 
 
 async def blob_pages(db: Database) -> AsyncIterator[list[BlobRow]]:
@@ -232,11 +225,7 @@ async def put_blob_row(db: Database, row: BlobRow) -> None:
 
 async def drop_blob_row(db: Database, number: int) -> None:
     """Remove the blob's row."""
-
-    async def write(tx: Tx) -> None:
-        await tx.run(DROP_BLOB, blob_id=number)
-
-    await db.write(write)
+    await db.write(lambda tx: tx.run(DROP_BLOB, blob_id=number))
 
 
 def _copy_of(table: sa.Table) -> TableCopy:

@@ -28,11 +28,7 @@ async def get(db: Database, key: str) -> str | None:
 
 async def put(db: Database, key: str, value: str) -> None:
     """Set the setting, whatever it was."""
-
-    async def write(tx: Tx) -> None:
-        await tx.run(PUT_SETTING, key=key, value=value)
-
-    await db.write(write)
+    await db.write(lambda tx: tx.run(PUT_SETTING, key=key, value=value))
 
 
 async def secret(db: Database, name: str) -> bytes:

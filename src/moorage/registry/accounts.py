@@ -36,11 +36,7 @@ async def put_administrator(db: Database, clock: Clock, name: str, password: str
             do="Correct MOORAGE_ADMIN_USER.",
             exit_code=2,
         )
-
-    async def read(tx: Tx) -> principals.Account | None:
-        return await principals.find_account(tx, name)
-
-    known = await db.read(read)
+    known = await db.read(lambda tx: principals.find_account(tx, name))
     same = known is not None and await Passwords().verify(name, password, known.password)
     hashed = "" if same else hash_password(password)
 
@@ -78,11 +74,7 @@ def check_name(name: str) -> None:
 async def list_accounts(s: Services, actor: Actor, after: str, limit: int) -> list[AccountRecord]:
     """Return up to `limit` accounts behind `after`, by name; for administrators."""
     await rights.require_administrator(s, actor)
-
-    async def read(tx: Tx) -> list[AccountRecord]:
-        return await accounts.list_accounts(tx, after, limit)
-
-    return await s.db.read(read, pages=True)
+    return await s.db.read(lambda tx: accounts.list_accounts(tx, after, limit), pages=True)
 
 
 async def find_account(s: Services, actor: Actor, name: str) -> AccountRecord:

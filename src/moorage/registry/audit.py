@@ -161,10 +161,7 @@ async def read_entries(
 
 
 async def _window(db: Database, by: Mapping[str, Any], before: int) -> list[Entry]:
-    async def read(tx: Tx) -> list[Entry]:
-        return await audit.list_newest(tx, by, before, _WINDOW)
-
-    return await db.read(read, pages=True)
+    return await db.read(lambda tx: audit.list_newest(tx, by, before, _WINDOW), pages=True)
 
 
 async def _index_of(db: Database, filters: Mapping[Filter, str]) -> dict[str, Any] | None:
@@ -177,11 +174,7 @@ async def _index_of(db: Database, filters: Mapping[Filter, str]) -> dict[str, An
     namespace = RepositoryName.parse(name).namespace if name else filters.get(Filter.NAMESPACE, "")
     if not namespace:
         return {"actor": filters[Filter.ACTOR]} if Filter.ACTOR in filters else {}
-
-    async def read(tx: Tx) -> tuple[int, int]:
-        return await audit.find_ids(tx, namespace, name)
-
-    namespace_id, repository_id = await db.read(read)
+    namespace_id, repository_id = await db.read(lambda tx: audit.find_ids(tx, namespace, name))
     by = {"repository_id": repository_id} if name else {"namespace_id": namespace_id}
     return by if all(by.values()) else None
 
@@ -193,10 +186,7 @@ def _matches(entry: Entry, filters: Mapping[Filter, str], by: Mapping[str, Any])
 
 
 async def _find_namespace(s: Services, actor: Actor, name: str) -> Found:
-    async def read(tx: Tx) -> Found:
-        return await access.find_namespace(tx, actor.subject, name)
-
-    return await s.db.read(read)
+    return await s.db.read(lambda tx: access.find_namespace(tx, actor.subject, name))
 
 
 async def _settle(tx: Tx, before: int) -> int:

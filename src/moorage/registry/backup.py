@@ -153,11 +153,9 @@ class Backup:
     async def _is_still_held(self) -> bool:
         """Tell whether nothing was deleted since the hold began, and hold on longer."""
         now = self._source.clock.now()
-
-        async def extend(tx: Tx) -> bool:
-            return await rows.extend_hold(tx, self._row.id, now, now + HOLD)
-
-        return await self._source.db.write(extend)
+        return await self._source.db.write(
+            lambda tx: rows.extend_hold(tx, self._row.id, now, now + HOLD)
+        )
 
     async def _reconcile(self, tx: Tx, there: set[str]) -> None:
         """Forget what is no longer in the directory, and what was broken off there."""

@@ -11,7 +11,6 @@ from moorage.blobs.vault import Vault
 from moorage.clock import SECOND
 from moorage.db import backups as rows
 from moorage.db.backups import Backup
-from moorage.db.engine import Tx
 from moorage.errors import Refused
 from moorage.oci.digest import Digest
 from moorage.registry import kept
@@ -53,11 +52,7 @@ async def find_holders(s: Services, digests: Iterable[Digest]) -> list[Holder]:
     Backups know content by its sha256 alone. Those on another host, or that this server's user
     can't read, may hold anything, and so may one that is being made.
     """
-
-    async def read(tx: Tx) -> list[Backup]:
-        return await rows.list_backups(tx, "", _MOST)
-
-    known = await s.db.read(read, pages=True)
+    known = await s.db.read(lambda tx: rows.list_backups(tx, "", _MOST), pages=True)
     wanted = [each.key[1:] for each in digests if each.algorithm == "sha256"]
     return await asyncio.to_thread(_holders, known, wanted) if known else []
 

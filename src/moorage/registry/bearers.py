@@ -97,11 +97,7 @@ async def begin_refresh(s: Services, actor: Actor) -> str:
         created_at=now,
         expires_at=ends,
     )
-
-    async def write(tx: Tx) -> None:
-        await refresh.add_refresh(tx, first)
-
-    await s.db.write(write)
+    await s.db.write(lambda tx: refresh.add_refresh(tx, first))
     return text
 
 
@@ -116,12 +112,8 @@ async def renew(s: Services, text: str) -> Renewed:
         Unauthorized: it is not good; in one text whatever is wrong with it.
     """
     hashed = hash_secret(text)
-
-    async def read(tx: Tx) -> tuple[Refresh, RefreshHolder] | None:
-        return await refresh.find_refresh(tx, hashed)
-
     # Looked at first: nobody makes the registry write by sending what is no good.
-    found = await s.db.read(read)
+    found = await s.db.read(lambda tx: refresh.find_refresh(tx, hashed))
     if found is None or not _is_good(*found, s.clock.now()):
         raise _refused()
     seen, holder = found

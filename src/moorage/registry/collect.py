@@ -89,10 +89,7 @@ async def _turn(run: Collecting) -> bool:
 
 
 async def _list_due(s: Services, now: int, limit: int) -> list[Candidate]:
-    async def read(tx: Tx) -> list[Candidate]:
-        return await reviews.list_due(tx, now, limit)
-
-    return await s.db.read(read)
+    return await s.db.read(lambda tx: reviews.list_due(tx, now, limit))
 
 
 async def collect_some(
@@ -264,9 +261,5 @@ def implausible(share: str, now: int) -> Stopped:
 
 async def _tell_waiting(s: Services) -> None:
     now = s.clock.now()
-
-    async def read(tx: Tx) -> int | None:
-        return await reviews.oldest_due(tx, now)
-
-    since = await s.db.read(read)
+    since = await s.db.read(lambda tx: reviews.oldest_due(tx, now))
     s.telemetry.metrics.collection.waiting.set((now - since) / 1000 if since is not None else 0)

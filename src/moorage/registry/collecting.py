@@ -167,10 +167,9 @@ class Collecting:
             self.s.telemetry.log.error("collection stopped", reason=pause.reason)
 
     async def _end(self, state: str, reason: str) -> None:
-        async def body(tx: Tx) -> None:
-            await runs.end_run(tx, self._id, state, reason, self.s.clock.now())
-
-        await self._running.write(body)
+        await self._running.write(
+            lambda tx: runs.end_run(tx, self._id, state, reason, self.s.clock.now())
+        )
 
     def _tell(self, counts: Counts) -> None:
         metrics = self.s.telemetry.metrics.collection

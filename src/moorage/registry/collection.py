@@ -96,11 +96,7 @@ async def list_runs(s: Services, actor: Actor, before: int, limit: int) -> list[
         Unauthorized, NotPermitted: the actor is no administrator.
     """
     await rights.require_administrator(s, actor)
-
-    async def read(tx: Tx) -> list[Run]:
-        return await rows.list_runs(tx, before or BEYOND_ALL, limit)
-
-    return await s.db.read(read, pages=True)
+    return await s.db.read(lambda tx: rows.list_runs(tx, before or BEYOND_ALL, limit), pages=True)
 
 
 async def preview(s: Services, actor: Actor, limit: int) -> list[Planned]:

@@ -76,11 +76,7 @@ async def list_damage(s: Services, actor: Actor, before: int, limit: int) -> lis
         Unauthorized, NotPermitted: the actor is no administrator.
     """
     await rights.require_administrator(s, actor)
-
-    async def read(tx: Tx) -> list[Damage]:
-        return await rows.list_damage(tx, before or BEYOND_ALL, limit)
-
-    return await s.db.read(read, pages=True)
+    return await s.db.read(lambda tx: rows.list_damage(tx, before or BEYOND_ALL, limit), pages=True)
 
 
 async def discard(s: Services, actor: Actor, damage_id: int, by: TagChange) -> None:

@@ -15,7 +15,7 @@ from moorage.db.engine import Tx
 from moorage.db.looking import Broken, Look
 from moorage.db.schema import SCHEMA_VERSION
 from moorage.db.settings import GET_SETTING
-from moorage.db.verifications import FULL, Finding, Run
+from moorage.db.verifications import FULL, Finding
 from moorage.errors import Invalid
 from moorage.jobs.queue import Again, Running
 from moorage.registry.examining import Examiner, Turn
@@ -61,11 +61,7 @@ async def check(s: Services, examiner: Examiner, running: Running) -> None:
         Again: there is more to do.
     """
     asked = msgspec.json.decode(running.job.payload, type=Asked)
-
-    async def read(tx: Tx) -> Run | None:
-        return await rows.find_run(tx, asked.run)
-
-    run = await s.db.read(read)
+    run = await s.db.read(lambda tx: rows.find_run(tx, asked.run))
     if run is None or run.state != "running":
         return
     turn = Turn(s, running, TURN_SECONDS)
@@ -139,11 +135,9 @@ async def check_schema(run: Verifying) -> None:
 
 async def check_rows(look: Look, run: Verifying) -> None:
     """Look at a page of a table."""
-
-    async def read(tx: Tx) -> Page:
-        return await looking.list_page(tx, look, tuple(run.place or ()), _PAGE)
-
-    broken, looked, last = await run.s.db.read(read, pages=True)
+    broken, looked, last = await run.s.db.read(
+        lambda tx: looking.list_page(tx, look, tuple(run.place or ()), _PAGE), pages=True
+    )
 
     async def work(tx: Tx) -> Part:
         findings = [each for one in broken if (each := await _found(tx, run, look, one))]

@@ -99,11 +99,7 @@ def _strays(run: Verifying, listed: Sequence[Stored], known: set[str]) -> list[F
 async def check_bytes(examiner: Examiner, turn: Turn, run: Verifying) -> None:
     """Read the bytes of some objects (I5)."""
     after = int(run.place or 0)
-
-    async def read(tx: Tx) -> list[Object]:
-        return await verifying.list_by_id(tx, after, _SLICE)
-
-    page = await run.s.db.read(read)
+    page = await run.s.db.read(lambda tx: verifying.list_by_id(tx, after, _SLICE))
     verdicts: list[Verdict] = []
     for each in page:
         verdict = await examiner.examine(each, turn)

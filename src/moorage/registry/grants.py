@@ -120,10 +120,7 @@ async def _follow(
 
 
 async def _require(s: Services, actor: Actor, where: Where) -> None:
-    async def read(tx: Tx) -> None:
-        await _allow(tx, actor, Action.MANAGE_ACCESS, where)
-
-    await s.db.read(read)
+    await s.db.read(lambda tx: _allow(tx, actor, Action.MANAGE_ACCESS, where))
 
 
 async def _allow(tx: Tx, actor: Actor, action: Action, where: Where) -> tuple[int, int]:

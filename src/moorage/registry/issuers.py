@@ -75,11 +75,7 @@ async def list_issuers(s: Services, actor: Actor, after: int, limit: int) -> lis
         Unauthorized, NotPermitted: the actor is no administrator.
     """
     await rights.require_administrator(s, actor)
-
-    async def read(tx: Tx) -> list[Issuer]:
-        return await issuers.list_issuers(tx, after, limit)
-
-    return await s.db.read(read)
+    return await s.db.read(lambda tx: issuers.list_issuers(tx, after, limit))
 
 
 async def set_issuer_keys(

@@ -24,11 +24,9 @@ async def list_jobs(s: Services, actor: Actor, state: str, before: int, limit: i
         Unauthorized, NotPermitted: the actor is no administrator.
     """
     await rights.require_administrator(s, actor)
-
-    async def read(tx: Tx) -> list[Job]:
-        return await rows.list_jobs(tx, before or BEYOND_ALL, limit, state=state)
-
-    return await s.db.read(read, pages=True)
+    return await s.db.read(
+        lambda tx: rows.list_jobs(tx, before or BEYOND_ALL, limit, state=state), pages=True
+    )
 
 
 async def find_job(s: Services, actor: Actor, job_id: int) -> Job:
@@ -39,11 +37,7 @@ async def find_job(s: Services, actor: Actor, job_id: int) -> Job:
         NotFound: there is none, or it was done so long ago that it is forgotten.
     """
     await rights.require_administrator(s, actor)
-
-    async def read(tx: Tx) -> Job | None:
-        return await rows.find_job(tx, job_id)
-
-    return _present(await s.db.read(read), job_id)
+    return _present(await s.db.read(lambda tx: rows.find_job(tx, job_id)), job_id)
 
 
 async def retry_job(s: Services, actor: Actor, job_id: int, by: TagChange) -> Job:

@@ -135,10 +135,7 @@ async def find_link(s: Services, secret: str, address: str = "") -> LinkRecord:
 
 
 async def _find(s: Services, secret: str) -> LinkRecord:
-    async def read(tx: Tx) -> LinkRecord | None:
-        return await rows.find_link(tx, hash_secret(secret), s.clock.now())
-
-    found = await s.db.read(read)
+    found = await s.db.read(lambda tx: rows.find_link(tx, hash_secret(secret), s.clock.now()))
     if found is None:
         raise _gone()
     return found
@@ -229,10 +226,7 @@ async def _add(tx: Tx, record: LinkRecord, created_by: str, clock: Clock) -> New
 
 
 async def _told(s: Services, kind: str, by: TagChange, data: dict[str, str]) -> None:
-    async def write(tx: Tx) -> None:
-        await s.events.publish(tx, Event(kind, 0, s.clock.now(), by, data))
-
-    await s.db.write(write)
+    await s.db.write(lambda tx: s.events.publish(tx, Event(kind, 0, s.clock.now(), by, data)))
 
 
 def _gone() -> NotFound:

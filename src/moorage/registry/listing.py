@@ -36,11 +36,9 @@ class Referrers(msgspec.Struct, frozen=True):
 
 async def list_tags(s: Services, repository: Repository, after: str, limit: int) -> Names:
     """Return up to `limit` tags behind `after` in ASCII order."""
-
-    async def read(tx: Tx) -> list[str]:
-        return await tags.list_tags(tx, repository.id, after, limit + 1)
-
-    found = await s.db.read(read, pages=limit > _ON_LOOP)
+    found = await s.db.read(
+        lambda tx: tags.list_tags(tx, repository.id, after, limit + 1), pages=limit > _ON_LOOP
+    )
     return Names(found[:limit], len(found) > limit)
 
 

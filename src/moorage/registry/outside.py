@@ -71,11 +71,7 @@ async def begin(s: Services, name: str, then: str, back: str, address: str) -> B
     s.guard.attempts.fail_token(address)
     state, secret = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     location, attempt = await s.openid.begin(provider, state, back, then)
-
-    async def write(tx: Tx) -> None:
-        await identities.add_attempt(tx, _hash(state, secret), attempt)
-
-    await s.db.write(write)
+    await s.db.write(lambda tx: identities.add_attempt(tx, _hash(state, secret), attempt))
     return Begun(location, secret)
 
 
@@ -97,18 +93,11 @@ async def complete(
         attempt = await _spend(s, provider, answer)
         person = await _prove(s, provider, attempt, answer)
     by = TagChange(person.name or name, f"provider:{name}", request_id, "sign-in", address=address)
-
-    async def write(tx: Tx) -> SignedIn:
-        return await _enter(s, tx, provider, person, by)
-
-    return await s.db.write(write), attempt.then
+    return await s.db.write(lambda tx: _enter(s, tx, provider, person, by)), attempt.then
 
 
 async def _provider(s: Services, name: str) -> Provider:
-    async def read(tx: Tx) -> Provider | None:
-        return await providers.find_provider(tx, name)
-
-    return _in_force(await s.db.read(read), name)
+    return _in_force(await s.db.read(lambda tx: providers.find_provider(tx, name)), name)
 
 
 def _in_force(found: Provider | None, name: str) -> Provider:
@@ -121,11 +110,9 @@ async def _spend(s: Services, provider: Provider, answer: Answer) -> Attempt:
     # Nobody makes the registry write by sending what can't be right.
     if not _SECRET.fullmatch(answer.state) or not _SECRET.fullmatch(answer.secret):
         raise _not_begun()
-
-    async def write(tx: Tx) -> Attempt | None:
-        return await identities.spend_attempt(tx, _hash(answer.state, answer.secret))
-
-    attempt = await s.db.write(write)
+    attempt = await s.db.write(
+        lambda tx: identities.spend_attempt(tx, _hash(answer.state, answer.secret))
+    )
     if attempt is None or attempt.expires_at <= s.clock.now():
         raise _not_begun()
     if attempt.provider != provider.name:

@@ -203,10 +203,7 @@ async def _walk(db: Database, after: int, last: int) -> AsyncIterator[Entry]:
 
 
 async def _next(db: Database, after: int) -> Entry | None:
-    async def read(tx: Tx) -> Entry | None:
-        return await audit.find_next(tx, after)
-
-    return await db.read(read)
+    return await db.read(lambda tx: audit.find_next(tx, after))
 
 
 async def _at(db: Database, place: int) -> Entry:

@@ -81,11 +81,7 @@ async def list_providers(s: Services, actor: Actor, after: str, limit: int) -> l
         Unauthorized, NotPermitted: the actor is no administrator.
     """
     await rights.require_administrator(s, actor)
-
-    async def read(tx: Tx) -> list[Provider]:
-        return await providers.list_providers(tx, after, limit)
-
-    return await s.db.read(read, pages=True)
+    return await s.db.read(lambda tx: providers.list_providers(tx, after, limit), pages=True)
 
 
 async def find_provider(s: Services, actor: Actor, name: str) -> Provider:

@@ -145,11 +145,7 @@ class _Purge:
             while more:
                 gone, more = await s.db.write(write)
                 self._affected[place.id] = _joined(self._affected.get(place.id), gone)
-
-        async def finish(tx: Tx) -> list[str] | None:
-            return await self._finish(tx, content)
-
-        locations = await s.db.write(finish)
+        locations = await s.db.write(lambda tx: self._finish(tx, content))
         self._locations = locations or []
         return locations is not None
 
@@ -157,11 +153,7 @@ class _Purge:
         """Delete the bytes; what is interrupted here, the job does that deletes what is due."""
         locations = self._locations
         await self._s.blobs.delete(locations)
-
-        async def forget(tx: Tx) -> None:
-            await blobs.end_deletes(tx, locations)
-
-        await self._s.db.write(forget)
+        await self._s.db.write(lambda tx: blobs.end_deletes(tx, locations))
         return Purged(self._digest, tuple(self._affected.values()), len(locations))
 
     async def _from(

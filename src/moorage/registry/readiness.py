@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from moorage.blobs.store import BlobStore
 from moorage.clock import new_id
-from moorage.db.engine import Database, Tx
+from moorage.db.engine import Database
 from moorage.db.repositories import list_repositories
 from moorage.errors import RegistryError
 from moorage.telemetry import Telemetry
@@ -64,10 +64,7 @@ class Readiness:
         return True
 
     async def _database(self) -> None:
-        async def read(tx: Tx) -> list[str]:
-            return await list_repositories(tx, "", 1)
-
-        await self._db.read(read)
+        await self._db.read(lambda tx: list_repositories(tx, "", 1))
 
     async def _storage(self) -> None:
         await self._blobs.free()

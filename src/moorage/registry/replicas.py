@@ -67,8 +67,6 @@ async def announce(s: Services, name: str) -> None:
 
 async def list_present(s: Services) -> list[Replica]:
     """Return the servers that are there."""
-
-    async def read(tx: Tx) -> list[Replica]:
-        return await replicas.list_replicas(tx, s.clock.now() - GONE, _MOST)
-
-    return await s.db.read(read, pages=True)
+    return await s.db.read(
+        lambda tx: replicas.list_replicas(tx, s.clock.now() - GONE, _MOST), pages=True
+    )

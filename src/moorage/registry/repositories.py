@@ -96,11 +96,7 @@ async def restore_repository(
 
 async def require_removed(s: Services, actor: Actor, name: RepositoryName) -> None:
     """Let pass who may bring back the deleted repository of that name; as `allow_removed`."""
-
-    async def read(tx: Tx) -> None:
-        await allow_removed(tx, actor, name, 0)
-
-    await s.db.read(read)
+    await s.db.read(lambda tx: allow_removed(tx, actor, name, 0))
 
 
 async def allow_removed(

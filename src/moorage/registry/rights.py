@@ -27,11 +27,7 @@ Place = RepositoryTarget | TagOf | UploadOf
 
 async def find(s: Services, actor: Actor, name: RepositoryName) -> Found:
     """Return the repository of that name, if there is one, with the facts about the actor."""
-
-    async def read(tx: Tx) -> Found:
-        return await access.find_target(tx, actor.subject, name)
-
-    return await s.db.read(read)
+    return await s.db.read(lambda tx: access.find_target(tx, actor.subject, name))
 
 
 async def find_standing(s: Services, actor: Actor) -> Facts:
@@ -40,11 +36,7 @@ async def find_standing(s: Services, actor: Actor) -> Facts:
         return Facts(standing=2)
     if not (actor.is_signed_in or actor.subject.is_early):
         return Facts()
-
-    async def read(tx: Tx) -> Facts:
-        return await access.find_standing(tx, actor.subject)
-
-    return await s.db.read(read)
+    return await s.db.read(lambda tx: access.find_standing(tx, actor.subject))
 
 
 async def hold(tx: Tx, actor: Actor, action: Action, target: Place) -> Found:
@@ -102,11 +94,7 @@ async def require_namespace(
         Unauthorized, NotPermitted: the actor may not, or there is none for all that it may know.
         NotFound: the actor may, and there is none.
     """
-
-    async def read(tx: Tx) -> NamespaceRecord:
-        return await allow_namespace(tx, actor, action, name)
-
-    return await s.db.read(read)
+    return await s.db.read(lambda tx: allow_namespace(tx, actor, action, name))
 
 
 async def allow_namespace(tx: Tx, actor: Actor, action: Action, name: str) -> NamespaceRecord:
@@ -172,11 +160,7 @@ async def require_repository(
     s: Services, actor: Actor, action: Action, name: RepositoryName
 ) -> Repository:
     """Return the repository if the actor may do this to it; as `require_namespace`."""
-
-    async def read(tx: Tx) -> Repository:
-        return await allow_repository(tx, actor, action, name)
-
-    return await s.db.read(read)
+    return await s.db.read(lambda tx: allow_repository(tx, actor, action, name))
 
 
 async def hold_own(tx: Tx, actor: Actor) -> int:

@@ -66,10 +66,7 @@ async def _examine(examiner: Examiner, due: list[Object], turn: Turn) -> list[Ve
 
 
 async def _list_due(s: Services, until: int) -> list[Object]:
-    async def read(tx: Tx) -> list[Object]:
-        return await verifying.list_due(tx, until, _PAGE)
-
-    return await s.db.read(read)
+    return await s.db.read(lambda tx: verifying.list_due(tx, until, _PAGE))
 
 
 async def _rests(s: Services) -> bool:

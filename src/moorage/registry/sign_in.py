@@ -58,10 +58,7 @@ async def sign_in(
 
 
 async def _proved(s: Services, user: str, password: str) -> Account:
-    async def read(tx: Tx) -> Account | None:
-        return await principals.find_account(tx, user)
-
-    account = await s.db.read(read)
+    account = await s.db.read(lambda tx: principals.find_account(tx, user))
     stored = account.password if account is not None else ""
     right = await s.guard.passwords.verify(user, password, stored)
     if account is None or not right:
@@ -90,11 +87,7 @@ async def identify(s: Services, secret: str) -> Actor:
     Raises:
         Unauthorized: it has ended, or there never was one.
     """
-
-    async def read(tx: Tx) -> rows.Session | None:
-        return await rows.find_session(tx, _hash(secret), s.clock.now())
-
-    found = await s.db.read(read)
+    found = await s.db.read(lambda tx: rows.find_session(tx, _hash(secret), s.clock.now()))
     if found is None:
         raise Unauthorized("the session has ended", hint="Sign in again")
     return Actor(

@@ -122,11 +122,9 @@ async def list_repositories(
         NotFound: there is no such namespace.
     """
     place = await rights.require_namespace(s, actor, Action.PULL, namespace)
-
-    async def read(tx: Tx) -> list[tuple[int, str]]:
-        return await rows.list_repositories_in(tx, place.id, after, limit + 1)
-
-    found = await s.db.read(read, pages=True)
+    found = await s.db.read(
+        lambda tx: rows.list_repositories_in(tx, place.id, after, limit + 1), pages=True
+    )
     told = tuple([await _usage(s, number, name) for number, name in found[:limit]])
     return RepositoryUsages(told, told[-1].name if len(found) > limit else "")
 

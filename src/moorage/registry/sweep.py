@@ -112,11 +112,9 @@ async def _look_for_rows(
     if not page:
         return _Found([], 0)
     old = run.now() - OLD
-
-    async def read(tx: Tx) -> set[str]:
-        return await sweeping.list_known(tx, after, page[-1].location, _PAGE)
-
-    known = await run.s.db.read(read, pages=True)
+    known = await run.s.db.read(
+        lambda tx: sweeping.list_known(tx, after, page[-1].location, _PAGE), pages=True
+    )
     rowless = [each for each in page if each.location not in known and each.changed_at < old]
     orphans = [each for each in rowless if begin is not None and each.changed_at >= begin]
     return _Found(orphans, len(rowless) - len(orphans))

@@ -98,11 +98,9 @@ class Verifying:
 
     async def end(self, state: str, reason: str = "") -> None:
         """End the run."""
-
-        async def body(tx: Tx) -> None:
-            await rows.end_run(tx, self.run.id, state, reason, self.s.clock.now())
-
-        await self._running.write(body)
+        await self._running.write(
+            lambda tx: rows.end_run(tx, self.run.id, state, reason, self.s.clock.now())
+        )
 
     async def write_verdicts(
         self, verdicts: Sequence[Verdict], place: Any, *, marks: bool, is_read: bool = True

@@ -3,7 +3,6 @@
 from moorage.auth.policy import decide, require
 from moorage.db import access
 from moorage.db.access import FoundNamespace
-from moorage.db.engine import Tx
 from moorage.errors import NotFound
 from moorage.model.access import Action, Actor, Namespace, System
 from moorage.oci.names import RepositoryName
@@ -124,11 +123,7 @@ def allowed(actor: Actor, name: str, found: FoundNamespace) -> list[str]:
 
 async def find_place(s: Services, actor: Actor, name: str) -> FoundNamespace:
     """Return the namespace, if there is one, with the facts about the actor."""
-
-    async def read(tx: Tx) -> FoundNamespace:
-        return await access.find_namespace_target(tx, actor.subject, name)
-
-    return await s.db.read(read)
+    return await s.db.read(lambda tx: access.find_namespace_target(tx, actor.subject, name))
 
 
 PAGES = (
