@@ -1,6 +1,5 @@
 """What the jobs do: end sessions, collect what nothing names, move events on, turn keys."""
 
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 from moorage.blobs.store import SessionBusy, SessionLost, keep_nowhere
@@ -20,7 +19,7 @@ from moorage.db import (
     uploads,
     verifications,
 )
-from moorage.db.engine import Tx
+from moorage.db.engine import Body, Tx
 from moorage.events.outbox import KEEP_FEED_DAYS
 from moorage.jobs.queue import KEEP_DONE, Running, Work
 from moorage.model.artifacts import Upload
@@ -64,133 +63,69 @@ def schedule(config: Config) -> dict[str, int]:
 
 def work(s: Services) -> dict[str, Work]:
     """Return what each job's name does."""
-    watch = Watch(s.clock, uptime)
+    watch, now = Watch(s.clock, uptime), s.clock.now
     return {
-        "uploads.expire": partial(_repeat, partial(_expire_some, s)),
-        "events.fan-out": partial(_repeat, _fan_out_some),
-        "events.trim": partial(_repeat, partial(_trim_some, s)),
+        "uploads.expire": partial(_expire_all, s),
+        "events.fan-out": _in_slices(lambda tx: events.fan_out(tx, _SLICE)),
+        "events.trim": _in_slices(
+            lambda tx: events.trim_feed(tx, now() - KEEP_FEED_DAYS * DAY, _SLICE)
+        ),
         "audit.seal": partial(audit.seal, s),
-        "jobs.forget": partial(_forget, s),
-        "keys.rotate": partial(_rotate, s),
-        "refresh.forget": partial(_repeat, partial(_forget_refresh, s)),
-        "answers.forget": partial(_repeat, partial(_forget_answers, s)),
-        "assertions.forget": partial(_repeat, partial(_forget_assertions, s)),
-        "credentials.forget": partial(_repeat, partial(_forget_credentials, s)),
-        "sign-ins.forget": partial(_repeat, partial(_forget_sign_ins, s)),
+        "jobs.forget": _at_once(lambda tx: jobs.forget_jobs(tx, now() - KEEP_DONE)),
+        "keys.rotate": _at_once(s.keys.rotate),
+        "refresh.forget": _in_slices(lambda tx: refresh.forget_refresh(tx, now(), _SLICE)),
+        "answers.forget": _in_slices(lambda tx: idempotent.forget_answers(tx, now(), _SLICE)),
+        "assertions.forget": _in_slices(lambda tx: issuers.forget_assertions(tx, now(), _SLICE)),
+        "credentials.forget": _in_slices(lambda tx: _forget_credentials(tx, now() - _KEEP_ENDED)),
+        "sign-ins.forget": _in_slices(lambda tx: identities.forget_attempts(tx, now(), _SLICE)),
         "collection.review": partial(collect.review, s, watch),
         "objects.delete": partial(deleting.delete, s, watch),
         "collection.sweep": partial(sweep.sweep, s, watch),
-        "collection.forget": partial(_forget_runs, s),
+        "collection.forget": _at_once(
+            lambda tx: collection_runs.forget_runs(tx, now() - _KEEP_RUNS)
+        ),
         # Each has its own: what one has half read, the other must not go on with.
         "objects.scrub": partial(scrub.scrub, s, Examiner(s)),
         fsck.JOB: partial(fsck.check, s, Examiner(s)),
-        "verification.forget": partial(_repeat, partial(_forget_verifications, s)),
-        "pulls.fold": partial(_repeat, _fold_some),
+        # One at a time: each has up to 10,000 findings.
+        "verification.forget": _in_slices(
+            lambda tx: verifications.forget_runs(tx, now() - _KEEP_RUNS, 1), 1
+        ),
+        "pulls.fold": _in_slices(lambda tx: pulls.fold(tx, _SLICE)),
         indexing.FOLLOW: partial(indexing.follow, s),
         indexing.WALK: partial(indexing.walk, s),
         **readers.work(),
     }
 
 
-async def _repeat(step: Callable[[Running], Awaitable[bool]], running: Running) -> None:
-    while await step(running):
-        pass
+def _at_once(body: Body[object]) -> Work:
+    async def run(running: Running) -> None:
+        await running.write(body)
+
+    return run
 
 
-async def _fan_out_some(running: Running) -> bool:
-    async def move(tx: Tx) -> int:
-        return await events.fan_out(tx, _SLICE)
+def _in_slices(body: Body[int], most: int = _SLICE) -> Work:
+    """Return work that runs the body until it did less than the most that it may at once."""
 
-    return await running.write(move) == _SLICE
+    async def run(running: Running) -> None:
+        while await running.write(body) == most:
+            pass
 
-
-async def _fold_some(running: Running) -> bool:
-    async def fold(tx: Tx) -> int:
-        return await pulls.fold(tx, _SLICE)
-
-    return await running.write(fold) == _SLICE
+    return run
 
 
-async def _trim_some(s: Services, running: Running) -> bool:
-    async def cut(tx: Tx) -> int:
-        return await events.trim_feed(tx, s.clock.now() - KEEP_FEED_DAYS * DAY, _SLICE)
-
-    return await running.write(cut) == _SLICE
+async def _forget_credentials(tx: Tx, before: int) -> int:
+    ended = await tokens.forget_tokens(tx, before, _SLICE)
+    return max(ended, await links.forget_links(tx, before, _SLICE))
 
 
-async def _forget(s: Services, running: Running) -> None:
-    async def remove(tx: Tx) -> int:
-        return await jobs.forget_jobs(tx, s.clock.now() - KEEP_DONE)
-
-    await running.write(remove)
-
-
-async def _forget_runs(s: Services, running: Running) -> None:
-    async def remove(tx: Tx) -> int:
-        return await collection_runs.forget_runs(tx, s.clock.now() - _KEEP_RUNS)
-
-    await running.write(remove)
-
-
-async def _forget_verifications(s: Services, running: Running) -> bool:
-    async def remove(tx: Tx) -> int:
-        return await verifications.forget_runs(tx, s.clock.now() - _KEEP_RUNS, 1)
-
-    return await running.write(remove) == 1
-
-
-async def _rotate(s: Services, running: Running) -> None:
-    await running.write(s.keys.rotate)
-
-
-async def _forget_refresh(s: Services, running: Running) -> bool:
-    async def remove(tx: Tx) -> int:
-        return await refresh.forget_refresh(tx, s.clock.now(), _SLICE)
-
-    return await running.write(remove) == _SLICE
-
-
-async def _forget_assertions(s: Services, running: Running) -> bool:
-    async def remove(tx: Tx) -> int:
-        return await issuers.forget_assertions(tx, s.clock.now(), _SLICE)
-
-    return await running.write(remove) == _SLICE
-
-
-async def _forget_answers(s: Services, running: Running) -> bool:
-    async def remove(tx: Tx) -> int:
-        return await idempotent.forget_answers(tx, s.clock.now(), _SLICE)
-
-    return await running.write(remove) == _SLICE
-
-
-async def _forget_credentials(s: Services, running: Running) -> bool:
-    before = s.clock.now() - _KEEP_ENDED
-
-    async def forget(tx: Tx) -> bool:
-        ended = await tokens.forget_tokens(tx, before, _SLICE)
-        return max(ended, await links.forget_links(tx, before, _SLICE)) == _SLICE
-
-    return await running.write(forget)
-
-
-async def _forget_sign_ins(s: Services, running: Running) -> bool:
-    async def remove(tx: Tx) -> int:
-        return await identities.forget_attempts(tx, s.clock.now(), _SLICE)
-
-    return await running.write(remove) == _SLICE
-
-
-async def _expire_some(s: Services, running: Running) -> bool:
-    now = s.clock.now()
-
-    async def read(tx: Tx) -> list[Upload]:
-        return await uploads.list_expired(tx, now, _SLICE)
-
-    ended = 0
-    for upload in await s.db.read(read):
-        ended += await _expire(s, running, upload)
-    return ended == _SLICE
+async def _expire_all(s: Services, running: Running) -> None:
+    ended = _SLICE
+    while ended == _SLICE:
+        ended = 0
+        for upload in await s.db.read(lambda tx: uploads.list_expired(tx, s.clock.now(), _SLICE)):
+            ended += await _expire(s, running, upload)
 
 
 async def _expire(s: Services, running: Running, upload: Upload) -> bool:
