@@ -3,6 +3,8 @@
 import asyncio
 import importlib
 import importlib.util
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -219,6 +221,22 @@ def database(config: Config, observer: WriteObserver | None = None) -> tuple[Dat
     return db, db.clock
 
 
+@asynccontextmanager
+async def opened(config: Config) -> AsyncIterator[tuple[Database, Clock]]:
+    """Open the database that the settings name, with the clock that it goes by; close it after.
+
+    Raises:
+        Refused: what speaks to it is not installed.
+        StoreUnavailable: it does not answer.
+    """
+    db, clock = database(config)
+    await db.open()
+    try:
+        yield db, clock
+    finally:
+        await db.close()
+
+
 def snapshot(config: Config, file: Path) -> Snapshot:
     """Return what the settings' database has now; an embedded one is copied to the file for it.
 
@@ -307,12 +325,8 @@ def put_administrator(config: Config) -> None:
 
 
 async def _put_administrator(config: Config, password: str) -> None:
-    db, clock = database(config)
-    await db.open()
-    try:
+    async with opened(config) as (db, clock):
         await accounts.put_administrator(db, clock, config.admin_user, password)
-    finally:
-        await db.close()
 
 
 def make_setup_link(config: Config) -> NewLink | None:
@@ -321,12 +335,8 @@ def make_setup_link(config: Config) -> NewLink | None:
 
 
 async def _make_setup_link(config: Config) -> NewLink | None:
-    db, clock = database(config)
-    await db.open()
-    try:
+    async with opened(config) as (db, clock):
         return await links.put_setup_link(db, clock)
-    finally:
-        await db.close()
 
 
 async def build(

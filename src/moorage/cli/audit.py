@@ -11,7 +11,7 @@ from typing import TypeVar
 import click
 import msgspec
 
-from moorage.app import database
+from moorage.app import opened
 from moorage.auth.chain import Point, PublicKey
 from moorage.config import Config
 from moorage.db.engine import Database
@@ -157,12 +157,8 @@ def _run(config: Config, use: Callable[[Database], Awaitable[Value]]) -> Value:
         )
 
     async def body() -> Value:
-        db, _ = database(config)
-        await db.open()
-        try:
+        async with opened(config) as (db, _):
             return await use(db)
-        finally:
-            await db.close()
 
     return asyncio.run(body())
 

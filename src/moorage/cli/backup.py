@@ -5,20 +5,20 @@ import json
 import os
 import platform
 import pwd
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
-from moorage.app import blob_store, database, restore_state, schema_state, snapshot
+from moorage.app import blob_store, opened, restore_state, schema_state, snapshot
 from moorage.auth.chain import PublicKey
 from moorage.blobs.vault import Vault
 from moorage.cli.progress import Progress
 from moorage.config import Config
 from moorage.db import backups as rows
-from moorage.db.engine import Database, Tx
+from moorage.db.engine import Tx
 from moorage.errors import DigestInvalid, Refused, RegistryError
 from moorage.model.artifacts import TagChange
 from moorage.oci.digest import Digest
@@ -62,16 +62,14 @@ def create(config: Config, directory: Path, *, as_json: bool) -> None:
 
 
 async def _create(config: Config, vault: Vault, progress: Progress) -> Made:
-    db, clock = database(config)
     blobs = blob_store(config)
-    await db.open()
-    try:
-        source = Source(db, clock, blobs, lambda file: snapshot(config, file))
-        return await Backup(source, vault, platform.node(), operator(), progress.tell).make()
-    finally:
-        progress.end()
-        await blobs.close()
-        await db.close()
+    async with opened(config) as (db, clock):
+        try:
+            source = Source(db, clock, blobs, lambda file: snapshot(config, file))
+            return await Backup(source, vault, platform.node(), operator(), progress.tell).make()
+        finally:
+            progress.end()
+            await blobs.close()
 
 
 def _tell_made(vault: Vault, made: Made) -> None:
@@ -175,29 +173,21 @@ def prune(config: Config, directory: Path, keep: int, *, as_json: bool) -> None:
 def _forget(config: Config, vault: Vault, gone: tuple[str, ...]) -> bool:
     """Have the registry forget backups that are gone; False where there is none to be told."""
 
-    async def forget(db: Database) -> None:
-        async def write(tx: Tx) -> None:
-            for known in await rows.list_backups_in(tx, platform.node(), str(vault.root), 10_000):
-                if known.id in gone:
-                    await rows.drop_backup(tx, known.id)
+    async def write(tx: Tx) -> None:
+        for known in await rows.list_backups_in(tx, platform.node(), str(vault.root), 10_000):
+            if known.id in gone:
+                await rows.drop_backup(tx, known.id)
 
-        await db.write(write)
+    async def forget() -> None:
+        async with opened(config) as (db, _):
+            await db.write(write)
 
     try:
         require_registry(config)
-        run(_with_database(config, forget))
+        run(forget())
     except Refused:
         return False
     return True
-
-
-async def _with_database(config: Config, use: Callable[[Database], Awaitable[Value]]) -> Value:
-    db, _ = database(config)
-    await db.open()
-    try:
-        return await use(db)
-    finally:
-        await db.close()
 
 
 def require_registry(config: Config) -> None:
@@ -228,18 +218,14 @@ def require_registry(config: Config) -> None:
         )
 
 
-def run(work: Awaitable[Value]) -> Value:
+def run(work: Coroutine[Any, Any, Value]) -> Value:
     """Run a coroutine to its end; a store's failure is told as a command's.
 
     Raises:
         Refused: the database or the store does not answer.
     """
-
-    async def body() -> Value:
-        return await work
-
     try:
-        return asyncio.run(body())
+        return asyncio.run(work)
     except RegistryError as error:
         raise Refused(
             "The registry's database or store does not answer as it should.",

@@ -12,8 +12,8 @@ import msgspec
 
 from moorage.app import (
     blob_store,
-    database,
     load_backup,
+    opened,
     prepare,
     prepare_store,
     restore_state,
@@ -138,26 +138,20 @@ def _load(config: Config, vault: Vault, chosen: Kept) -> None:
         State(str(chosen.digest), done=False),
         SystemClock().now(),
     )
-
-    async def body() -> None:
-        await asyncio.to_thread(load_backup, config, load)
-
-    run(body())
+    run(asyncio.to_thread(load_backup, config, load))
 
 
 async def _bring(config: Config, vault: Vault, chosen: Kept, progress: Progress) -> Restored:
-    db, clock = database(config)
     blobs = blob_store(config)
-    await db.open()
-    try:
-        target = Target(db, clock, blobs)
-        recovery = Recovery(vault, chosen, target, operator(), progress.tell)
-        await recovery.bring()
-        return await recovery.finish(platform.node())
-    finally:
-        progress.end()
-        await blobs.close()
-        await db.close()
+    async with opened(config) as (db, clock):
+        try:
+            target = Target(db, clock, blobs)
+            recovery = Recovery(vault, chosen, target, operator(), progress.tell)
+            await recovery.bring()
+            return await recovery.finish(platform.node())
+        finally:
+            progress.end()
+            await blobs.close()
 
 
 def _report(chosen: Kept, restored: Restored) -> None:
