@@ -13,6 +13,7 @@ import msgspec
 
 from moorage.app import opened
 from moorage.auth.chain import Point, PublicKey
+from moorage.cli.absent import no_registry
 from moorage.config import Config
 from moorage.db.engine import Database
 from moorage.errors import NameInvalid, Refused
@@ -149,12 +150,7 @@ def _as_line(entry: Entry) -> str:
 
 def _run(config: Config, use: Callable[[Database], Awaitable[Value]]) -> Value:
     if config.is_embedded and not (config.directory / "moorage.db").exists():
-        raise Refused(
-            f"There is no registry in {config.directory}.",
-            why="It has no moorage.db.",
-            do="Give --data the directory that the server uses.",
-            exit_code=3,
-        )
+        raise no_registry(config.directory, "Give --data the directory that the server uses.")
 
     async def body() -> Value:
         async with opened(config) as (db, _):

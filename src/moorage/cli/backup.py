@@ -15,6 +15,7 @@ import msgspec
 from moorage.app import blob_store, opened, restore_state, schema_state, snapshot
 from moorage.auth.chain import PublicKey
 from moorage.blobs.vault import Vault
+from moorage.cli.absent import no_registry
 from moorage.cli.progress import Progress
 from moorage.config import Config
 from moorage.db import backups as rows
@@ -198,11 +199,10 @@ def require_registry(config: Config) -> None:
     """
     state = schema_state(config)
     if not state.found:
-        raise Refused(
-            f"There is no registry in {'the database' if config.database else config.directory}.",
-            why="It has no tables.",
-            do="Give --data, --database and --storage, or --config, as the server has them.",
-            exit_code=3,
+        raise no_registry(
+            "the database" if config.database else config.directory,
+            "Give --data, --database and --storage, or --config, as the server has them.",
+            "It has no tables.",
         )
     if state.found != state.wanted:
         raise Refused(

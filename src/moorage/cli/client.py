@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
+from moorage.cli.absent import no_registry
 from moorage.cli.output import FORMS, Form, Output
 from moorage.client.api import Api
 from moorage.client.contexts import read_contexts
@@ -232,12 +233,7 @@ def _local(wanted: Wanted) -> Connection:
     if path is not None:
         return Connection(Place(read_address(path.parent), str(path)))
     if wanted.data and config.is_embedded and _is_empty(config.directory):
-        raise Refused(
-            f"There is no registry in {config.directory}.",
-            why="It has no moorage.db.",
-            do="Give --data the directory that the server uses.",
-            exit_code=3,
-        )
+        raise no_registry(config.directory, "Give --data the directory that the server uses.")
     where = "the database" if config.database else config.directory
     raise Refused(
         "Nobody is signed in here, and this host's own server has no admin socket for you.",

@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from moorage.app import blob_store, database, move_state, prepare
+from moorage.cli.absent import no_registry
 from moorage.cli.progress import Progress
 from moorage.config import Config
 from moorage.db.sqlite import freeze
@@ -22,11 +23,8 @@ def move(config: Config, *, abort: bool) -> None:
         Refused: there is nothing to move, or nowhere to, or both ends differ afterwards.
     """
     if not (config.directory / "moorage.db").exists():
-        raise Refused(
-            f"There is no registry in {config.directory}.",
-            why="It has no moorage.db.",
-            do="Give --data the directory of the registry that is to be moved.",
-            exit_code=3,
+        raise no_registry(
+            config.directory, "Give --data the directory of the registry that is to be moved."
         )
     if abort:
         _abort(config)
