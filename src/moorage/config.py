@@ -20,6 +20,7 @@ from moorage.errors import Refused
 
 PREFIX = "MOORAGE_"
 GIB = 1 << 30
+_SYSTEM_FILE = Path("/etc/moorage/moorage.toml")
 _STORAGE = re.compile(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9][A-Za-z0-9._/-]*)?", re.ASCII)
 _ENDPOINT = re.compile(r"https?://[^/\s?#@]+(/[^\s?#]*)?", re.ASCII)
 # Not what the system takes for an address in an old way of writing, as 10.1 or 0x7f000001.
@@ -166,6 +167,14 @@ class Loaded(msgspec.Struct, frozen=True):
 
     config: Config
     origins: Mapping[str, str]
+
+
+def find_file(named: Path | str | None, environment: Mapping[str, str]) -> Path | None:
+    """Return the file of settings: the one named, or by the environment, or the system's if any."""
+    chosen = named or environment.get("MOORAGE_CONFIG")
+    if chosen:
+        return Path(chosen)
+    return _SYSTEM_FILE if _SYSTEM_FILE.exists() else None
 
 
 def load(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Loaded:

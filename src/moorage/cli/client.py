@@ -20,13 +20,12 @@ from moorage.client.api import Api
 from moorage.client.contexts import read_contexts
 from moorage.client.hosts import Host, Hosts, config_directory, read_hosts
 from moorage.client.http import Connection, Place
-from moorage.config import load
+from moorage.config import find_file, load
 from moorage.errors import Refused
 from moorage.web.private import find, find_only, read_address
 
 LOCAL = "local"
 _AUTHORITY = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
-_SYSTEM_FILE = Path("/etc/moorage/moorage.toml")
 
 
 class Client(msgspec.Struct, frozen=True):
@@ -223,9 +222,7 @@ def _is_empty(directory: Path) -> bool:
 
 
 def _local(wanted: Wanted) -> Connection:
-    named = wanted.file or os.environ.get("MOORAGE_CONFIG", "")
-    file = Path(named) if named else _SYSTEM_FILE if _SYSTEM_FILE.exists() else None
-    loaded = load(file, os.environ, {"data": wanted.data or None})
+    loaded = load(find_file(wanted.file, os.environ), os.environ, {"data": wanted.data or None})
     config = loaded.config
     path = find(config)
     if path is None and {loaded.origins["data"], loaded.origins["database"]} == {"default"}:

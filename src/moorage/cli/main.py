@@ -17,7 +17,6 @@ from moorage.errors import Refused
 if TYPE_CHECKING:
     from moorage.config import Loaded
 
-_SYSTEM_FILE = Path("/etc/moorage/moorage.toml")
 _CLIENTS = {
     "job": ("moorage.cli.job:job", "Look at the work that no request waits for."),
     "login": ("moorage.cli.login:login", "Sign in to a registry, here and for docker."),
@@ -122,16 +121,11 @@ def _settings(command: Command) -> Command:
 
 
 def _load(file: Path | None, **flags: Any) -> "Loaded":
-    from moorage.config import load
+    from moorage.config import find_file, load
 
-    named = os.environ.get("MOORAGE_CONFIG")
-    if file is None and named:
-        file = Path(named)
-    if file is None and _SYSTEM_FILE.exists():
-        file = _SYSTEM_FILE
     renamed = {key.replace("tls_", "tls."): value for key, value in flags.items()}
     renamed["listen"] = list(flags.get("listen") or ()) or None
-    return load(file, os.environ, renamed)
+    return load(find_file(file, os.environ), os.environ, renamed)
 
 
 @click.group(
