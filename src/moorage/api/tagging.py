@@ -66,7 +66,6 @@ async def delete_tag(s: Services, call: Call) -> Response:
     """Delete a tag; its image stays."""
     name, tag = call.repository, TagName.parse(call.text("tag"))
     actor = await authenticate(s, call)
-    require(actor, Action.DELETE, TagOf(name, tag), (await rights.find(s, actor, name)).facts)
     await rights.require_repository(s, actor, Action.DELETE, name)
     by = change_by(actor, call.request)
     try:
