@@ -66,8 +66,8 @@ MUTANTS = [
         (
             (
                 "registry/accounts.py",
-                ADMINISTRATOR + "\n    async def read(tx: Tx) -> list[AccountRecord]",
-                "    async def read(tx: Tx) -> list[AccountRecord]",
+                ADMINISTRATOR + "    return await s.db.read(lambda tx: accounts.list_accounts",
+                "    return await s.db.read(lambda tx: accounts.list_accounts",
             ),
         ),
     ),
@@ -85,8 +85,8 @@ MUTANTS = [
         (
             (
                 "registry/issuers.py",
-                ADMINISTRATOR + "\n    async def read(tx: Tx) -> list[Issuer]",
-                "    async def read(tx: Tx) -> list[Issuer]",
+                ADMINISTRATOR + "    return await s.db.read(lambda tx: issuers.list_issuers",
+                "    return await s.db.read(lambda tx: issuers.list_issuers",
             ),
         ),
     ),
@@ -98,8 +98,8 @@ MUTANTS = [
         (
             (
                 "registry/providers.py",
-                ADMINISTRATOR + "\n    async def read(tx: Tx) -> list[Provider]",
-                "    async def read(tx: Tx) -> list[Provider]",
+                ADMINISTRATOR + "    return await s.db.read(lambda tx: providers.list_providers",
+                "    return await s.db.read(lambda tx: providers.list_providers",
             ),
         ),
     ),
@@ -354,8 +354,8 @@ MUTANTS = [
         (
             (
                 "registry/jobs.py",
-                ADMINISTRATOR + "\n    async def read(tx: Tx) -> list[Job]",
-                "    async def read(tx: Tx) -> list[Job]",
+                ADMINISTRATOR + "    return await s.db.read(\n        lambda",
+                "    return await s.db.read(\n        lambda",
             ),
         ),
     ),

@@ -60,7 +60,7 @@ STORAGE = tuple(
         "registry/storage.py",
         f"place = await rights.require_namespace(s, actor, Action.PULL, namespace)\n{behind}",
     )
-    for behind in ("    wanted", "\n    async def read")
+    for behind in ("    wanted", "    found")
 )
 ABOUT_READ = ("registry/about.py", "rights.allow_repository(tx, actor, Action.PULL, name)")
 ABOUT_WRITTEN = (
@@ -272,10 +272,6 @@ API = [
             "writers delete tags",
             (
                 "api/tagging.py",
-                "require(actor, Action.DELETE, TagOf(name, tag), (await rights",
-            ),
-            (
-                "api/tagging.py",
                 REPOSITORY.format("DELETE") + "\n    by = change_by(actor, call.request)\n"
                 "    try:\n        await delete.delete_tag",
             ),
@@ -386,8 +382,8 @@ PAGES = [
             (
                 (
                     "registry/jobs.py",
-                    ADMINISTRATOR + "\n    async def read(tx: Tx) -> list[Job]",
-                    "\n    async def read(tx: Tx) -> list[Job]",
+                    ADMINISTRATOR + "    return await s.db.read(\n        lambda",
+                    "    return await s.db.read(\n        lambda",
                 ),
             ),
         ),

@@ -113,7 +113,7 @@ MUTANTS = [
     unchecked(
         "a disabled account goes on",
         "db/access.py",
-        ".where(_principal.c.enabled == _ONE)",
+        ".where(_principal.c.enabled == ONE)",
     ),
     Mutant(
         "an expired token goes on",
