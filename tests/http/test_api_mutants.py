@@ -328,8 +328,8 @@ MUTANTS = [
     Mutant(
         "readers see the trash",
         "registry/trash.py",
-        "require(actor, Action.DELETE,",
-        "require(actor, Action.PULL,",
+        "rights.allow_repository(tx, actor, Action.DELETE,",
+        "rights.allow_repository(tx, actor, Action.PULL,",
         (("api/trash.py", "require(actor, Action.DELETE, R", "require(actor, Action.PULL, R"),),
     ),
     Mutant(

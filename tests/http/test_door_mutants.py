@@ -69,7 +69,7 @@ ABOUT_WRITTEN = (
 )
 COPIED = (
     ("registry/tagging.py", "rights.require_repository(s, actor, Action.PULL, place)"),
-    ("registry/tagging.py", "require(actor, Action.PULL, RepositoryTarget(place), there.facts)"),
+    ("registry/tagging.py", "rights.allow_repository(tx, actor, Action.PULL, place)"),
 )
 TAGGED = "found = await rights.hold(tx, actor, Action.PUSH, TagOf(name, tag))\n        "
 GUARDED = (
@@ -364,10 +364,7 @@ PAGES = [
             "readers see the settings",
             ("ui/settings.py", f"{CONFIGURED}    place"),
             ("registry/rules.py", "require(actor, Action.CONFIGURE, place, found.facts)"),
-            (
-                "registry/trash.py",
-                "require(actor, Action.DELETE, RepositoryTarget(name), found.facts)",
-            ),
+            ("registry/trash.py", "rights.allow_repository(tx, actor, Action.DELETE, name)"),
             was="CONFIGURE|DELETE",
             now="PULL",
         ),

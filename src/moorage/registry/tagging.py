@@ -6,13 +6,12 @@ the image with all that belongs to it, or nothing has changed.
 
 import msgspec
 
-from moorage.auth.policy import require
-from moorage.db import access, blobs, images, manifests, tags
+from moorage.db import blobs, images, manifests, tags
 from moorage.db.engine import Raced, Tx
 from moorage.db.tags import FIND_TAG, Condition, Outcome
 from moorage.errors import Conflicting, NotFound, PreconditionFailed
 from moorage.events.outbox import Event
-from moorage.model.access import Action, Actor, RepositoryTarget, TagOf
+from moorage.model.access import Action, Actor, TagOf
 from moorage.model.artifacts import Repository, TagChange
 from moorage.oci.digest import Digest
 from moorage.oci.manifest import Manifest, parse_manifest
@@ -137,16 +136,13 @@ async def _copy(  # noqa: PLR0913 - as `set_tag`
 
     async def write(tx: Tx) -> Tagged:
         found = await rights.hold(tx, actor, Action.PUSH, TagOf(name, tag))
-        there = await access.find_target(tx, actor.subject, place)
-        require(actor, Action.PULL, RepositoryTarget(place), there.facts)
-        if there.repository is None:
-            raise NotFound(f"there is no repository {place}")
+        there = await rights.allow_repository(tx, actor, Action.PULL, place)
         now = s.clock.now()
-        listed = await _listed(tx, there.repository, await _named(tx, there.repository, reference))
+        listed = await _listed(tx, there, await _named(tx, there, reference))
         target = await rights.made(s, tx, found, TagOf(name, tag))
         guard = await tag_guard(tx, actor, found, target)
         before = await _before(tx, target, tag)
-        linked = await _link(s, tx, there.repository, target, listed, now)
+        linked = await _link(s, tx, there, target, listed, now)
         copied = 0
         for each in listed:
             named = (tag,) if each is listed[-1] else ()

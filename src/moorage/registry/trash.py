@@ -1,12 +1,11 @@
 """The trash: how long something stays in it, and what is in it."""
 
-from moorage.auth.policy import require
 from moorage.clock import DAY
-from moorage.db import access, trash
+from moorage.db import trash
 from moorage.db.engine import Tx
-from moorage.errors import NotFound
-from moorage.model.access import Action, Actor, RepositoryTarget
+from moorage.model.access import Action, Actor
 from moorage.oci.names import RepositoryName
+from moorage.registry import rights
 from moorage.registry.services import Services
 
 
@@ -28,11 +27,8 @@ async def list_items(
     """
 
     async def read(tx: Tx) -> list[trash.Item]:
-        found = await access.find_target(tx, actor.subject, name)
-        require(actor, Action.DELETE, RepositoryTarget(name), found.facts)
-        if found.repository is None:
-            raise NotFound(f"there is no repository {name}")
+        place = await rights.allow_repository(tx, actor, Action.DELETE, name)
         listed = trash.list_manifests if kind == "manifest" else trash.list_blobs
-        return await listed(tx, found.repository.id, after, limit)
+        return await listed(tx, place.id, after, limit)
 
     return await s.db.read(read, pages=True)
