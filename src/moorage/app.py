@@ -72,9 +72,10 @@ def prepare(config: Config, *, moving: bool = False, restoring: bool = False) ->
     database from another one, `restoring` that it brings what is missing from a backup.
 
     Raises:
-        Refused: the directory or the database can't be used, or a move or restore to it has not
-            ended.
+        Refused: the directory or the database can't be used, what speaks to it is not installed,
+            or a move or restore to it has not ended.
     """
+    import_drivers(config)
     prepare_store(config)
     state = restore_state(config)
     if state is not None and not state.done and not restoring:
@@ -86,7 +87,6 @@ def prepare(config: Config, *, moving: bool = False, restoring: bool = False) ->
     if config.is_embedded:
         migrate_sqlite(config.directory)
         return Secrets(*(secret(config.directory, name) for name in PURPOSES))
-    require_postgres()
     from moorage.db import server  # noqa: PLC0415 - its driver is an extra
 
     server.check_postgres(config.database)
@@ -104,13 +104,11 @@ def prepare_store(config: Config) -> None:
     """Make the place for blobs, where it is a directory, and that of an embedded database.
 
     Raises:
-        Refused: it can't be used, or what is needed for it is not installed.
+        Refused: it can't be used.
     """
-    if config.storage:
-        blob_store(config)
-    else:
+    if not config.storage:
         FilesystemBlobs.prepare(config.directory)
-    if config.is_embedded and config.storage:
+    elif config.is_embedded:
         config.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
