@@ -88,16 +88,7 @@ async def find_link(s: Services, call: Call) -> Response:
 
 async def redeem_link(s: Services, call: Call) -> Response:
     """Spend a link for what it is for; whoever has its secret may."""
-    asked = await call.asked(Redeemed)
-    name = await links.redeem(
-        s,
-        asked.secret,
-        asked.password,
-        call.request.id,
-        name=asked.name or "",
-        address=call.request.client,
-    )
-    return told(201, Redeemer(name))
+    return await _redeem(s, call, await call.asked(Redeemed))
 
 
 async def set_up(s: Services, call: Call) -> Response:
@@ -105,6 +96,10 @@ async def set_up(s: Services, call: Call) -> Response:
     asked = await call.asked(Redeemed)
     if (await links.find_link(s, asked.secret, call.request.client)).kind != "setup":
         raise NotFound
+    return await _redeem(s, call, asked)
+
+
+async def _redeem(s: Services, call: Call, asked: Redeemed) -> Response:
     name = await links.redeem(
         s,
         asked.secret,

@@ -3,6 +3,8 @@
 No statement here looks at leases, holds or the trash: whoever purges has been asked twice.
 """
 
+from typing import Any
+
 import msgspec
 import sqlalchemy as sa
 
@@ -31,56 +33,41 @@ class Place(msgspec.Struct, frozen=True):
     rules_version: int
 
 
-_place = (
-    repository.c.id,
-    repository.c.namespace_id,
-    repository.c.name,
-    namespace.c.name,
-    namespace.c.rules_version,
-)
-# From repository to repository, each asked by the key of what it may have: the digests of manifests
-# have no index of their own, which every push would pay for.
-LIST_WITH_BLOB = Query(
-    "list_places_with_blob",
-    sa.select(*_place)
+_places = (
+    sa.select(
+        repository.c.id,
+        repository.c.namespace_id,
+        repository.c.name,
+        namespace.c.name,
+        namespace.c.rules_version,
+    )
     .select_from(repository)
     .join(namespace, namespace.c.id == repository.c.namespace_id)
-    .where(repository.c.id > sa.bindparam("after"))
-    .where(
+)
+
+
+def _list_places(title: str, key: sa.Column[Any]) -> Query:
+    # From repository to repository, each asked by the key of what it may have: the digests of
+    # manifests have no index of their own, which every push would pay for.
+    has_it = (
         sa.select(ONE)
-        .where(repository_blob.c.repository_id == repository.c.id)
-        .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
+        .where(key.table.c.repository_id == repository.c.id)
+        .where(key == sa.bindparam(key.name))
         .correlate(repository)
         .scalar_subquery()
-        == ONE
     )
-    .order_by(repository.c.id)
-    .limit(sa.bindparam("limit")),
-)
-LIST_WITH_MANIFEST = Query(
-    "list_places_with_manifest",
-    sa.select(*_place)
-    .select_from(repository)
-    .join(namespace, namespace.c.id == repository.c.namespace_id)
-    .where(repository.c.id > sa.bindparam("after"))
-    .where(
-        sa.select(ONE)
-        .where(manifest_digest.c.repository_id == repository.c.id)
-        .where(manifest_digest.c.digest == sa.bindparam("digest"))
-        .correlate(repository)
-        .scalar_subquery()
-        == ONE
+    return Query(
+        title,
+        _places.where(repository.c.id > sa.bindparam("after"))
+        .where(has_it == ONE)
+        .order_by(repository.c.id)
+        .limit(sa.bindparam("limit")),
     )
-    .order_by(repository.c.id)
-    .limit(sa.bindparam("limit")),
-)
-FIND_PLACE = Query(
-    "find_place",
-    sa.select(*_place)
-    .select_from(repository)
-    .join(namespace, namespace.c.id == repository.c.namespace_id)
-    .where(repository.c.id == sa.bindparam("repository_id")),
-)
+
+
+LIST_WITH_BLOB = _list_places("list_places_with_blob", repository_blob.c.blob_id)
+LIST_WITH_MANIFEST = _list_places("list_places_with_manifest", manifest_digest.c.digest)
+FIND_PLACE = Query("find_place", _places.where(repository.c.id == sa.bindparam("repository_id")))
 _blob = (
     sa.select(blob.c.id, blob.c.size, blob.c.location)
     .select_from(blob_digest)
