@@ -16,9 +16,8 @@ from moorage.model.access import Action
 from moorage.registry import about, rights
 from moorage.registry.services import Services, change_by
 from moorage.web.conditions import etags, is_unmodified
+from moorage.web.numbers import number_of
 from moorage.web.response import Response, json_answer
-
-_MOST_DIGITS = 18
 
 
 class NewAbout(Ask, frozen=True):
@@ -95,10 +94,10 @@ def _expected(header: str | None) -> int | None:
     if header is None or header.strip() == "*":
         return None
     named = etags(header)
-    text = named[0].partition(".")[0] if len(named) == 1 else ""
-    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+    version = number_of(named[0].partition(".")[0]) if len(named) == 1 else None
+    if version is None:
         raise PreconditionFailed("If-Match takes one version, as the ETag tells it")
-    return int(text)
+    return version
 
 
 ROUTES = (

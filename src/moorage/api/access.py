@@ -2,7 +2,7 @@
 
 import msgspec
 
-from moorage.api.call import Call, Route, cut, told, told_page, whole_number
+from moorage.api.call import Call, Route, cut, told, told_page
 from moorage.api.caller import authenticate
 from moorage.auth.policy import require
 from moorage.errors import Invalid
@@ -11,6 +11,7 @@ from moorage.oci.names import RepositoryName, is_component
 from moorage.registry import explain, rights
 from moorage.registry.grants import Where
 from moorage.registry.services import Services
+from moorage.web.numbers import whole_number
 from moorage.web.response import Response
 
 

@@ -13,6 +13,7 @@ from moorage.model.access import Action
 from moorage.oci.names import RepositoryName, is_component
 from moorage.registry.services import Services
 from moorage.web.conditions import is_unmodified
+from moorage.web.numbers import number_of, whole_number
 from moorage.web.request import Request
 from moorage.web.response import Response, json_answer, next_link
 
@@ -21,7 +22,6 @@ MAX_PAGE = 1_000
 DEFAULT_PAGE = 100
 _CURSOR = "after"
 _MAX_CURSOR = 300
-_MAX_DIGITS = 18
 _JSON = "application/json"
 _TWO = "[0-9]{2}"
 TIME = rf"[0-9]{{4}}-{_TWO}-{_TWO}T{_TWO}:{_TWO}:{_TWO}(?:\.[0-9]{{1,6}})?(?:Z|[+-]{_TWO}:{_TWO})"
@@ -154,10 +154,10 @@ class Call:
         Raises:
             NotFound: it is none.
         """
-        text = self._values[place]
-        if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        number = number_of(self._values[place])
+        if number is None:
             raise NotFound
-        return int(text)
+        return number
 
     def parameter(self, name: str) -> str:
         """Return a query parameter, empty if it is not there.
@@ -236,17 +236,6 @@ def component(text: str, what: str) -> str:
             hint="Names have up to 64 lower-case letters, digits, and single . _ or - between them",
         )
     return text
-
-
-def whole_number(text: str, what: str) -> int:
-    """Return the number that a parameter is.
-
-    Raises:
-        Invalid: it is none.
-    """
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        raise Invalid(f"{what} must be a whole number")
-    return int(text)
 
 
 def moment(text: str, what: str) -> int:

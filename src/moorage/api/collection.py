@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from moorage.api.call import Call, Route, cut, told, told_one, told_page, when, whole_number
+from moorage.api.call import Call, Route, cut, told, told_one, told_page, when
 from moorage.api.caller import authenticate
 from moorage.db.collection_runs import Pause as PauseRow
 from moorage.db.collection_runs import Run as RunRow
@@ -13,6 +13,7 @@ from moorage.model.access import Action
 from moorage.oci.digest import Digest
 from moorage.registry import collection, rights
 from moorage.registry.services import Services, change_by
+from moorage.web.numbers import whole_number
 from moorage.web.response import Response
 
 _MOST = 1_000

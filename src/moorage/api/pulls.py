@@ -4,12 +4,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from moorage.api.call import Call, Route, cut, told_one, told_page, when, whole_number
+from moorage.api.call import Call, Route, cut, told_one, told_page, when
 from moorage.api.caller import authenticate
 from moorage.errors import Invalid
 from moorage.model.access import Action
 from moorage.registry import pulls
 from moorage.registry.services import Services
+from moorage.web.numbers import whole_number
 from moorage.web.response import Response
 
 _DEFAULT_DAYS = 30

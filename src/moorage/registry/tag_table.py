@@ -19,6 +19,7 @@ from moorage.oci.kinds import kind_of, kind_of_tag
 from moorage.oci.names import RepositoryName
 from moorage.registry.history import by_for
 from moorage.registry.services import Services
+from moorage.web.numbers import number_of
 
 BY_NAME, NEWEST = "name", "newest"
 # A pattern is looked for among so many tags at once, and so often for one page.
@@ -101,9 +102,10 @@ def _mark(after: str) -> tuple[int, str]:
     number, _, tag = after.partition(" ")
     if not after:
         return BEYOND_ALL, _BEYOND
-    if not (number.isascii() and number.isdigit() and len(number) <= 18 and tag):
+    image = number_of(number)
+    if image is None or not tag:
         raise Invalid("after is not the mark of a page")
-    return int(number), tag
+    return image, tag
 
 
 def _span(after: str, prefix: str) -> tuple[str, str]:

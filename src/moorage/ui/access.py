@@ -8,7 +8,8 @@ from moorage.registry import explain, grants, rights
 from moorage.registry.grants import Where
 from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
-from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when, whole_number
+from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
+from moorage.web.numbers import whole_number
 from moorage.web.response import Response
 
 _ACTIONS = (

@@ -16,6 +16,7 @@ from moorage.model.access import Action, Actor
 from moorage.oci.names import RepositoryName, is_component
 from moorage.registry.services import Services
 from moorage.web.cookies import FORM, SESSION, cookie_of
+from moorage.web.numbers import whole_number
 from moorage.web.origin import is_own_page, is_own_place
 from moorage.web.request import Request
 from moorage.web.response import Response
@@ -26,7 +27,6 @@ TWIN = ".json"
 MAX_FORM = 256 << 10
 _MOST_FIELDS = 200
 _LONGEST = 300
-_MAX_DIGITS = 18
 _KEY = 32
 _TOKEN = re.compile(r"[0-9a-f]{128}", re.ASCII)
 _FORM_TYPE = "application/x-www-form-urlencoded"
@@ -278,17 +278,6 @@ class Visit:
 
 
 Show = Callable[[Services, Visit], Awaitable[View | Response]]
-
-
-def whole_number(text: str, what: str) -> int:
-    """Return the number that a text is.
-
-    Raises:
-        Invalid: it is none.
-    """
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        raise Invalid(f"{what} must be a whole number")
-    return int(text)
 
 
 def _masked(mask: bytes, key: bytes) -> bytes:

@@ -13,6 +13,7 @@ from moorage.registry.services import Services
 from moorage.ui.caller import authenticate
 from moorage.ui.home import shown
 from moorage.ui.page import Page, Visit
+from moorage.web.numbers import number_of
 from moorage.web.response import FlowBody, Response
 
 # Proxies close what is silent for a minute; a browser whose stream ended comes back by itself, and
@@ -21,7 +22,6 @@ _HEARTBEAT_SECONDS = 20.0
 _LONGEST_SECONDS = 900.0
 _AGAIN = b"retry: 3000\n\n"
 _HEARTBEAT = b": still here\n\n"
-_MAX_DIGITS = 18
 
 
 async def follow(s: Services, visit: Visit) -> Response:
@@ -31,9 +31,7 @@ async def follow(s: Services, visit: Visit) -> Response:
         TooManyRequests: as many listen as may, or as may of the visitor or from where it is.
     """
     actor = await authenticate(s, visit)
-    last = visit.request.headers.get("Last-Event-ID", "")
-    is_place = last.isascii() and last.isdigit() and len(last) <= _MAX_DIGITS
-    after = int(last) if is_place else 0
+    after = number_of(visit.request.headers.get("Last-Event-ID", "")) or 0
     pushes = feed.follow_pushes(s, actor, after, visit.request.client)
     parts = _parts(pushes, seconds_for(actor, s.clock.now()))
     # It has a place from here on, and gives it back when it is closed: so it must have begun.

@@ -8,7 +8,8 @@ from moorage.model.people import TokenRecord
 from moorage.registry import rights, tokens
 from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
-from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when, whole_number
+from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
+from moorage.web.numbers import whole_number
 from moorage.web.response import Response
 
 LIVES = (7, 30, 90, 365, 0)

@@ -9,6 +9,7 @@ from moorage.oci.names import RepositoryName
 from moorage.registry import listing, rights, search
 from moorage.registry.services import Services
 from moorage.v2.paths import Route
+from moorage.web.numbers import number_of
 from moorage.web.request import Request
 from moorage.web.response import Response, answer, json_answer, next_link
 
@@ -72,7 +73,7 @@ async def get_referrers(s: Services, request: Request, route: Route) -> Response
     require(actor, Action.PULL, RepositoryTarget(name), target.facts)
     types = tuple(dict.fromkeys(filter(None, request.parameters("artifactType"))))[:16]
     limit = _limit(request, listing.MAX_REFERRERS, listing.MAX_REFERRERS)
-    before = _whole_number(request.parameter("last"))
+    before = number_of(request.parameter("last") or "") or 0
     found = listing.Referrers([], 0)
     if target.repository is not None and limit:
         repository = target.repository
@@ -99,15 +100,10 @@ def _limit(request: Request, default: int, most: int) -> int:
     text = request.parameter("n")
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+    number = number_of(text)
+    if number is None:
         raise PaginationNumberInvalid(detail={"n": text[:40]})
-    return min(int(text), most)
-
-
-def _whole_number(text: str | None) -> int:
-    if not text or not (text.isascii() and text.isdigit()) or len(text) > 18:
-        return 0
-    return int(text)
+    return min(number, most)
 
 
 def _next(request: Request, last: str | None, limit: int) -> dict[str, str]:
