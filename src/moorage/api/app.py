@@ -29,12 +29,12 @@ Handler = Callable[[Services, Request], Awaitable[Response]]
 _TEXT = "text/plain; charset=utf-8"
 
 
-async def get_health(s: Services, request: Request) -> Response:  # noqa: ARG001
+async def get_health(_s: Services, _request: Request) -> Response:
     """Answer 200 as long as this process answers at all; open to everybody."""
     return answer(200, b"ok\n", _TEXT, Cache_Control="no-store")
 
 
-async def get_ready(s: Services, request: Request) -> Response:  # noqa: ARG001
+async def get_ready(s: Services, _request: Request) -> Response:
     """Answer 200 when the database and the store answer; open, and silent about why not."""
     found = await s.readiness.look()
     told = {name: "ok" if answers else "failing" for name, answers in found.items()}
@@ -49,13 +49,13 @@ async def get_metrics(s: Services, request: Request) -> Response:
     return answer(200, text, CONTENT_TYPE_PLAIN_0_0_4, Cache_Control="no-store")
 
 
-async def get_root(s: Services, request: Request) -> Response:  # noqa: ARG001
+async def get_root(_s: Services, _request: Request) -> Response:
     """Tell a person what this is."""
     text = b"This is a container registry. Push to it with docker push HOST/NAME:TAG.\n"
     return answer(200, text, _TEXT, Cache_Control="no-cache")
 
 
-async def get_document(s: Services, request: Request) -> Response:  # noqa: ARG001
+async def get_document(_s: Services, _request: Request) -> Response:
     """Answer with the OpenAPI document of the management API; open to everybody."""
     raw = openapi.document(routes.ROUTES, routes.PREFIX)
     return answer(200, raw, JSON, Cache_Control="no-cache")

@@ -144,7 +144,7 @@ def _search(facts: _Facts) -> list[Command]:
     return [Command("Search", "search", (facts["q"],))] if facts["q"] else []
 
 
-def _tokens(facts: _Facts) -> list[Command]:  # noqa: ARG001 - they are like this for everybody
+def _tokens(_: _Facts) -> list[Command]:
     may, expires = "--may=pull:REPOSITORY", "--expires=90d"
     return [
         Command("Make a token", "token create", ("NAME",), (may, expires)),
@@ -239,7 +239,7 @@ def _usage_of_namespace(facts: _Facts) -> list[Command]:
     ]
 
 
-def _jobs(facts: _Facts) -> list[Command]:  # noqa: ARG001 - they are like this for all of them
+def _jobs(_: _Facts) -> list[Command]:
     return [
         Command("List the jobs", "job list"),
         Command("Have one run now", "job retry", ("ID",)),
@@ -247,7 +247,7 @@ def _jobs(facts: _Facts) -> list[Command]:  # noqa: ARG001 - they are like this 
     ]
 
 
-def _accounts(facts: _Facts) -> list[Command]:  # noqa: ARG001 - they are like this for all of them
+def _accounts(_: _Facts) -> list[Command]:
     return [
         Command("List the accounts", "user list"),
         Command("Invite somebody", "invite", ("PERSON",)),
@@ -276,7 +276,7 @@ def _namespace(facts: _Facts) -> list[Command]:
     return made
 
 
-def _providers(facts: _Facts) -> list[Command]:  # noqa: ARG001 - they are like this for all of them
+def _providers(_: _Facts) -> list[Command]:
     return [
         Command("List the providers", "provider list"),
         Command("Register one", "provider add", ("NAME", "URL"), ("--client-id=ID",)),
@@ -286,7 +286,7 @@ def _providers(facts: _Facts) -> list[Command]:  # noqa: ARG001 - they are like 
     ]
 
 
-def _issuers(facts: _Facts) -> list[Command]:  # noqa: ARG001 - they are like this for all of them
+def _issuers(_: _Facts) -> list[Command]:
     return [
         Command("List the issuers", "issuer list"),
         Command("Register one", "issuer add", ("URL",)),

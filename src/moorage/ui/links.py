@@ -8,7 +8,7 @@ from moorage.registry.services import Services
 from moorage.ui.page import Page, View, Visit
 
 
-async def show(s: Services, visit: Visit) -> View:  # noqa: ARG001
+async def show(_s: Services, _visit: Visit) -> View:
     """Show the page, which asks by itself what the link is for."""
     return View("link.html", "A link that is good once", {})
 

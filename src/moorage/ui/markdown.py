@@ -32,33 +32,15 @@ class _Renderer(RendererHTML):
         said = self.renderInlineAsText(tokens[idx].children or [], options, env)
         return str(Markup("<em>{}</em>").format(said or "image"))
 
-    def heading_open(
-        self,
-        tokens: Sequence[Token],
-        idx: int,
-        options: OptionsDict,  # noqa: ARG002
-        env: EnvType,  # noqa: ARG002
-    ) -> str:
+    def heading_open(self, tokens: Sequence[Token], idx: int, *_: object) -> str:
         """Return the beginning of a heading."""
         return f"<h{_level(tokens[idx])}>"
 
-    def heading_close(
-        self,
-        tokens: Sequence[Token],
-        idx: int,
-        options: OptionsDict,  # noqa: ARG002
-        env: EnvType,  # noqa: ARG002
-    ) -> str:
+    def heading_close(self, tokens: Sequence[Token], idx: int, *_: object) -> str:
         """Return the end of a heading."""
         return f"</h{_level(tokens[idx])}>\n"
 
-    def link_open(
-        self,
-        tokens: Sequence[Token],
-        idx: int,
-        options: OptionsDict,  # noqa: ARG002
-        env: EnvType,  # noqa: ARG002
-    ) -> str:
+    def link_open(self, tokens: Sequence[Token], idx: int, *_: object) -> str:
         """Return the beginning of a link, whose page learns nothing of ours."""
         href = str(tokens[idx].attrs.get("href", ""))
         return str(Markup('<a href="{}" rel="nofollow noopener noreferrer">').format(href))

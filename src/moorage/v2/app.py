@@ -19,7 +19,7 @@ from moorage.web.response import Response, json_answer
 Handler = Callable[[Services, Request, Route], Awaitable[Response]]
 
 
-async def get_base(s: Services, request: Request, route: Route) -> Response:  # noqa: ARG001
+async def get_base(s: Services, request: Request, _route: Route) -> Response:
     """Answer the version check (end-1): 401 as long as nobody is signed in.
 
     Clients take their challenge from here; a 200 would tell them never to send credentials.

@@ -31,7 +31,7 @@ async def get_tags(s: Services, request: Request, route: Route) -> Response:
     return json_answer(200, {"name": name, "tags": page.names}, headers)
 
 
-async def get_catalog(s: Services, request: Request, route: Route) -> Response:  # noqa: ARG001
+async def get_catalog(s: Services, request: Request, _route: Route) -> Response:
     """Answer with the repositories that the caller may see, in ASCII order."""
     actor = await s.auth.authenticate(request)
     require(actor, Action.CATALOG, System(), await rights.find_standing(s, actor))
@@ -42,7 +42,7 @@ async def get_catalog(s: Services, request: Request, route: Route) -> Response: 
     return json_answer(200, {"repositories": page.names}, headers)
 
 
-async def get_search(s: Services, request: Request, route: Route) -> Response:  # noqa: ARG001
+async def get_search(s: Services, request: Request, _route: Route) -> Response:
     """Answer `docker search` with repositories: by name, description, or a tag or label in them.
 
     Whoever asks without credentials finds what is public.

@@ -58,7 +58,7 @@ async def post_token(s: Services, request: Request) -> Response:
     return _answer(bearer, await bearers.begin_refresh(s, actor) if is_new else renewal)
 
 
-async def get_keys(s: Services, request: Request) -> Response:  # noqa: ARG001
+async def get_keys(s: Services, _request: Request) -> Response:
     """Answer with the public keys, for everybody (RFC 7517)."""
     found = {"keys": await s.keys.published()}
     return json_answer(200, found, {"Cache-Control": "public, max-age=300"})
