@@ -6,7 +6,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.collection import Freed
-from moorage.db.engine import NO_TEXT, ONE, ZERO, Query, Row, Tx
+from moorage.db.engine import NO_TEXT, ONE, ZERO, Query, Tx, add_row
 from moorage.db.repositories import LIVE
 from moorage.db.schema import collection_run, hold, manifest, repository_blob
 from moorage.db.settings import GET_SETTING, PUT_SETTING
@@ -148,17 +148,10 @@ COUNT_LINKS_OF = _counted_of("count_links_of_repository", repository_blob)
 COUNT_MANIFESTS_OF = _counted_of("count_manifests_of_repository", manifest)
 
 
-def _run(row: Row) -> Run:
-    return Run(*row)
-
-
 async def add_run(tx: Tx, kind: str, now: int) -> int:
     """Begin a run and return its id; one of its kind that still seems to run was broken off."""
     await tx.run(BREAK_RUNS, old_kind=kind, now=now)
-    row = await tx.one(ADD_RUN, kind=kind, now=now)
-    assert row is not None  # noqa: S101 - an INSERT with RETURNING
-    number: int = row[0]
-    return number
+    return await add_row(tx, ADD_RUN, kind=kind, now=now)
 
 
 async def count_run(tx: Tx, run_id: int, more: Counts) -> None:
@@ -187,7 +180,7 @@ async def end_run(tx: Tx, run_id: int, state: str, reason: str, now: int) -> Non
 
 async def list_runs(tx: Tx, before: int, limit: int) -> list[Run]:
     """Return up to `limit` runs with an id below `before`, newest first."""
-    return [_run(row) for row in await tx.many(LIST_RUNS, before=before, limit=limit)]
+    return [Run(*row) for row in await tx.many(LIST_RUNS, before=before, limit=limit)]
 
 
 async def forget_runs(tx: Tx, before: int) -> int:

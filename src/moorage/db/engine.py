@@ -248,6 +248,14 @@ class Tx(Protocol):
         ...
 
 
+async def add_row(tx: Tx, query: Query, /, **values: Any) -> int:
+    """Run an `INSERT … RETURNING id`, and return the id of the row that it has made."""
+    row = await tx.one(query, **values)
+    assert row is not None  # noqa: S101 - it returns its row, or has raised
+    number: int = row[0]
+    return number
+
+
 Body = Callable[[Tx], Awaitable[Value]]
 First = Callable[[], None]
 

@@ -3,7 +3,7 @@
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import NO_TEXT, ONE, ZERO, Query, Row, Tx, insert
+from moorage.db.engine import NO_TEXT, ONE, ZERO, Query, Tx, add_row, insert
 from moorage.db.jobs_schema import job, job_schedule
 from moorage.db.locks import lock_job
 
@@ -241,10 +241,6 @@ FIND_NEXT = Query(
 )
 
 
-def _job(row: Row) -> Job:
-    return Job(*row)
-
-
 async def add_job(  # noqa: PLR0913 - one row
     tx: Tx,
     name: str,
@@ -263,7 +259,8 @@ async def add_job(  # noqa: PLR0913 - one row
         if waiting is not None:
             found: int = waiting[0]
             return found
-    row = await tx.one(
+    return await add_row(
+        tx,
         ADD_JOB,
         name=name,
         key=key,
@@ -273,16 +270,13 @@ async def add_job(  # noqa: PLR0913 - one row
         max_attempts=max_attempts,
         now=now,
     )
-    assert row is not None  # noqa: S101 - an INSERT with RETURNING
-    number: int = row[0]
-    return number
 
 
 async def claim_job(tx: Tx, worker: str, now: int, lease_until: int) -> Job | None:
     """Take the most urgent due job, after giving back what dead workers held."""
     await tx.run(RELEASE_EXPIRED, now=now)
     row = await tx.one(CLAIM_JOB, now=now, new_worker=worker, new_lease=lease_until)
-    return _job(row) if row else None
+    return Job(*row) if row else None
 
 
 async def has_expired(tx: Tx, now: int) -> bool:
@@ -323,19 +317,19 @@ async def list_jobs(tx: Tx, before: int, limit: int, *, state: str = "") -> list
         rows = await tx.many(LIST_JOBS_IN, state=state, before=before, limit=limit)
     else:
         rows = await tx.many(LIST_JOBS, before=before, limit=limit)
-    return [_job(row) for row in rows]
+    return [Job(*row) for row in rows]
 
 
 async def find_job(tx: Tx, job_id: int) -> Job | None:
     """Return the job of that id."""
     row = await tx.one(FIND_JOB, job_id=job_id)
-    return _job(row) if row else None
+    return Job(*row) if row else None
 
 
 async def take_job(tx: Tx, job_id: int) -> Job | None:
     """Return the job of that id, which stays as it is until the transaction ends."""
     row = await tx.one(TAKE_JOB, job_id=job_id)
-    return _job(row) if row else None
+    return Job(*row) if row else None
 
 
 async def find_waiting(tx: Tx, name: str, key: str) -> int | None:

@@ -4,7 +4,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.access_schema import tag_rule
-from moorage.db.engine import ONE, Query, Row, Tx
+from moorage.db.engine import ONE, Query, Row, Tx, add_row
 from moorage.db.schema import namespace
 from moorage.model.patterns import TagPattern
 from moorage.model.tag_rules import Needs, TagRule
@@ -98,7 +98,8 @@ async def add_rule(tx: Tx, rule: TagRule) -> TagRule:
 
     The caller has taken the namespace (`locks.py`).
     """
-    row = await tx.one(
+    number = await add_row(
+        tx,
         ADD_RULE,
         namespace_id=rule.namespace_id,
         repository_id=rule.repository_id,
@@ -110,9 +111,8 @@ async def add_rule(tx: Tx, rule: TagRule) -> TagRule:
         now=rule.created_at,
         created_by=rule.created_by,
     )
-    assert row is not None  # noqa: S101 - an INSERT with RETURNING
     await tx.run(NEXT_VERSION, namespace_key=rule.namespace_id)
-    return msgspec.structs.replace(rule, id=row[0])
+    return msgspec.structs.replace(rule, id=number)
 
 
 async def end_rule(tx: Tx, namespace_id: int, repository_id: int, rule_id: int) -> TagRule | None:

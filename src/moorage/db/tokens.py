@@ -7,7 +7,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.access_schema import principal, token
-from moorage.db.engine import ZERO, Query, Row, Tx
+from moorage.db.engine import ZERO, Query, Row, Tx, add_row
 from moorage.db.repositories import LIVE
 from moorage.model.access import Scope
 from moorage.model.people import TokenRecord
@@ -133,7 +133,8 @@ def _record_of(row: Row) -> TokenRecord:
 
 async def add_token(tx: Tx, record: TokenRecord, hashed: bytes, scopes: bytes) -> int:
     """Keep a token by the hash of its secret, and return its id; `scopes` are the record's."""
-    row = await tx.one(
+    return await add_row(
+        tx,
         ADD_TOKEN,
         principal_id=record.principal_id,
         kind=record.kind,
@@ -144,9 +145,6 @@ async def add_token(tx: Tx, record: TokenRecord, hashed: bytes, scopes: bytes) -
         now=record.created_at,
         expires_at=record.expires_at,
     )
-    assert row is not None  # noqa: S101 - an insert returns its row
-    number: int = row[0]
-    return number
 
 
 async def find_token(tx: Tx, token_id: int) -> TokenRecord | None:

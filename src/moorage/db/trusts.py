@@ -7,7 +7,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.access_schema import principal, token, trust, trust_use
-from moorage.db.engine import NO_TEXT, ONE, ZERO, Query, Row, Tx, insert
+from moorage.db.engine import NO_TEXT, ONE, ZERO, Query, Row, Tx, add_row, insert
 from moorage.db.repositories import LIVE
 from moorage.db.schema import namespace
 from moorage.model.access import Scope
@@ -279,7 +279,8 @@ async def add_exchanged(
     tx: Tx, found: Trust, *, hashed: bytes, scopes: bytes, now: int, expires_at: int
 ) -> int:
     """Keep a token that was given for one of the trust's, by its hash, and return its id."""
-    row = await tx.one(
+    return await add_row(
+        tx,
         ADD_BEARER,
         principal_id=found.robot_id,
         name=_mark(found.id),
@@ -288,9 +289,6 @@ async def add_exchanged(
         now=now,
         expires_at=expires_at,
     )
-    assert row is not None  # noqa: S101 - an insert returns its row
-    number: int = row[0]
-    return number
 
 
 async def list_uses(tx: Tx, trust_id: int) -> list[Use]:
@@ -323,7 +321,8 @@ async def add_uses(tx: Tx, uses: Mapping[int, Sequence[Use]]) -> None:
 
 async def _begin(tx: Tx, trust_id: int, robot_id: int, now: int) -> None:
     """Put the trust in force with a row for its bearers, which no secret can find."""
-    row = await tx.one(
+    number = await add_row(
+        tx,
         ADD_BEARER,
         principal_id=robot_id,
         name=_mark(trust_id),
@@ -332,8 +331,7 @@ async def _begin(tx: Tx, trust_id: int, robot_id: int, now: int) -> None:
         now=now,
         expires_at=0,
     )
-    assert row is not None  # noqa: S101 - an insert returns its row
-    await tx.run(SET_TRUST, trust_id=trust_id, is_enabled=1, new_token=row[0])
+    await tx.run(SET_TRUST, trust_id=trust_id, is_enabled=1, new_token=number)
 
 
 def _mark(trust_id: int) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import NO_TEXT, ZERO, Query, Tx
+from moorage.db.engine import NO_TEXT, ZERO, Query, Tx, add_row
 from moorage.db.repair_schema import verification_finding, verification_run
 from moorage.db.repositories import LIVE
 
@@ -168,10 +168,7 @@ LIST_FINDINGS = Query(
 
 async def add_run(tx: Tx, kind: str, now: int, *, repairs: bool) -> int:
     """Begin a run and return its id."""
-    row = await tx.one(ADD_RUN, kind=kind, repairs=int(repairs), job_id=0, now=now, place=b"")
-    assert row is not None  # noqa: S101 - an INSERT with RETURNING
-    number: int = row[0]
-    return number
+    return await add_row(tx, ADD_RUN, kind=kind, repairs=int(repairs), job_id=0, now=now, place=b"")
 
 
 async def set_job(tx: Tx, run_id: int, job_id: int) -> None:
