@@ -10,20 +10,12 @@ from moorage.api.caller import authenticate
 from moorage.auth.policy import require
 from moorage.errors import Invalid
 from moorage.model.access import Action, System
+from moorage.model.audit import PARAMETERS, Filter
 from moorage.model.audit import Entry as Record
-from moorage.model.audit import Filter
 from moorage.oci.names import is_component
 from moorage.registry import audit, rights
 from moorage.registry.services import Services
 from moorage.web.response import Response
-
-# What is asked about elsewhere by `action` is what somebody may, not what was done.
-_NAMES = {
-    Filter.NAMESPACE: "namespace",
-    Filter.REPOSITORY: "repository",
-    Filter.ACTOR: "actor",
-    Filter.ACTION: "event",
-}
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -71,7 +63,7 @@ async def list_entries(s: Services, call: Call) -> Response:
     actor = await authenticate(s, call)
     require(actor, Action.PING, System(), await rights.find_standing(s, actor))
     page = call.page()
-    filters = {each: text for each, name in _NAMES.items() if (text := call.parameter(name))}
+    filters = {each: text for each, name in PARAMETERS.items() if (text := call.parameter(name))}
     if not is_component(filters.get(Filter.NAMESPACE, "a")):
         raise Invalid("namespace is none that can be")
     found = await audit.list_entries(s, actor, filters, page.after_number, page.limit)
@@ -88,6 +80,6 @@ ROUTES = (
         handler=list_entries,
         gives=Trail,
         pages=True,
-        query=tuple(_NAMES.values()),
+        query=tuple(PARAMETERS.values()),
     ),
 )

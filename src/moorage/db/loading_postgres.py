@@ -9,10 +9,9 @@ from moorage.db.engine import StoreUnavailable
 from moorage.db.loading import Load, Table, marks, prepared
 from moorage.db.migrate import render, stamp
 from moorage.db.server import IS_THERE, MIGRATION_LOCK
-from moorage.db.snapshot import BYTES, INTEGER, TEXT
+from moorage.db.snapshot_postgres import TYPES
 from moorage.errors import InsufficientStorage, Refused
 
-_TYPES = {INTEGER: "int8", TEXT: "text", BYTES: "bytea"}
 _OTHERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
     " AND application_name = 'moorage' AND pid <> pg_backend_pid()"
@@ -92,7 +91,7 @@ def _copy(connection: Connection, table: Table) -> None:
         return
     command = f'COPY "{table.name}" ({columns}) FROM STDIN (FORMAT BINARY)'.encode()
     with connection.cursor() as cursor, cursor.copy(command) as copy:
-        copy.set_types([_TYPES[kind] for kind in table.kinds])
+        copy.set_types([TYPES[kind] for kind in table.kinds])
         for row in first:
             copy.write_row(row)
         for page in pages:

@@ -10,7 +10,7 @@ from moorage.db.columns import metadata
 from moorage.db.engine import Row, StoreUnavailable
 from moorage.db.snapshot import BYTES, INTEGER, PAGE, TEXT
 
-_TYPES = {INTEGER: "int8", TEXT: "text", BYTES: "bytea"}
+TYPES = {INTEGER: "int8", TEXT: "text", BYTES: "bytea"}
 # The first statement is what fixes the moment.
 _BEGIN = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
@@ -46,7 +46,7 @@ class PostgresSnapshot:
         page: list[Row] = []
         try:
             with self._connection.cursor() as cursor, cursor.copy(command) as copy:
-                copy.set_types([_TYPES[kind] for kind in kinds])
+                copy.set_types([TYPES[kind] for kind in kinds])
                 for row in copy.rows():
                     page.append(row)
                     if len(page) == PAGE:

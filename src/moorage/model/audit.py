@@ -60,3 +60,12 @@ class Filter(enum.StrEnum):
     REPOSITORY = "repository"
     ACTOR = "actor"
     ACTION = "action"
+
+
+# What they are called in addresses: what is asked about there by `action` is what somebody may.
+PARAMETERS = {
+    Filter.NAMESPACE: "namespace",
+    Filter.REPOSITORY: "repository",
+    Filter.ACTOR: "actor",
+    Filter.ACTION: "event",
+}

@@ -7,27 +7,20 @@ import msgspec
 from moorage.auth.policy import require
 from moorage.errors import Invalid
 from moorage.model.access import Action, System
-from moorage.model.audit import Entry, Filter
+from moorage.model.audit import PARAMETERS, Entry, Filter
 from moorage.oci.names import is_component
 from moorage.registry import audit, rights
 from moorage.registry.services import Services
 from moorage.ui.caller import authenticate
 from moorage.ui.page import ROWS, Page, View, Visit, more, when
 
-_FILTERS = {
-    Filter.NAMESPACE: "namespace",
-    Filter.REPOSITORY: "repository",
-    Filter.ACTOR: "actor",
-    Filter.ACTION: "event",
-}
-
 
 async def show(s: Services, visit: Visit) -> View:
     """Show a page of the trail."""
     actor = await authenticate(s, visit)
     require(actor, Action.PING, System(), await rights.find_standing(s, actor))
-    asked = {name: visit.parameter(name).strip() for name in _FILTERS.values()}
-    filters = {each: asked[name] for each, name in _FILTERS.items() if asked[name]}
+    asked = {name: visit.parameter(name).strip() for name in PARAMETERS.values()}
+    filters = {each: asked[name] for each, name in PARAMETERS.items() if asked[name]}
     if not is_component(filters.get(Filter.NAMESPACE, "a")):
         raise Invalid("namespace is none that can be")
     found = await audit.list_entries(s, actor, filters, visit.number("before"), ROWS)

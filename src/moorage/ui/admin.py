@@ -10,7 +10,7 @@ from moorage.ui.caller import authenticate
 from moorage.ui.page import ROWS, Page, Show, View, Visit, cut, go, more, when
 from moorage.web.response import Response
 
-_CRUMB = ("Admin", "/admin")
+CRUMB = ("Admin", "/admin")
 
 
 async def list_accounts(s: Services, visit: Visit) -> View:
@@ -71,7 +71,7 @@ async def _accounts(s: Services, visit: Visit, made: dict[str, object] | None = 
         "made": made,
         "next": more(visit, rows[-1].name if is_more else None),
     }
-    crumbs = (_CRUMB, ("Accounts", ""))
+    crumbs = (CRUMB, ("Accounts", ""))
     return View("accounts.html", "Accounts", facts, "admin", "accounts", crumbs)
 
 

@@ -7,11 +7,11 @@ from moorage.model.access import Action
 from moorage.model.trusts import IssuerKind
 from moorage.registry import issuers, rights
 from moorage.registry.services import Services, change_by
+from moorage.ui.admin import CRUMB
 from moorage.ui.caller import authenticate
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
 from moorage.web.response import Response
 
-_CRUMB = ("Admin", "/admin")
 # The last is what it is where nothing is known of it.
 KINDS: tuple[str, ...] = get_args(IssuerKind)
 
@@ -36,7 +36,7 @@ async def list_issuers(s: Services, visit: Visit) -> View:
         "kinds": KINDS,
         "next": more(visit, rows[-1].id if is_more else None),
     }
-    crumbs = (_CRUMB, ("Issuers", ""))
+    crumbs = (CRUMB, ("Issuers", ""))
     return View("issuers.html", "Issuers", facts, "admin", "issuers", crumbs)
 
 

@@ -3,11 +3,10 @@
 from moorage.model.access import Action
 from moorage.registry import providers, rights
 from moorage.registry.services import Services, change_by
+from moorage.ui.admin import CRUMB
 from moorage.ui.caller import authenticate
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
 from moorage.web.response import Response
-
-_CRUMB = ("Admin", "/admin")
 
 
 async def list_providers(s: Services, visit: Visit) -> View:
@@ -30,7 +29,7 @@ async def list_providers(s: Services, visit: Visit) -> View:
         ],
         "next": more(visit, rows[-1].name if is_more else None),
     }
-    crumbs = (_CRUMB, ("Providers", ""))
+    crumbs = (CRUMB, ("Providers", ""))
     return View("providers.html", "Providers", facts, "admin", "providers", crumbs)
 
 
