@@ -8,6 +8,7 @@ from moorage.registry import explain, grants, rights
 from moorage.registry.grants import Where
 from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
+from moorage.ui.namespaces import crumbs_of
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
 from moorage.web.numbers import whole_number
 from moorage.web.response import Response
@@ -83,7 +84,7 @@ async def list_grants(s: Services, visit: Visit) -> View:
             visit, f"{rows[-1].repository_id}.{rows[-1].principal_id}" if is_more else None
         ),
     }
-    crumbs = (("Namespaces", "/n"), (name, f"/n/{name}"), ("Access", ""))
+    crumbs = crumbs_of(name, ("Access", ""))
     return View("grants.html", f"Access to {name}", facts, "namespaces", "access", crumbs)
 
 

@@ -121,6 +121,11 @@ def allowed(actor: Actor, name: str, found: FoundNamespace) -> list[str]:
     return [each.value for each in _ACTIONS if decide(actor, each, place, found.facts).allowed]
 
 
+def crumbs_of(name: str, *behind: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return what a page of the namespace is in, and what is behind that."""
+    return (("Namespaces", "/n"), (name, f"/n/{name}"), *behind)
+
+
 async def find_place(s: Services, actor: Actor, name: str) -> FoundNamespace:
     """Return the namespace, if there is one, with the facts about the actor."""
     return await s.db.read(lambda tx: access.find_namespace_target(tx, actor.subject, name))

@@ -5,6 +5,7 @@ from moorage.model.people import ROBOT_MARK
 from moorage.registry import rights, robots, tokens
 from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
+from moorage.ui.namespaces import crumbs_of
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
 from moorage.ui.tokens import LIVES, revealed, shown, wanted_of
 from moorage.web.response import Response
@@ -33,7 +34,7 @@ async def list_robots(s: Services, visit: Visit) -> View:
         ],
         "next": more(visit, rows[-1].name if is_more else None),
     }
-    crumbs = (("Namespaces", "/n"), (name, f"/n/{name}"), ("Robots", ""))
+    crumbs = crumbs_of(name, ("Robots", ""))
     return View("robots.html", f"Robots of {name}", facts, "namespaces", "robots", crumbs)
 
 
@@ -111,12 +112,7 @@ async def _robot(s: Services, visit: Visit, made: dict[str, object] | None = Non
         "made": made,
         "next": more(visit, found_tokens[-1].id if is_more else None),
     }
-    crumbs = (
-        ("Namespaces", "/n"),
-        (name, f"/n/{name}"),
-        ("Robots", f"/n/{name}/-/robots"),
-        (robot, ""),
-    )
+    crumbs = crumbs_of(name, ("Robots", f"/n/{name}/-/robots"), (robot, ""))
     return View("robot.html", f"Robot {found.name}", facts, "namespaces", "robots", crumbs)
 
 

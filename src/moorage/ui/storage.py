@@ -6,6 +6,7 @@ from moorage.registry import collection, rights, storage
 from moorage.registry.services import Services, change_by
 from moorage.ui import namespaces, treemap
 from moorage.ui.caller import authenticate
+from moorage.ui.namespaces import crumbs_of
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
 from moorage.ui.references import repository_place
 from moorage.web.response import Response
@@ -113,7 +114,7 @@ async def show_namespace(s: Services, visit: Visit) -> View:
         ],
         "next": more(visit, page.after),
     }
-    crumbs = (("Namespaces", "/n"), (name, f"/n/{name}"), ("Storage", ""))
+    crumbs = crumbs_of(name, ("Storage", ""))
     return View("usage.html", f"Storage of {name}", facts, "namespaces", "storage", crumbs)
 
 

@@ -4,6 +4,7 @@ from moorage.model.access import Action
 from moorage.registry import rights, teams
 from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
+from moorage.ui.namespaces import crumbs_of
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
 from moorage.web.response import Response
 
@@ -28,7 +29,7 @@ async def list_teams(s: Services, visit: Visit) -> View:
         ],
         "next": more(visit, rows[-1].name if is_more else None),
     }
-    crumbs = (("Namespaces", "/n"), (name, f"/n/{name}"), ("Teams", ""))
+    crumbs = crumbs_of(name, ("Teams", ""))
     return View("teams.html", f"Teams of {name}", facts, "namespaces", "teams", crumbs)
 
 
@@ -62,12 +63,7 @@ async def show(s: Services, visit: Visit) -> View:
         "groups": [{"provider": each[0], "group": each[1]} for each in groups],
         "next": more(visit, rows[-1][0] if is_more else None),
     }
-    crumbs = (
-        ("Namespaces", "/n"),
-        (name, f"/n/{name}"),
-        ("Teams", f"/n/{name}/-/teams"),
-        (team, ""),
-    )
+    crumbs = crumbs_of(name, ("Teams", f"/n/{name}/-/teams"), (team, ""))
     return View("team.html", f"Team {found.name}", facts, "namespaces", "teams", crumbs)
 
 

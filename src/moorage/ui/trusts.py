@@ -7,6 +7,7 @@ from moorage.model.trusts import Rule, Trust
 from moorage.registry import rights, trusts
 from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
+from moorage.ui.namespaces import crumbs_of
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
 from moorage.web.response import Response
 
@@ -25,7 +26,7 @@ async def list_trusts(s: Services, visit: Visit) -> View:
         "trusts": [_trust(each) for each in rows],
         "next": more(visit, rows[-1].name if is_more else None),
     }
-    crumbs = (("Namespaces", "/n"), (name, f"/n/{name}"), ("Trusts", ""))
+    crumbs = crumbs_of(name, ("Trusts", ""))
     return View("trusts.html", f"Trusts of {name}", facts, "namespaces", "trusts", crumbs)
 
 
@@ -65,12 +66,7 @@ async def show(s: Services, visit: Visit) -> View:
             for each in uses
         ],
     }
-    crumbs = (
-        ("Namespaces", "/n"),
-        (name, f"/n/{name}"),
-        ("Trusts", f"/n/{name}/-/trusts"),
-        (trust, ""),
-    )
+    crumbs = crumbs_of(name, ("Trusts", f"/n/{name}/-/trusts"), (trust, ""))
     return View("trust.html", f"Trust {trust}", facts, "namespaces", "trusts", crumbs)
 
 
