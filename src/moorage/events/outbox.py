@@ -6,7 +6,7 @@ import msgspec
 
 from moorage.db import events as rows
 from moorage.db.engine import Tx
-from moorage.model.artifacts import TagChange
+from moorage.model.artifacts import Repository, TagChange
 
 KEEP_FEED_DAYS = 7
 
@@ -23,6 +23,13 @@ class Event(msgspec.Struct, frozen=True):
     by: TagChange
     data: dict[str, Any]
     namespace_id: int = 0
+
+    @classmethod
+    def of(
+        cls, repository: Repository, kind: str, at: int, by: TagChange, data: dict[str, Any]
+    ) -> "Event":
+        """Return what happened to that repository."""
+        return cls(kind, repository.id, at, by, data, repository.namespace_id)
 
 
 class Outbox:

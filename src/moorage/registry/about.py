@@ -73,7 +73,7 @@ async def set_about(  # noqa: PLR0913 - what, of what, on what condition, by who
             "readme_bytes": size,
             "version": version,
         }
-        event = Event("repository.described", place.id, now, by, data, place.namespace_id)
+        event = Event.of(place, "repository.described", now, by, data)
         await s.events.publish(tx, event)
         return await rows.find_about(tx, place.id)
 

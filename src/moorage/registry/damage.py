@@ -45,7 +45,7 @@ async def heal(s: Services, tx: Tx, repository: Repository, put: Put, actor: Act
     await _resolve(tx, put)
     by = TagChange(actor.name, actor.credential, "")
     data = {"repository": repository.name, "digest": put.digests[0]}
-    event = Event("blob.healed", repository.id, s.clock.now(), by, data, repository.namespace_id)
+    event = Event.of(repository, "blob.healed", s.clock.now(), by, data)
     await s.events.publish(tx, event)
 
 

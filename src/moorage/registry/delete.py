@@ -3,8 +3,6 @@
 (distribution-spec, end-9 and end-10.)
 """
 
-from typing import Any
-
 import msgspec
 
 from moorage.db import blobs, manifests, naming, tags
@@ -75,7 +73,7 @@ async def end_tag(
     )
     if outcome is Outcome.CHANGED:
         data = {"repository": repository.name, "tag": tag}
-        await s.events.publish(tx, _event("tag.deleted", repository, now, by, data))
+        await s.events.publish(tx, Event.of(repository, "tag.deleted", now, by, data))
     return outcome
 
 
@@ -114,7 +112,7 @@ async def delete_manifest(
             guard.check(tag, outcome)
         await manifests.trash(tx, number, kept_until(s, now))
         data = {"repository": name, "digest": digest, "tags": list(named)}
-        await s.events.publish(tx, _event("manifest.deleted", repository, now, by, data))
+        await s.events.publish(tx, Event.of(repository, "manifest.deleted", now, by, data))
 
     await s.db.write(write)
 
@@ -139,15 +137,9 @@ async def delete_blob(
         now = s.clock.now()
         await blobs.trash_link(tx, repository.id, blob.id, kept_until(s, now))
         data = {"repository": name, "digest": digest}
-        await s.events.publish(tx, _event("blob.deleted", repository, now, by, data))
+        await s.events.publish(tx, Event.of(repository, "blob.deleted", now, by, data))
 
     await s.db.write(write)
-
-
-def _event(
-    kind: str, repository: Repository, now: int, by: TagChange, data: dict[str, Any]
-) -> Event:
-    return Event(kind, repository.id, now, by, data, repository.namespace_id)
 
 
 async def hold_tags(tx: Tx, actor: Actor, name: RepositoryName) -> TagGuard:

@@ -147,9 +147,7 @@ async def create_repository(
             require(actor, Action.CONFIGURE, target, before.facts)
             made = await _make_visible(tx, made, visibility)
         data = {"repository": name, "visibility": made.visibility}
-        await s.events.publish(
-            tx, Event("repository.created", made.id, now, by, data, made.namespace_id)
-        )
+        await s.events.publish(tx, Event.of(made, "repository.created", now, by, data))
         return made
 
     return await s.db.write(write)
@@ -171,9 +169,7 @@ async def set_visibility(
         before = await rights.hold_repository(tx, actor, Action.CONFIGURE, name)
         made = await _make_visible(tx, before, visibility)
         data = {"repository": name, "visibility": visibility, "before": before.visibility}
-        event = Event(
-            "repository.visibility-changed", made.id, s.clock.now(), by, data, made.namespace_id
-        )
+        event = Event.of(made, "repository.visibility-changed", s.clock.now(), by, data)
         await s.events.publish(tx, event)
         return made
 

@@ -47,7 +47,7 @@ async def rename_repository(
         await repositories.put_everybody(tx, made)
         data = {"repository": wanted, "before": known.name, "id": made.id}
         now = s.clock.now()
-        event = Event("repository.renamed", made.id, now, by, data, made.namespace_id)
+        event = Event.of(made, "repository.renamed", now, by, data)
         await s.events.publish(tx, event)
         return made
 

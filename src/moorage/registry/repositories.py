@@ -39,7 +39,7 @@ async def delete_repository(s: Services, actor: Actor, name: RepositoryName, by:
         now = s.clock.now()
         until = await removals.remove(tx, repository.id, repository.name, kept_until(s, now))
         data = {"repository": repository.name, "id": repository.id, "until": until}
-        await s.events.publish(tx, _event("repository.deleted", repository, now, by, data))
+        await s.events.publish(tx, Event.of(repository, "repository.deleted", now, by, data))
         return until
 
     return await s.db.write(write)
@@ -88,7 +88,7 @@ async def restore_repository(
         made = msgspec.structs.replace(kept, name=wanted)
         await repositories.put_everybody(tx, made)
         data = {"repository": wanted, "before": name, "id": made.id}
-        await s.events.publish(tx, _event("repository.restored", made, now, by, data))
+        await s.events.publish(tx, Event.of(made, "repository.restored", now, by, data))
         return made
 
     return await s.db.write(write)
@@ -148,9 +148,3 @@ async def _check_tags(tx: Tx, guard: TagGuard) -> None:
         if len(found) < _TAGS:
             return
         after = found[-1]
-
-
-def _event(
-    kind: str, repository: Repository, now: int, by: TagChange, data: dict[str, object]
-) -> Event:
-    return Event(kind, repository.id, now, by, data, repository.namespace_id)

@@ -79,7 +79,7 @@ async def restore_manifest(
             "manifests": list(restored.manifests),
             "blobs": restored.blobs,
         }
-        event = Event("manifest.restored", repository.id, now, by, data, repository.namespace_id)
+        event = Event.of(repository, "manifest.restored", now, by, data)
         await s.events.publish(tx, event)
         return restored
 
@@ -162,7 +162,7 @@ def _restored(repository: Repository, made: RestoredTag, by: TagChange, now: int
         "version": int(by.cause_id),
         "manifests": list(made.manifests),
     }
-    return Event("tag.restored", repository.id, now, by, data, repository.namespace_id)
+    return Event.of(repository, "tag.restored", now, by, data)
 
 
 async def _wanted(

@@ -240,4 +240,4 @@ def _event(
         "before": made.before,
         "source": f"{source} {by.cause_id}",
     }
-    return Event("tag.set", repository.id, now, by, data, repository.namespace_id)
+    return Event.of(repository, "tag.set", now, by, data)
