@@ -4,7 +4,6 @@ import asyncio
 import re
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +13,7 @@ import msgspec
 from moorage.app import opened
 from moorage.auth.chain import Point, PublicKey
 from moorage.cli.absent import no_registry
+from moorage.cli.words import moment_of
 from moorage.config import Config
 from moorage.db.engine import Database
 from moorage.errors import NameInvalid, Refused
@@ -209,12 +209,4 @@ def _anchor(text: str) -> Point:
 
 
 def _time(text: str) -> int:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise Refused(
-            f"{text!r} is no time.",
-            do="Write it as 2026-07-01 or 2026-07-01T12:00:00Z; without a zone it is UTC.",
-            exit_code=2,
-        ) from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000)
+    return int(moment_of(text).timestamp() * 1_000)

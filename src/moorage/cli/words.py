@@ -141,7 +141,12 @@ def tagged_of(text: str) -> tuple[str, str]:
 
 
 def time_of(text: str) -> str:
-    """Return a time as the API takes it; of a day that is its beginning, in UTC.
+    """Return a time as the API takes it; as `moment_of`."""
+    return moment_of(text).astimezone(UTC).isoformat()
+
+
+def moment_of(text: str) -> datetime:
+    """Return a time with its zone; of a day that is its beginning, in UTC.
 
     Raises:
         Refused: it is no time.
@@ -154,7 +159,7 @@ def time_of(text: str) -> str:
             do="Write it as 2026-07-01 or 2026-07-01T12:00:00Z; without a zone it is UTC.",
             exit_code=2,
         ) from None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def digested_of(text: str) -> tuple[str, str]:
