@@ -7,7 +7,7 @@ begins the object anew.
 
 import asyncio
 import errno
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import cast
 
@@ -116,6 +116,19 @@ class Examiner:
                 raise
             return self._failed(each, "unreadable")
         return None
+
+    async def examine_some(self, objects: Iterable[Object], turn: Turn) -> list[Verdict]:
+        """Return the verdicts on the objects, in their order, as far as the turn goes."""
+        verdicts: list[Verdict] = []
+        for each in objects:
+            verdict = await self.examine(each, turn)
+            if verdict is None:
+                break
+            verdicts.append(verdict)
+            await turn.beat()
+            if turn.is_over:
+                break
+        return verdicts
 
     async def wrong_size(self, blob: Blob) -> str:
         """Return `missing` or `size` if that is what the store says of the blob, else nothing."""

@@ -100,15 +100,7 @@ async def check_bytes(examiner: Examiner, turn: Turn, run: Verifying) -> None:
     """Read the bytes of some objects (I5)."""
     after = int(run.place or 0)
     page = await run.s.db.read(lambda tx: verifying.list_by_id(tx, after, _SLICE))
-    verdicts: list[Verdict] = []
-    for each in page:
-        verdict = await examiner.examine(each, turn)
-        if verdict is None:
-            break
-        verdicts.append(verdict)
-        await turn.beat()
-        if turn.is_over:
-            break
+    verdicts = await examiner.examine_some(page, turn)
     if run.run.repairs:
         refuse_implausible(verdicts)
     if verdicts:

@@ -10,7 +10,7 @@ from moorage.db.engine import BEYOND_ALL, Tx
 from moorage.db.verifications import Run
 from moorage.db.verifying import Object
 from moorage.jobs.queue import Running
-from moorage.registry.examining import Examiner, Turn, Verdict
+from moorage.registry.examining import Examiner, Turn
 from moorage.registry.services import Services
 from moorage.registry.verifying import Stopped, Verifying, refuse_implausible, tell
 
@@ -33,7 +33,7 @@ async def scrub(s: Services, examiner: Examiner, running: Running) -> None:
     try:
         while due := await _list_due(s, s.clock.now() - period):
             run = run or await _begin(s, running)
-            verdicts = await _examine(examiner, due, turn)
+            verdicts = await examiner.examine_some(due, turn)
             refuse_implausible(verdicts)
             if verdicts:
                 await run.write_verdicts(verdicts, "", marks=True)
@@ -50,19 +50,6 @@ async def scrub(s: Services, examiner: Examiner, running: Running) -> None:
     else:
         s.telemetry.metrics.verification.stopped.set(0)
     await tell(s)
-
-
-async def _examine(examiner: Examiner, due: list[Object], turn: Turn) -> list[Verdict]:
-    verdicts: list[Verdict] = []
-    for each in due:
-        verdict = await examiner.examine(each, turn)
-        if verdict is None:
-            break
-        verdicts.append(verdict)
-        await turn.beat()
-        if turn.is_over:
-            break
-    return verdicts
 
 
 async def _list_due(s: Services, until: int) -> list[Object]:
