@@ -38,7 +38,8 @@ from moorage.api import (
     whoami,
 )
 from moorage.api.call import Route
-from moorage.web.paths import MAX_PATH, decoded, pattern_of
+from moorage.web import paths
+from moorage.web.paths import MAX_PATH
 
 PREFIX = "/api/v1"
 ROUTES: tuple[Route, ...] = (
@@ -84,26 +85,13 @@ class Address(msgspec.Struct, frozen=True):
 
 def find(path: str) -> Address | None:
     """Return what is at a path as it came, None if nothing is."""
-    if len(path) > MAX_PATH:
-        return None
-    for pattern, routes in _table():
-        match = pattern.fullmatch(path)
-        if match is not None:
-            try:
-                values = {name: decoded(text) for name, text in match.groupdict().items()}
-            except ValueError:
-                return None
-            return Address(routes, values)
-    return None
+    found = paths.find(_table(), path) if len(path) <= MAX_PATH else None
+    return Address(*found) if found is not None else None
 
 
 @cache
 def _table() -> list[tuple[re.Pattern[str], dict[str, Route]]]:
     found: dict[str, dict[str, Route]] = {}
     for route in ROUTES:
-        found.setdefault(route.path, {})[route.method] = route
-    # An address without a template comes before one that it would fit into.
-    return [
-        (pattern_of(PREFIX + path), found[path])
-        for path in sorted(found, key=lambda each: "{" in each)
-    ]
+        found.setdefault(PREFIX + route.path, {})[route.method] = route
+    return paths.table_of(found)

@@ -30,7 +30,8 @@ from moorage.ui import caller, plain, rendering
 from moorage.ui.page import TWIN, Page, View, Visit, go
 from moorage.ui.pages import PAGES
 from moorage.ui.references import name_of, place_of, repository_place
-from moorage.web.paths import MAX_PATH, decoded, pattern_of
+from moorage.web import paths
+from moorage.web.paths import MAX_PATH
 from moorage.web.request import Request
 from moorage.web.response import Response
 
@@ -66,11 +67,11 @@ def find(path: str) -> Address | None:
     if len(path) > MAX_PATH:
         return None
     if path.endswith(TWIN):
-        twin = _find(path.removesuffix(TWIN) or "/")
+        twin = paths.find(_table(), path.removesuffix(TWIN) or "/")
         if twin is not None and twin[0].twin:
             name = twin[1].get("repository", "") + TWIN
             return Address(*twin, as_json=True, whole=name if twin[0].path == _BY_NAME else "")
-    found = _find(path)
+    found = paths.find(_table(), path)
     return Address(*found, as_json=False) if found is not None else None
 
 
@@ -259,19 +260,6 @@ def _title(refused: RegistryError) -> str:
     return "Something is in the way" if refused.status >= 500 else "That does not work"
 
 
-def _find(path: str) -> tuple[Page, dict[str, str]] | None:
-    for pattern, page in _table():
-        match = pattern.fullmatch(path)
-        if match is not None:
-            try:
-                values = {name: decoded(text) for name, text in match.groupdict().items()}
-            except ValueError:
-                return None
-            return page, values
-    return None
-
-
 @cache
 def _table() -> list[tuple[re.Pattern[str], Page]]:
-    # An address without a place comes before one that it would fit into.
-    return [(pattern_of(page.path), page) for page in sorted(PAGES, key=lambda e: "{" in e.path)]
+    return paths.table_of({page.path: page for page in PAGES})
