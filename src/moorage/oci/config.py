@@ -207,8 +207,8 @@ def _part(raw: msgspec.Raw, kind: type[Part], where: str, problems: list[str]) -
     try:
         return msgspec.json.decode(raw, type=kind | None)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        told = "is nested too deeply" if isinstance(error, RecursionError) else "is not as it must"
-        problems.append(f"{where} {told}{'' if 'deeply' in told else ' be'}")
+        is_deep = isinstance(error, RecursionError)
+        problems.append(f"{where} is {'nested too deeply' if is_deep else 'not as it must be'}")
         return None
 
 
