@@ -58,11 +58,6 @@ EXEMPT: dict[str, tuple[Exempt, ...]] = {
             has("tests/clients/test_fleet.py", '"fleet.py"'),
         ),
         Exempt(
-            "pip install 'moorage[postgres,s3]'",
-            "the package is not published",
-            has("CHANGELOG.md", "What will be 0.1.0."),
-        ),
-        Exempt(
             "pip download --only-binary",
             "fetches all wheels and builds the image, which a test of its own does",
             has("tests/clients/test_container.py", "deploy/Dockerfile"),
