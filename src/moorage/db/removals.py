@@ -8,12 +8,14 @@ import sqlalchemy as sa
 
 from moorage.db.access import FACTS, Found, found_of, subject_of
 from moorage.db.access_schema import grant, readable
-from moorage.db.engine import ONE, ZERO, Query, Raced, Tx, insert
+from moorage.db.engine import Query, Raced, Tx, insert
 from moorage.db.repositories import ADD_READERS, LIVE
 from moorage.db.schema import namespace, repository
 from moorage.model.access import Subject
 from moorage.model.artifacts import Repository
 from moorage.oci.names import RepositoryName
+
+_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 
 class Removed(msgspec.Struct, frozen=True):
@@ -33,18 +35,18 @@ _wanted = (
     .where(_older.c.trash_until > LIVE)
     .where(
         sa.or_(
-            sa.bindparam("number", type_=sa.BigInteger) == ZERO,
+            sa.bindparam("number", type_=sa.BigInteger) == LIVE,
             _older.c.id == sa.bindparam("number", type_=sa.BigInteger),
         )
     )
     .order_by(_older.c.trash_until.desc())
-    .limit(ONE)
+    .limit(_ONE)
     .scalar_subquery()
 )
 FIND_REMOVED = Query(
     "find_removed_target",
     sa.select(*FACTS, repository.c.trash_until).select_from(
-        sa.select(ONE.label("one"))
+        sa.select(_ONE.label("one"))
         .subquery("here")
         .outerjoin(namespace, namespace.c.name == sa.bindparam("namespace"))
         .outerjoin(repository, repository.c.id == _wanted)
@@ -56,7 +58,7 @@ LAST_UNTIL = Query(
     .where(repository.c.name == sa.bindparam("name"))
     .where(repository.c.trash_until > LIVE)
     .order_by(repository.c.trash_until.desc())
-    .limit(ONE),
+    .limit(_ONE),
 )
 # Twice: the index is used where its rule stands word for word, and what is being collected has an
 # end before all time.

@@ -4,13 +4,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import Insert
 
 from moorage.db.access_schema import grant, readable
-from moorage.db.engine import ONE, ZERO, Query, Raced, Tx, insert
+from moorage.db.engine import Query, Raced, Tx, insert
 from moorage.db.schema import namespace, repository
 from moorage.model.artifacts import Repository
 from moorage.oci.names import RepositoryName
 
-# When something ended, or is to: of what is live, never.
-LIVE = ZERO
+LIVE: sa.ColumnClause[int] = sa.literal_column("0")
 # In `readable`: the principals that are no one's in particular.
 EVERYBODY, SIGNED_IN = 0, -1
 
@@ -39,7 +38,7 @@ ADD_NAMESPACE = Query(
         kind=sa.bindparam("kind"),
         created_at=sa.bindparam("now"),
         visibility=sa.bindparam("visibility"),
-        rules_version=ZERO,
+        rules_version=LIVE,
     )
     .on_conflict_do_nothing(),
 )
@@ -53,7 +52,7 @@ _readers = insert(readable).from_select(
         sa.cast(sa.bindparam("number"), sa.BigInteger),
     )
     .where(grant.c.namespace_id == sa.bindparam("namespace_id"))
-    .where(grant.c.repository_id == ZERO),
+    .where(grant.c.repository_id == LIVE),
 )
 _reader = insert(readable).values(
     principal_id=sa.bindparam("principal_id"),
@@ -85,7 +84,7 @@ ADD_REPOSITORY = Query(
         name=sa.bindparam("name"),
         kind=sa.literal_column("'hosted'"),
         visibility=sa.bindparam("visibility"),
-        generation=ONE,
+        generation=sa.literal_column("1"),
         created_at=sa.bindparam("now"),
         trash_until=LIVE,
     )
