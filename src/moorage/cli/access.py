@@ -37,7 +37,7 @@ def access() -> None:
     moorage access grant web/shop alice writer
     moorage access grant web web/dev maintainer
     moorage access can alice push web/shop
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @access.command("grant")

@@ -72,7 +72,7 @@ def gc(context: click.Context, /, **options: Any) -> None:
     moorage gc
     moorage gc --explain sha256:5b0bcabd1ed22e9fb1310cf6c2dec7cdef19f0ad69efa1f392e94a4333501270
     moorage gc resume
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
     if context.invoked_subcommand is None:
         _look(**options)
 

@@ -27,7 +27,7 @@ def context() -> None:
     moorage context list
     moorage context use prod --server registry.example
     moorage context show
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @context.command("list")

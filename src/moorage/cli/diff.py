@@ -34,7 +34,7 @@ def diff(
     moorage diff web/shop:1.4 :1.5
     moorage diff web/shop:1.4 web/cart:2.0 --layers
     moorage diff web/shop:1.4 :1.5 --format md
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
     repository, reference = image_of(image)
     second, wanted = other_of(other, repository)
     path = ("repositories", repository, "-", "images", reference, "compare")

@@ -77,7 +77,7 @@ def fsck(context: click.Context, /, **options: Any) -> None:
     moorage fsck
     moorage fsck --full --repair
     moorage fsck show
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
     if context.invoked_subcommand is None:
         _check(**options)
 

@@ -80,7 +80,7 @@ def inspect(client: Client, image: str, part: str | None) -> None:
     moorage inspect web/shop:1.4
     moorage inspect web/shop:1.4 --layers
     moorage inspect web/shop@sha256:9f86d081 -o json
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
     repository, reference = image_of(image)
     with suggesting(client.api, repository, reference):
         found = client.api.get("repositories", repository, "-", "images", reference)

@@ -27,7 +27,7 @@ def issuer() -> None:
     moorage issuer add https://token.actions.githubusercontent.com --kind github
     moorage issuer add https://prod.example --kind kubernetes --jwks keys.json
     moorage issuer list
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @issuer.command("list")

@@ -37,7 +37,7 @@ def job() -> None:
     moorage job list
     moorage job list --state dead
     moorage job retry 4711
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @job.command("list")

@@ -38,7 +38,7 @@ def k8s() -> None:
     moorage k8s pull-secret --namespace shop --may 'pull:web/**' | kubectl apply -f -
     moorage k8s pull-secret --namespace shop --may pull:web/shop --expires 30d
     moorage k8s pull-secret --namespace shop --may 'pull:web/**' --robot web+cluster
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @k8s.command("pull-secret")

@@ -72,7 +72,7 @@ def login(  # noqa: PLR0913 - options
     moorage login registry.example
     moorage login localhost:5000 --user alice
     moorage login registry.example --token-stdin < token
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
     directory = config_directory(os.environ)
     known = read_hosts(directory)
     place = place_of(host, known)
@@ -105,7 +105,7 @@ def logout(output: Output, host: str | None) -> None:
     moorage logout
     moorage logout registry.example
     moorage logout localhost:5000
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
     directory = config_directory(os.environ)
     known = read_hosts(directory)
     found = known.hosts.get(host or known.default)
@@ -126,7 +126,7 @@ def whoami(client: Client) -> None:
     moorage whoami
     moorage whoami --server registry.example
     moorage whoami -o json
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
     client.output.one({"server": client.api.server, **client.api.get("whoami")}, WHOAMI)
 
 

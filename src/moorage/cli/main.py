@@ -144,7 +144,7 @@ def commands(context: click.Context) -> None:
     moorage                                   serve on 127.0.0.1:5000
     moorage serve --listen :5000 --data /srv  serve on every interface
     moorage doctor                            find out what is wrong
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
     if context.invoked_subcommand is None:
         context.invoke(serve)
 

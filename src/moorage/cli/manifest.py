@@ -14,7 +14,7 @@ def manifest() -> None:
     moorage trash list web/shop
     moorage manifest restore web/shop@sha256:9f86d081884c…
     moorage tag restore web/shop:latest                     # the manifest with its tag
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @manifest.command("restore")

@@ -24,7 +24,7 @@ def namespace() -> None:
     moorage namespace create web
     moorage namespace list
     moorage namespace set web --visibility internal
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @namespace.command("list")

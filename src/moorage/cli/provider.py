@@ -34,7 +34,7 @@ def provider() -> None:
     moorage provider add corp https://login.example --client-id moorage --secret-file secret
     moorage team group add web/dev corp developers
     moorage provider list
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @provider.command("list")

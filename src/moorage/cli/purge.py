@@ -25,7 +25,7 @@ def purge(client: Client, digest: str, *, now: bool, reason: str) -> None:
     moorage purge sha256:9f86d081884c…
     moorage purge sha256:9f86d081884c… --now --reason 'a key in a layer'
     moorage audit list --action content.purged
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
     asked = {"digest": digest, "reason": reason}
     found = client.api.send("POST", "purge", document={**asked, "dry_run": True})
     if not now:

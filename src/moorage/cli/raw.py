@@ -26,7 +26,7 @@ def api(client: Client, method: str, path: str, body: str) -> None:
     moorage api GET /whoami
     moorage api GET '/repositories?limit=5'
     moorage api PATCH /repositories/web/shop -d '{"visibility": "public"}'
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
     answer = client.api.raw(method.upper(), _path(path), _body(body))
     if not answer.body:
         return

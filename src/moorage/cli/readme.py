@@ -19,7 +19,7 @@ def readme() -> None:
     \b
     moorage repo readme push web/shop README.md
     moorage repo readme show web/shop
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @readme.command("show")

@@ -40,7 +40,7 @@ def repo() -> None:
     moorage repo list
     moorage repo create web/shop --visibility internal
     moorage repo restore web/shop
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @repo.command("list")

@@ -23,7 +23,7 @@ def robot() -> None:
     moorage robot create web+ci
     moorage access grant web web+ci writer
     moorage robot token web+ci --expires 90d
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @robot.command("list")

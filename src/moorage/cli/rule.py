@@ -32,7 +32,7 @@ def rule() -> None:
     moorage rule add web 'v*' --except 'v*-rc*'
     moorage rule add web/shop latest --move maintainer --delete maintainer
     moorage rule list web/shop
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @rule.command("list")

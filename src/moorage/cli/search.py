@@ -33,7 +33,7 @@ def search(client: Client, text: tuple[str, ...], kind: str | None, limit: str) 
     moorage search shop
     moorage search 9f86d081
     moorage search --kind label revision=1a2b3c4
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
     found = client.api.items("search", q=" ".join(text), kind=kind or "")
     client.output.items(_rows(found, client), FOUND, limit_of(limit))
 

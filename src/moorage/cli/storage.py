@@ -44,7 +44,7 @@ def storage() -> None:
     moorage storage list web
     moorage storage top web
     moorage storage clean-up
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @storage.command("list")

@@ -48,7 +48,7 @@ def tag() -> None:
     moorage tag list web/shop --as-of 2026-09-14
     moorage tag set web/shop:stable :1.4
     moorage tag restore web/shop:latest
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @tag.command("list")

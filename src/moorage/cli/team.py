@@ -23,7 +23,7 @@ def team() -> None:
     moorage team create web/dev
     moorage team add web/dev alice bob
     moorage team list web
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @team.command("list")
@@ -94,7 +94,7 @@ def team_group() -> None:
     \b
     moorage team group add web/dev corp developers
     moorage team group list web/dev
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @team_group.command("list")

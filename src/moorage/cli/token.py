@@ -27,7 +27,7 @@ def token() -> None:
     moorage token create jenkins --may push:web/** --expires 90d
     moorage token list
     moorage token rotate 17
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @token.command("create")

@@ -78,7 +78,7 @@ def topics(topic: str | None) -> None:
     moorage help exit-codes
     moorage help references
     moorage help output
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
     if topic is None:
         for name, (told, _) in TOPICS.items():
             click.echo(f"{name:<12}  {told}")

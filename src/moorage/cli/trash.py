@@ -29,7 +29,7 @@ def trash() -> None:
     moorage trash list web
     moorage trash list web/shop
     moorage trash list web/shop --blobs
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @trash.command("list")

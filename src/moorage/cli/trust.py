@@ -39,7 +39,7 @@ def trust() -> None:
     moorage trust add github acme/shop --repository-id 17 --robot web+ci --branch main
     moorage trust list web
     moorage trust test web --jwt job.jwt
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 trust.add_command(add)

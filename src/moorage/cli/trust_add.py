@@ -26,7 +26,7 @@ def add() -> None:
     moorage trust add github acme/shop --repository-id 17 --robot web+ci --branch main
     moorage trust add gitlab acme/shop --project-id 17 --robot web+ci --ref-protected
     moorage trust add kubernetes shop default --issuer https://prod.example --robot web+pull
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 def _trusting(issuer: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -31,7 +31,7 @@ def user() -> None:
     moorage user list
     sudo moorage user link admin --server local
     moorage user disable alice
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
 
 
 @user.command("list")
@@ -135,7 +135,7 @@ def invite(client: Client, people: tuple[str, ...], teams: tuple[str, ...]) -> N
     moorage invite alice bob
     moorage invite alice@example.com --team web/dev
     moorage invite carol -o json
-    """  # noqa: D301 - click's mark for a paragraph that is not re-wrapped
+    """
     for person in people:
         name = person.partition("@")[0].lower()
         _print_link(client, _invite(client, name, teams), f"{person} makes an account")
