@@ -1,4 +1,9 @@
-"""The composition root: settings in, one process's services and its handler out."""
+"""The composition root: settings in, one process's services and its handler out.
+
+What speaks to PostgreSQL and S3 are extras, imported only where the settings ask for them.
+"""
+
+# ruff: noqa: PLC0415
 
 import asyncio
 import importlib
@@ -87,7 +92,7 @@ def prepare(config: Config, *, moving: bool = False, restoring: bool = False) ->
     if config.is_embedded:
         migrate_sqlite(config.directory)
         return Secrets(*(secret(config.directory, name) for name in PURPOSES))
-    from moorage.db import server  # noqa: PLC0415 - its driver is an extra
+    from moorage.db import server
 
     server.check_postgres(config.database)
     server.migrate_postgres(config.database)
@@ -135,7 +140,7 @@ def restore_state(config: Config) -> State | None:
         found = setting_sqlite(config.directory, RESTORED)
     else:
         require_postgres()
-        from moorage.db import server  # noqa: PLC0415 - its driver is an extra
+        from moorage.db import server
 
         if not server.check_schema_postgres(config.database).found:
             return None
@@ -153,7 +158,7 @@ def restored_at(config: Config) -> int | None:
     """
     if config.is_embedded:
         return None
-    from moorage.db import server  # noqa: PLC0415 - its driver is an extra
+    from moorage.db import server
 
     return server.restored_postgres(config.database)
 
@@ -169,8 +174,8 @@ def load_backup(config: Config, load: Load) -> None:
         load_sqlite(config.directory, load)
         return
     require_postgres()
-    from moorage.db import server  # noqa: PLC0415 - its driver is an extra
-    from moorage.db.loading_postgres import load_postgres  # noqa: PLC0415
+    from moorage.db import server
+    from moorage.db.loading_postgres import load_postgres
 
     server.check_postgres(config.database)
     load_postgres(config.database, load)
@@ -183,7 +188,7 @@ def move_state(config: Config) -> str | None:
         Refused: the database can't be read.
     """
     require_postgres()
-    from moorage.db import server  # noqa: PLC0415 - its driver is an extra
+    from moorage.db import server
 
     if not server.check_schema_postgres(config.database).found:
         return None
@@ -199,7 +204,7 @@ def schema_state(config: Config) -> SchemaState:
     if config.is_embedded:
         return check_schema_sqlite(config.directory)
     require_postgres()
-    from moorage.db import server  # noqa: PLC0415 - its driver is an extra
+    from moorage.db import server
 
     return server.check_schema_postgres(config.database)
 
@@ -213,7 +218,7 @@ def database(config: Config, observer: WriteObserver | None = None) -> tuple[Dat
     if config.is_embedded:
         return SqliteDatabase(config.directory, observer), SystemClock()
     require_postgres()
-    from moorage.db.postgres import PostgresDatabase  # noqa: PLC0415 - its driver is an extra
+    from moorage.db.postgres import PostgresDatabase
 
     db = PostgresDatabase(config.database, config.database_connections, observer)
     return db, db.clock
@@ -245,7 +250,7 @@ def snapshot(config: Config, file: Path) -> Snapshot:
     if config.is_embedded:
         return SqliteSnapshot(config.directory, file)
     require_postgres()
-    from moorage.db.snapshot_postgres import PostgresSnapshot  # noqa: PLC0415 - its driver is an extra
+    from moorage.db.snapshot_postgres import PostgresSnapshot
 
     return PostgresSnapshot(config.database)
 
@@ -274,7 +279,7 @@ def blob_store(config: Config) -> MarkedStore:
     if not config.storage:
         return FilesystemBlobs(config.directory)
     try:
-        from moorage.blobs.s3 import S3Blobs  # noqa: PLC0415 - only where it is asked for
+        from moorage.blobs.s3 import S3Blobs
     except ImportError as error:
         raise Refused(
             f"Blobs can't be kept in {config.storage}.",
