@@ -136,15 +136,7 @@ def restore_state(config: Config) -> State | None:
     Raises:
         Refused: the database can't be read.
     """
-    if config.is_embedded:
-        found = setting_sqlite(config.directory, RESTORED)
-    else:
-        require_postgres()
-        from moorage.db import server
-
-        if not server.check_schema_postgres(config.database).found:
-            return None
-        found = server.setting_postgres(config.database, RESTORED)
+    found = _setting(config, RESTORED)
     return msgspec.json.decode(found, type=State) if found else None
 
 
@@ -187,12 +179,17 @@ def move_state(config: Config) -> str | None:
     Raises:
         Refused: the database can't be read.
     """
-    require_postgres()
+    return _setting(config, STATE)
+
+
+def _setting(config: Config, key: str) -> str | None:
+    if config.is_embedded:
+        return setting_sqlite(config.directory, key)
+    if not schema_state(config).found:
+        return None
     from moorage.db import server
 
-    if not server.check_schema_postgres(config.database).found:
-        return None
-    return server.setting_postgres(config.database, STATE)
+    return server.setting_postgres(config.database, key)
 
 
 def schema_state(config: Config) -> SchemaState:

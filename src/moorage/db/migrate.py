@@ -7,7 +7,9 @@ costs a third of a second. What is PostgreSQL's own is in `server.py`.
 
 import io
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,17 +92,8 @@ def check_schema_sqlite(directory: Path) -> SchemaState:
     Raises:
         Refused: the file is no database.
     """
-    path = directory / "moorage.db"
-    if not path.exists():
-        return check_schema(None)
-    try:
-        connection = connect(path, readonly=True)
-        try:
-            return _state(connection)
-        finally:
-            connection.close()
-    except apsw.Error as error:
-        raise _unusable_file(directory, error) from error
+    with _reading(directory) as connection:
+        return _state(connection) if connection is not None else check_schema(None)
 
 
 def migrate_sqlite(directory: Path) -> int:
@@ -149,12 +142,27 @@ def _rows(connection: apsw.Connection, query: Query, values: Mapping[str, Any]) 
     return connection.execute(query.text("sqlite"), query.arguments(values)).fetchall()
 
 
-def _state(connection: apsw.Connection) -> SchemaState:
-    def read(key: str) -> str | None:
-        rows = _rows(connection, READ_SETTING, {"key": key})
-        return str(rows[0][0]) if rows else None
+def _setting(connection: apsw.Connection, key: str) -> str | None:
+    rows = _rows(connection, READ_SETTING, {"key": key})
+    return str(rows[0][0]) if rows else None
 
-    return check_schema(read if connection.table_exists(None, "setting") else None)
+
+def _state(connection: apsw.Connection) -> SchemaState:
+    has_settings = connection.table_exists(None, "setting")
+    return check_schema(partial(_setting, connection) if has_settings else None)
+
+
+@contextmanager
+def _reading(directory: Path) -> Iterator[apsw.Connection | None]:
+    path = directory / "moorage.db"
+    if not path.exists():
+        yield None
+        return
+    try:
+        with closing(connect(path, readonly=True)) as connection:
+            yield connection
+    except apsw.Error as error:
+        raise _unusable_file(directory, error) from error
 
 
 def setting_sqlite(directory: Path, key: str) -> str | None:
@@ -163,32 +171,18 @@ def setting_sqlite(directory: Path, key: str) -> str | None:
     Raises:
         Refused: the file is no database.
     """
-    path = directory / "moorage.db"
-    if not path.exists():
-        return None
-    try:
-        connection = connect(path, readonly=True)
-        try:
-            if not connection.table_exists(None, "setting"):
-                return None
-            rows = _rows(connection, READ_SETTING, {"key": key})
-            return str(rows[0][0]) if rows else None
-        finally:
-            connection.close()
-    except apsw.Error as error:
-        raise _unusable_file(directory, error) from error
+    with _reading(directory) as connection:
+        if connection is None or not connection.table_exists(None, "setting"):
+            return None
+        return _setting(connection, key)
 
 
 def secret(directory: Path, name: str) -> bytes:
     """Return the registry's own secret of that name, 32 random bytes made on first use."""
-    connection = connect(directory / "moorage.db")
-    try:
+    with closing(connect(directory / "moorage.db")) as connection:
         row = new_secret(name)
         _rows(connection, ADD_SETTING, row)
-        rows = _rows(connection, READ_SETTING, {"key": row["key"]})
-        return bytes.fromhex(str(rows[0][0]))
-    finally:
-        connection.close()
+        return bytes.fromhex(_setting(connection, row["key"]) or row["value"])
 
 
 def new_secret(name: str) -> dict[str, str]:

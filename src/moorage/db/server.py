@@ -5,6 +5,7 @@ Everything here is synchronous and done once, before any process is forked.
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -119,8 +120,7 @@ def secret_postgres(url: str, name: str) -> bytes:
     with _connected(Address(url)) as connection:
         row = new_secret(name)
         _run(connection, ADD_SETTING, row)
-        found = _run(connection, READ_SETTING, {"key": row["key"]}).fetchone()
-    return bytes.fromhex(found[0] if found else row["value"])
+        return bytes.fromhex(_setting(connection, row["key"]) or row["value"])
 
 
 def setting_postgres(url: str, key: str) -> str | None:
@@ -130,8 +130,7 @@ def setting_postgres(url: str, key: str) -> str | None:
         Refused: the database can't be reached.
     """
     with _connected(Address(url)) as connection:
-        found = _run(connection, READ_SETTING, {"key": key}).fetchone()
-    return str(found[0]) if found else None
+        return _setting(connection, key)
 
 
 def restored_postgres(url: str) -> int:
@@ -160,13 +159,14 @@ def _connected(address: Address) -> Iterator[psycopg.Connection[tuple[Any, ...]]
         ) from error
 
 
-def _state(connection: psycopg.Connection[tuple[Any, ...]]) -> SchemaState:
-    def read(key: str) -> str | None:
-        row = _run(connection, READ_SETTING, {"key": key}).fetchone()
-        return str(row[0]) if row else None
+def _setting(connection: psycopg.Connection[tuple[Any, ...]], key: str) -> str | None:
+    row = _run(connection, READ_SETTING, {"key": key}).fetchone()
+    return str(row[0]) if row else None
 
+
+def _state(connection: psycopg.Connection[tuple[Any, ...]]) -> SchemaState:
     there = connection.execute(IS_THERE).fetchone()
-    return check_schema(read if there and there[0] else None)
+    return check_schema(partial(_setting, connection) if there and there[0] else None)
 
 
 def _usable(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
