@@ -17,6 +17,7 @@ from registry import (
     OCI_LAYER,
     OCI_MANIFEST,
     Json,
+    Repository,
     describe,
     encode,
     image_document,
@@ -27,6 +28,11 @@ ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), "
 REF_NAME = "org.opencontainers.image.ref.name"
 
 Files = dict[str, bytes]
+
+
+def name_of(repository: Repository, tag: str = "1") -> str:
+    """Return an image's name as clients take it."""
+    return f"{repository.registry.authority}/{repository.name}:{tag}"
 
 
 def tarball(files: Files) -> bytes:

@@ -10,18 +10,13 @@ import pytest
 
 from clients.copiers import Skopeo
 from clients.engines import Buildah, Podman
-from clients.images import ARCHITECTURE
+from clients.images import ARCHITECTURE, name_of
 from clients.marks import SLOW, given, needs
 from registry import OCI_INDEX, Registry, Repository
 
 pytestmark = needs("podman", "buildah", "skopeo")
 Small = Callable[[str], Path]
 NO_TLS = "--tls-verify=false"
-
-
-def name_of(repository: Repository, tag: str = "1") -> str:
-    """Return an image's name as podman and buildah take it."""
-    return f"{repository.registry.authority}/{repository.name}:{tag}"
 
 
 def manifest_of(repository: Repository, tag: str) -> dict[str, object]:

@@ -8,18 +8,13 @@ from pathlib import Path
 import pytest
 
 from clients.engines import Ctr
-from clients.images import ARCHITECTURE, Content, archived, blob_of, root_of
+from clients.images import ARCHITECTURE, Content, archived, blob_of, name_of, root_of
 from clients.marks import needs
 from registry import OCI_INDEX, Json, Repository, digest_of
 
 pytestmark = needs("ctr")
 Small = Callable[[str], Path]
 EVERYTHING = "--all-platforms"
-
-
-def name_of(repository: Repository, tag: str = "1") -> str:
-    """Return an image's name as ctr takes it."""
-    return f"{repository.registry.authority}/{repository.name}:{tag}"
 
 
 @pytest.fixture

@@ -8,17 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clients.engines import Docker
+from clients.images import name_of
 from clients.marks import needs
 from registry import DOCKER_MANIFEST, Repository
 
 pytestmark = needs("docker")
 Small = Callable[[str], Path]
 LAYERS = 3
-
-
-def name_of(repository: Repository, tag: str = "1") -> str:
-    """Return an image's name as docker takes it."""
-    return f"{repository.registry.authority}/{repository.name}:{tag}"
 
 
 def test_the_first_push_uploads_and_the_second_finds_every_layer(

@@ -9,7 +9,7 @@ import pytest
 
 from clients.copiers import Skopeo
 from clients.engines import Ctr, Docker
-from clients.images import blob_of, root_of
+from clients.images import blob_of, name_of, root_of
 from clients.marks import needing
 from conftest import PASSWORD
 from members import Members
@@ -50,11 +50,6 @@ def spent(server: Start, tmp_path: Path, small: Small) -> Callable[[int], Reposi
         return repository
 
     return start
-
-
-def name_of(repository: Repository) -> str:
-    """Return the image's name."""
-    return f"{repository.registry.authority}/{repository.name}:1"
 
 
 @needing("docker")

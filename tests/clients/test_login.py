@@ -12,6 +12,7 @@ from oras.client import OrasClient
 
 from clients.copiers import Client, Skopeo
 from clients.engines import Buildah, Ctr, Docker, Podman
+from clients.images import name_of
 from clients.marks import ENGINES, given, needing
 from clients.programs import Outcome
 from registry import Registry, Repository
@@ -43,11 +44,6 @@ def person(administrator: Registry) -> tuple[str, str]:
 def secret(administrator: Registry) -> Repository:
     """Return a repository that only the administrator may use."""
     return administrator.repository()
-
-
-def name_of(repository: Repository, tag: str = "1") -> str:
-    """Return an image's name."""
-    return f"{repository.registry.authority}/{repository.name}:{tag}"
 
 
 @pytest.fixture

@@ -9,15 +9,11 @@ import pytest
 from oras.oci import Subject
 
 from clients.copiers import Oras
+from clients.images import name_of
 from registry import Repository, digest_of
 
 CHART_CONFIG = "application/vnd.cncf.helm.config.v1+json"
 CHART_CONTENT = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
-
-
-def name_of(repository: Repository, tag: str = "1") -> str:
-    """Return an artifact's name as oras takes it."""
-    return f"{repository.registry.authority}/{repository.name}:{tag}"
 
 
 def push(oras: Oras, target: str, *files: str, **options: object) -> str:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from collecting import Collector
 from moorage.app import build, prepare
 from moorage.app import database as choose
 from moorage.blobs.filesystem import FilesystemBlobs
@@ -16,7 +17,9 @@ from moorage.clock import SystemClock
 from moorage.config import Config, load
 from moorage.db.engine import Database, WriteObserver
 from moorage.db.migrate import migrate_sqlite
+from moorage.registry.services import Services
 from postgres import Postgres
+from racing import Client
 from s3 import GATEWAY, S3Server
 
 Value = TypeVar("Value")
@@ -167,3 +170,21 @@ def s3_registries(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for name, value in s3.credentials.items():
         monkeypatch.setenv(name, value)
     return Registries(settings_in(tmp_path, s3.settings()))
+
+
+@pytest.fixture
+def collected(registries: Registries) -> Callable[..., None]:
+    """Return what runs a test with a registry, its collector and a client."""
+
+    def run(
+        use: Callable[[Collector, Client], Awaitable[None]],
+        sparse: str = "indexes",
+        **settings: Any,
+    ) -> None:
+        async def body(services: Services) -> None:
+            collector = Collector(services, **settings)
+            await use(collector, Client(collector.s, "web/shop", sparse))
+
+        registries.run(body)
+
+    return run

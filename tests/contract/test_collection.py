@@ -64,20 +64,6 @@ REPOSITORIES = Query(
 )
 
 
-@pytest.fixture
-def collected(registries: Registries) -> Callable[..., None]:
-    """Return what runs a test with a registry, its collector and a client."""
-
-    def run(use: Use, sparse: str = "indexes", **settings: Any) -> None:
-        async def body(services: Services) -> None:
-            collector = Collector(services, **settings)
-            await use(collector, Client(collector.s, "web/shop", sparse))
-
-        registries.run(body)
-
-    return run
-
-
 async def has_blob(client: Client, raw: bytes) -> bool:
     """Tell whether the repository answers for the blob."""
     target, found, _ = await pull.find_blob(client.s, ALICE, client.name, digest_of(raw))

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from collecting import LEASED, TRASHED, Collector
-from contract.conftest import Registries
 from moorage.db.engine import Query
 from moorage.db.schema import blob, manifest, manifest_reference, repository_blob, review_queue
 from moorage.errors import Unsupported
 from moorage.model.access import Actor
 from moorage.oci.digest import digest_of
 from moorage.registry import collection, purge
-from moorage.registry.services import Services
 from racing import BY, Client, image, index
 
 LAYER, OTHER = os.urandom(2_000), os.urandom(3_000)
@@ -34,20 +31,6 @@ NAMES = Query(
 )
 
 Use = Callable[[Collector, Client], Awaitable[None]]
-
-
-@pytest.fixture
-def collected(registries: Registries) -> Callable[..., None]:
-    """Return what runs a test with a registry, its collector and a client."""
-
-    def run(use: Use, sparse: str = "indexes", **settings: Any) -> None:
-        async def body(services: Services) -> None:
-            collector = Collector(services, **settings)
-            await use(collector, Client(collector.s, "web/shop", sparse))
-
-        registries.run(body)
-
-    return run
 
 
 async def sizes(c: Collector, query: Query) -> list[int]:

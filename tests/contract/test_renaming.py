@@ -1,32 +1,19 @@
 """Repositories under another name, on both databases: the one before goes on working."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-
 import pytest
 
 from contract.conftest import Registries
-from contract.test_images import BASE, NOBODY, ONE, TWO, Place
+from contract.test_images import BASE, NOBODY, ONE, TWO, Place, within
 from moorage.errors import Conflicting, Invalid, NotFound, SignInNeeded
 from moorage.model.access import Actor
 from moorage.oci.digest import digest_of
 from moorage.oci.names import RepositoryName, Tag
 from moorage.registry import history, listing, pull, renaming, repositories, rights
-from moorage.registry.services import Services
 from racing import ALICE, BY, Client
 
 # Local mode may not configure; the server's own operator may all.
 OPERATOR = Actor("operator", "root", "socket")
 OLD, NEW = RepositoryName.parse("web/shop"), RepositoryName.parse("web/store")
-
-
-def within(registries: Registries, use: Callable[[Place], Coroutine[Any, Any, None]]) -> None:
-    async def body(s: Services) -> None:
-        place = Place(s)
-        await place.fill()
-        await use(place)
-
-    registries.run(body)
 
 
 async def rename(place: Place, name: RepositoryName, wanted: str) -> None:

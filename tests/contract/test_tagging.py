@@ -1,12 +1,22 @@
 """Tags set by hand, and images copied between repositories, on both databases."""
 
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 
 from contract.conftest import Registries
-from contract.test_images import APP, BASE, CONFIG, MANIFEST, ONE, TWO, Place, describe, index
+from contract.test_images import (
+    APP,
+    BASE,
+    CONFIG,
+    MANIFEST,
+    ONE,
+    TWO,
+    Place,
+    describe,
+    index,
+    within,
+)
 from contract.test_rules import PUT_GRANT
 from moorage.db import grants, principals, repositories
 from moorage.db.engine import Tx
@@ -16,19 +26,9 @@ from moorage.model.access import Actor, Subject
 from moorage.oci.digest import digest_of
 from moorage.oci.names import RepositoryName, Tag
 from moorage.registry import compare, history, images, tagging
-from moorage.registry.services import Services
 from racing import ALICE, BY, Client
 
 SHOP, CART, COPY = (RepositoryName.parse(each) for each in ("web/shop", "web/cart", "ops/copy"))
-
-
-def within(registries: Registries, use: Callable[[Place], Coroutine[Any, Any, None]]) -> None:
-    async def body(s: Services) -> None:
-        place = Place(s)
-        await place.fill()
-        await use(place)
-
-    registries.run(body)
 
 
 async def set_tag(

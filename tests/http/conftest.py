@@ -1,4 +1,4 @@
-"""The registry with everybody in it, once for the tests of a file, and its owner's browser."""
+"""Who tests ask as: everybody of a registry, its owner in a browser, an administrator, a host."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from api import Api
 from browser import Browser
 from cast import Cast
+from cli import Person
+from conftest import PASSWORD
+from process import Server
+from registry import Registry
 
 
 @pytest.fixture(scope="module")
@@ -29,3 +34,28 @@ def hidden_tags(cast: Cast) -> None:
 def owner(cast: Cast) -> Browser:
     """Return the owner's browser."""
     return Browser(cast).sign_in("owner")
+
+
+@pytest.fixture(scope="session")
+def admin(administered: Registry) -> Api:
+    """Return the API as its administrator asks it."""
+    return Api(administered.url, ("admin", PASSWORD))
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Server]:
+    """Run a server that nobody has an account at yet, with an admin socket."""
+    with Server(env={"MOORAGE_ADMIN_SOCKET": "on"}) as running:
+        yield running
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def host(opened: Server, tmp_path_factory: pytest.TempPathFactory) -> Person:
+    """Return root on the server's host, who has no login."""
+    environment = {
+        "MOORAGE_DATA": str(opened.data),
+        "MOORAGE_SERVER": "local",
+        **{name: text for name, text in opened.env.items() if name == "MOORAGE_DATABASE"},
+    }
+    return Person(tmp_path_factory.mktemp("host"), **environment)

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from api import Api, problem
 from cli import Person
-from conftest import PASSWORD
 from process import Server
 from registry import Registry, Repository, unique
 
 pytestmark = pytest.mark.metadata
 
 README = "# Shop\r\n\n<script>alert(1)</script> größer\n\n"
-
-
-@pytest.fixture(scope="module")
-def admin(administered: Registry) -> Api:
-    """Return the API as its administrator asks it."""
-    return Api(administered.url, ("admin", PASSWORD))
 
 
 @pytest.fixture
@@ -126,35 +118,24 @@ def test_an_image_says_what_nobody_has(admin: Api, shop: Repository) -> None:
     assert admin.items(f"/search?q=newest%20{word}&kind=repository") == []
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, Registry]]:
-    """Return root on a server's host, and the server's registry in local mode."""
-    with Server(env={"MOORAGE_ADMIN_SOCKET": "on"}) as running:
-        environment = {"MOORAGE_DATA": str(running.data), "MOORAGE_SERVER": "local"}
-        environment |= {k: v for k, v in running.env.items() if k == "MOORAGE_DATABASE"}
-        home: Path = tmp_path_factory.mktemp("host")
-        yield Person(home, **environment), Registry(running.url)
-        running.stop()
-
-
-def test_the_commands(host: tuple[Person, Registry], tmp_path: Path) -> None:
-    person, registry = host
+def test_the_commands(host: Person, opened: Server, tmp_path: Path) -> None:
+    registry = Registry(opened.url)
     shop = registry.repository()
     shop.push_image("latest")
     file = tmp_path / "README.md"
     file.write_bytes(README.encode())
-    person("repo", "readme", "push", shop.name, str(file))
-    person("repo", "set", shop.name, "--description", "Sells things")
-    shown = person("repo", "readme", "show", shop.name, "-o", "json").json()
+    host("repo", "readme", "push", shop.name, str(file))
+    host("repo", "set", shop.name, "--description", "Sells things")
+    shown = host("repo", "readme", "show", shop.name, "-o", "json").json()
     assert (shown["readme"], shown["version"]) == (README, 2)
-    assert "Sells things" in person("repo", "show", shop.name).out
-    person("repo", "readme", "push", shop.name, "-", given="other")
-    assert person("repo", "readme", "show", shop.name).out == "other"
-    person("repo", "readme", "clear", shop.name)
-    shown = person("repo", "readme", "show", shop.name, "-o", "json").json()
+    assert "Sells things" in host("repo", "show", shop.name).out
+    host("repo", "readme", "push", shop.name, "-", given="other")
+    assert host("repo", "readme", "show", shop.name).out == "other"
+    host("repo", "readme", "clear", shop.name)
+    shown = host("repo", "readme", "show", shop.name, "-o", "json").json()
     assert (shown["readme"], shown["description"]) == ("", "Sells things")
     file.write_bytes(b"\xff")
-    assert person.run("repo", "readme", "push", shop.name, str(file)).code == 2
+    assert host.run("repo", "readme", "push", shop.name, str(file)).code == 2
     file.write_bytes(b"x" * 65_537)
-    assert "65,536" in person.run("repo", "readme", "push", shop.name, str(file)).err
-    assert person.run("repo", "set", shop.name).code == 2
+    assert "65,536" in host.run("repo", "readme", "push", shop.name, str(file)).err
+    assert host.run("repo", "set", shop.name).code == 2

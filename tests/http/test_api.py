@@ -6,25 +6,11 @@ from typing import Any
 
 import pytest
 
+from api import JSON, problem
 from moorage.api.routes import PREFIX, ROUTES
-from registry import Answer, Registry, basic, requirement, unique
+from registry import Registry, basic, requirement, unique
 
 pytestmark = pytest.mark.metadata
-
-JSON = {"Content-Type": "application/json"}
-
-
-def problem(answer: Answer, status: int, code: str) -> dict[str, Any]:
-    """Check that an answer is problem details, and return them."""
-    assert answer.status == status, (answer.status, answer.body)
-    assert answer["Content-Type"] == "application/problem+json"
-    assert answer["Cache-Control"] == "no-store"
-    found: dict[str, Any] = answer.json()
-    assert found["code"] == code, found
-    assert found["status"] == status
-    assert found["title"]
-    assert found["request_id"] == answer["X-Request-Id"]
-    return found
 
 
 def addresses() -> list[str]:

@@ -11,15 +11,9 @@ from api import PASSWORD as LONG
 from api import Api, problem
 from conftest import PASSWORD
 from process import Server
-from registry import Registry, requirement, unique
+from registry import requirement, unique
 
 pytestmark = pytest.mark.metadata
-
-
-@pytest.fixture(scope="session")
-def admin(administered: Registry) -> Api:
-    """Return the API as its administrator asks it."""
-    return Api(administered.url, ("admin", PASSWORD))
 
 
 @pytest.fixture(scope="session")

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from api import Api, problem
 from cli import Person
-from conftest import PASSWORD
 from process import Server
 from registry import Registry, Repository, requirement, unique
 
 pytestmark = pytest.mark.metadata
-
-
-@pytest.fixture(scope="module")
-def admin(administered: Registry) -> Api:
-    """Return the API as its administrator asks it."""
-    return Api(administered.url, ("admin", PASSWORD))
 
 
 @pytest.fixture
@@ -107,35 +98,24 @@ def test_a_tag_that_can_t_be(admin: Api, shop: Repository) -> None:
     problem(admin.get(f"{tags_of(shop)}/-a/history"), 400, "TAG_INVALID")
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, Registry]]:
-    """Return root on a server's host, and the server's registry in local mode."""
-    with Server(env={"MOORAGE_ADMIN_SOCKET": "on"}) as running:
-        environment = {"MOORAGE_DATA": str(running.data), "MOORAGE_SERVER": "local"}
-        environment |= {k: v for k, v in running.env.items() if k == "MOORAGE_DATABASE"}
-        home: Path = tmp_path_factory.mktemp("host")
-        yield Person(home, **environment), Registry(running.url)
-        running.stop()
-
-
-def test_the_commands(host: tuple[Person, Registry]) -> None:
-    person, registry = host
+def test_the_commands(host: Person, opened: Server) -> None:
+    registry = Registry(opened.url)
     shop = registry.repository()
     first = shop.push_image("latest")
     early = now()
     second = shop.push_image("latest")
-    found = person("tag", "list", shop.name, "-o", "json").json()
+    found = host("tag", "list", shop.name, "-o", "json").json()
     assert [(each["name"], each["digest"]) for each in found] == [("latest", second.digest)]
-    found = person("tag", "list", shop.name, "--as-of", early, "-o", "json").json()
+    found = host("tag", "list", shop.name, "--as-of", early, "-o", "json").json()
     assert [(each["name"], each["digest"]) for each in found] == [("latest", first.digest)]
-    assert person("tag", "list", shop.name, "--as-of", "2001-01-01").out == "There are none.\n"
-    table = person("tag", "history", f"{shop.name}:latest").out.splitlines()
+    assert host("tag", "list", shop.name, "--as-of", "2001-01-01").out == "There are none.\n"
+    table = host("tag", "history", f"{shop.name}:latest").out.splitlines()
     assert table[0].split() == ["VERSION", "WHEN", "FROM", "TO", "THROUGH", "BY"]
     assert first.digest[:19] in table[1]
     assert first.digest not in table[1]
     assert second.digest[:19] in table[1]
-    plain = person("tag", "history", f"{shop.name}:latest", "-o", "plain").out.splitlines()
+    plain = host("tag", "history", f"{shop.name}:latest", "-o", "plain").out.splitlines()
     assert plain[0].split("\t")[2:4] == [first.digest, second.digest]
-    assert person.run("tag", "history", shop.name).code == 2
-    assert person.run("tag", "list", shop.name, "--as-of", "soon").code == 2
-    assert person.run("tag", "history", f"{shop.name}:none").code == 3
+    assert host.run("tag", "history", shop.name).code == 2
+    assert host.run("tag", "list", shop.name, "--as-of", "soon").code == 2
+    assert host.run("tag", "history", f"{shop.name}:none").code == 3

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from api import Api, problem
 from cli import Person
-from conftest import PASSWORD
 from process import Server
 from registry import Registry
 
 pytestmark = pytest.mark.metadata
-
-
-@pytest.fixture(scope="module")
-def admin(administered: Registry) -> Api:
-    """Return the API as its administrator asks it."""
-    return Api(administered.url, ("admin", PASSWORD))
 
 
 def test_what_is_there(admin: Api) -> None:
@@ -39,36 +30,23 @@ def test_what_is_there(admin: Api) -> None:
     problem(admin.post(f"/jobs/{first['id']}/cancel"), 409, "CONFLICT")
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, Server]]:
-    """Return root on a server's host, and the server."""
-    with Server(env={"MOORAGE_ADMIN_SOCKET": "on"}) as running:
-        environment = {"MOORAGE_DATA": str(running.data), "MOORAGE_SERVER": "local"}
-        environment |= {k: v for k, v in running.env.items() if k == "MOORAGE_DATABASE"}
-        home: Path = tmp_path_factory.mktemp("host")
-        yield Person(home, **environment), running
-        running.stop()
-
-
-def test_the_commands(host: tuple[Person, Server]) -> None:
-    person, _ = host
+def test_the_commands(host: Person) -> None:
     until = time.monotonic() + 20
-    while not (found := person("job", "list", "--state", "done", "-o", "json").json()):
+    while not (found := host("job", "list", "--state", "done", "-o", "json").json()):
         assert time.monotonic() < until
     number = str(found[0]["id"])
-    table = person("job", "list", "--limit", "1").out.splitlines()
+    table = host("job", "list", "--limit", "1").out.splitlines()
     assert table[0].split() == ["ID", "NAME", "STATE", "DUE", "TRIES", "ERROR"]
-    assert "done" in person("job", "show", number).out
-    assert person.run("job", "retry", number).code == 9
-    assert person.run("job", "cancel", number).code == 2
-    assert person.run("job", "cancel", number, "--yes").code == 9
-    assert person.run("job", "show", "999999").code == 3
-    assert person.run("job", "list", "--state", "lost").code == 2
-    assert person("job", "list", "--state", "dead").out == "There are none.\n"
+    assert "done" in host("job", "show", number).out
+    assert host.run("job", "retry", number).code == 9
+    assert host.run("job", "cancel", number).code == 2
+    assert host.run("job", "cancel", number, "--yes").code == 9
+    assert host.run("job", "show", "999999").code == 3
+    assert host.run("job", "list", "--state", "lost").code == 2
+    assert host("job", "list", "--state", "dead").out == "There are none.\n"
 
 
-def test_the_metrics(host: tuple[Person, Server]) -> None:
-    _, running = host
-    text = Registry(running.url).get("/metrics").expect(200).body.decode()
+def test_the_metrics(opened: Server) -> None:
+    text = Registry(opened.url).get("/metrics").expect(200).body.decode()
     assert "moorage_jobs_dead 0.0" in text
     assert "moorage_jobs_late_seconds" in text

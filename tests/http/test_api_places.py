@@ -13,12 +13,6 @@ from registry import Answer, Registry, basic, requirement, unique
 pytestmark = pytest.mark.metadata
 
 
-@pytest.fixture(scope="session")
-def admin(administered: Registry) -> Api:
-    """Return the API as its administrator asks it."""
-    return Api(administered.url, ("admin", PASSWORD))
-
-
 class People:
     """An organisation with somebody of each role in it, and one who is a stranger to it."""
 

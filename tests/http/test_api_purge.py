@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from api import Api, problem
 from cli import Person
-from conftest import PASSWORD
 from process import Server
 from registry import Registry, absent_digest, requirement, unique
-
-
-@pytest.fixture(scope="module")
-def admin(administered: Registry) -> Api:
-    """Return the API as its administrator asks it."""
-    return Api(administered.url, ("admin", PASSWORD))
 
 
 def test_a_layer_is_gone(admin: Api, administrator: Registry) -> None:
@@ -94,38 +85,26 @@ def test_an_owner_may_not_even_look(admin: Api, administrator: Registry) -> None
     assert shop.tagged("latest") == image.digest
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, Server]]:
-    """Return root on a server's host, and the server."""
-    with Server(env={"MOORAGE_ADMIN_SOCKET": "on"}) as running:
-        environment = {"MOORAGE_DATA": str(running.data), "MOORAGE_SERVER": "local"}
-        environment |= {k: v for k, v in running.env.items() if k == "MOORAGE_DATABASE"}
-        home: Path = tmp_path_factory.mktemp("host")
-        yield Person(home, **environment), running
-        running.stop()
-
-
 @pytest.mark.metadata
-def test_the_command(host: tuple[Person, Server]) -> None:
-    person, running = host
-    shop = Registry(running.url).repository()
+def test_the_command(host: Person, opened: Server) -> None:
+    shop = Registry(opened.url).repository()
     image = shop.push_image("latest")
     layer = json.loads(image.raw)["layers"][0]["digest"]
-    told = person("purge", layer)
+    told = host("purge", layer)
     assert shop.name in told.out
     assert "latest" in told.out
     assert "To do it, add --now." in told.err
-    assert person("purge", layer, "-o", "json").json()["done"] is False
-    assert person("purge", layer, "-o", "plain").out.split("\t")[0] == shop.name
-    refused = person.run("purge", layer, "--now")
+    assert host("purge", layer, "-o", "json").json()["done"] is False
+    assert host("purge", layer, "-o", "plain").out.split("\t")[0] == shop.name
+    refused = host.run("purge", layer, "--now")
     assert refused.code == 2
     assert "Nothing of it can be restored" in refused.err
     assert shop.tagged("latest") == image.digest
-    told = person("purge", layer, "--now", "--reason", "a test", "--yes")
+    told = host("purge", layer, "--now", "--reason", "a test", "--yes")
     assert f"{layer} is gone from 1 repositories; 1 objects are deleted." in told.out
     assert shop.tagged("latest") is None
     assert not shop.has_blob(layer)
-    assert person.run("purge", layer, "--now", "--yes").code == 3
-    told = person("tag", "history", f"{shop.name}:latest", "-o", "json").json()
+    assert host.run("purge", layer, "--now", "--yes").code == 3
+    told = host("tag", "history", f"{shop.name}:latest", "-o", "json").json()
     assert told[0]["by"]["through"] == "purge"
     assert told[0]["by"]["through_id"] == layer

@@ -15,12 +15,6 @@ from registry import Registry, requirement, unique
 pytestmark = pytest.mark.metadata
 
 
-@pytest.fixture(scope="session")
-def admin(administered: Registry) -> Api:
-    """Return the API as its administrator asks it."""
-    return Api(administered.url, ("admin", PASSWORD))
-
-
 def put_tag(api: Api, name: str, tag: str, user: tuple[str, str]) -> int:
     """Push another image to the tag, and return the status of its manifest."""
     repository = Registry(api.url, user).repository(name)

@@ -19,12 +19,6 @@ from registry import Answer, Registry, requirement, unique
 pytestmark = pytest.mark.metadata
 
 
-@pytest.fixture(scope="session")
-def admin(administered: Registry) -> Api:
-    """Return the API as its administrator asks it."""
-    return Api(administered.url, ("admin", PASSWORD))
-
-
 def test_a_token(admin: Api) -> None:
     """A token is shown once, signs in to all that its owner may, and ends when it is revoked."""
     alice, api = admin.account()

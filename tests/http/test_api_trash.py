@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from api import Api, problem
 from cli import Person
-from conftest import PASSWORD
 from process import Server
 from registry import Registry, Repository, absent_digest, requirement, unique
 
 pytestmark = pytest.mark.metadata
-
-
-@pytest.fixture(scope="module")
-def admin(administered: Registry) -> Api:
-    """Return the API as its administrator asks it."""
-    return Api(administered.url, ("admin", PASSWORD))
 
 
 @pytest.fixture
@@ -191,49 +183,38 @@ def test_what_is_deleted_elsewhere_stays_there(admin: Api, shop: Repository) -> 
     problem(owner.post(f"{at(shop)}/-/restore", {"id": kept["id"]}), 404, "NOT_FOUND")
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, Registry]]:
-    """Return root on a server's host, and the server's registry in local mode."""
-    with Server(env={"MOORAGE_ADMIN_SOCKET": "on"}) as running:
-        environment = {"MOORAGE_DATA": str(running.data), "MOORAGE_SERVER": "local"}
-        environment |= {k: v for k, v in running.env.items() if k == "MOORAGE_DATABASE"}
-        home: Path = tmp_path_factory.mktemp("host")
-        yield Person(home, **environment), Registry(running.url)
-        running.stop()
-
-
-def test_the_commands(host: tuple[Person, Registry]) -> None:
-    person, registry = host
+def test_the_commands(host: Person, opened: Server) -> None:
+    registry = Registry(opened.url)
     shop = registry.repository()
     namespace = shop.name.partition("/")[0]
     first, second = shop.push_image("latest"), shop.push_image("latest")
-    told = person("tag", "restore", f"{shop.name}:latest").out
+    told = host("tag", "restore", f"{shop.name}:latest").out
     assert told == f"{shop.name}:latest is {first.digest} again; it was {second.digest}.\n"
-    person("tag", "restore", f"{shop.name}:latest", "--to", "2")
+    host("tag", "restore", f"{shop.name}:latest", "--to", "2")
     assert shop.tagged("latest") == second.digest
-    person("tag", "restore", f"{shop.name}:latest", "--to", first.digest)
+    host("tag", "restore", f"{shop.name}:latest", "--to", first.digest)
     assert shop.tagged("latest") == first.digest
-    assert person.run("tag", "restore", f"{shop.name}:latest", "--to", "9").code == 3
+    assert host.run("tag", "restore", f"{shop.name}:latest", "--to", "9").code == 3
     delete(shop, f"manifests/{first.digest}")
-    found = person("trash", "list", shop.name, "-o", "json").json()
+    found = host("trash", "list", shop.name, "-o", "json").json()
     assert [each["digest"] for each in found] == [first.digest]
-    told = person("manifest", "restore", f"{shop.name}@{first.digest}").out
+    told = host("manifest", "restore", f"{shop.name}@{first.digest}").out
     assert told == "1 manifest is out of the trash.\n"
-    told = person("manifest", "restore", f"{shop.name}@{first.digest}").out
+    told = host("manifest", "restore", f"{shop.name}@{first.digest}").out
     assert told == "It is not in the trash: nothing was to do.\n"
-    assert person.run("manifest", "restore", f"{shop.name}:latest").code == 2
-    assert person("trash", "list", shop.name, "--blobs").out == "There are none.\n"
-    refused = person.run("repo", "delete", shop.name)
+    assert host.run("manifest", "restore", f"{shop.name}:latest").code == 2
+    assert host("trash", "list", shop.name, "--blobs").out == "There are none.\n"
+    refused = host.run("repo", "delete", shop.name)
     assert (refused.code, "Add --yes" in refused.err) == (2, True)
-    told = person("repo", "delete", shop.name, "--yes").out
+    told = host("repo", "delete", shop.name, "--yes").out
     assert f"moorage repo restore {shop.name}" in told
-    (kept,) = person("trash", "list", namespace, "-o", "json").json()
-    usage = person("namespace", "usage", namespace, "-o", "json").json()
+    (kept,) = host("trash", "list", namespace, "-o", "json").json()
+    usage = host("namespace", "usage", namespace, "-o", "json").json()
     assert usage["bytes"] == usage["trash"] > 0
-    told = person("repo", "restore", shop.name, "--id", str(kept["id"])).out
+    told = host("repo", "restore", shop.name, "--id", str(kept["id"])).out
     assert told == f"{shop.name} is there again, {kept['visibility']}.\n"
-    person("repo", "delete", shop.name, "--yes")
-    person("repo", "restore", shop.name, "--as", f"{namespace}/renamed")
+    host("repo", "delete", shop.name, "--yes")
+    host("repo", "restore", shop.name, "--as", f"{namespace}/renamed")
     assert registry.repository(f"{namespace}/renamed").tagged(first.digest) == first.digest
 
 

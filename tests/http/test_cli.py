@@ -8,7 +8,6 @@ import pwd
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyotp
@@ -22,25 +21,6 @@ from process import Server
 from registry import Registry, basic
 
 pytestmark = pytest.mark.metadata
-
-
-@pytest.fixture(scope="module")
-def opened() -> Iterator[Server]:
-    """Run a server that nobody has an account at yet, with an admin socket."""
-    with Server(env={"MOORAGE_ADMIN_SOCKET": "on"}) as running:
-        yield running
-        running.stop()
-
-
-@pytest.fixture(scope="module")
-def host(opened: Server, tmp_path_factory: pytest.TempPathFactory) -> Person:
-    """Return root on the server's host, who has no login."""
-    environment = {
-        "MOORAGE_DATA": str(opened.data),
-        "MOORAGE_SERVER": "local",
-        **{name: text for name, text in opened.env.items() if name == "MOORAGE_DATABASE"},
-    }
-    return Person(tmp_path_factory.mktemp("host"), **environment)
 
 
 HOSTS = ("localhost", "127.0.0.1")

@@ -11,7 +11,6 @@ import pytest
 
 from api import Api, problem
 from cli import Person
-from conftest import PASSWORD
 from process import Server
 from registry import Registry
 
@@ -40,12 +39,6 @@ def test_who_asks_is_answered(admin: Api, administrator: Registry) -> None:
     admin.get(f"{path}?days=90").expect(200)
     for bad in ("0", "91", "x", ""):
         problem(admin.get(f"{path}?days={bad}"), 422, "INVALID")
-
-
-@pytest.fixture(scope="module")
-def admin(administered: Registry) -> Api:
-    """Return the API as its administrator asks it."""
-    return Api(administered.url, ("admin", PASSWORD))
 
 
 @pytest.mark.timeout(240)

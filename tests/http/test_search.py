@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -19,12 +18,6 @@ from registry import Registry, unique
 pytestmark = pytest.mark.metadata
 
 PATIENCE = 20
-
-
-@pytest.fixture(scope="module")
-def admin(administered: Registry) -> Api:
-    """Return the API as its administrator asks it."""
-    return Api(administered.url, ("admin", PASSWORD))
 
 
 def until(look: Callable[[], Any], wanted: Any) -> None:
@@ -157,25 +150,14 @@ def test_docker_search(places: Places, administrator: Registry, administered: Re
     assert refused.get("/v1/search?q=x").expect(401)["WWW-Authenticate"]
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, Registry]]:
-    """Return root on a server's host, and the server's registry in local mode."""
-    with Server(env={"MOORAGE_ADMIN_SOCKET": "on"}) as running:
-        environment = {"MOORAGE_DATA": str(running.data), "MOORAGE_SERVER": "local"}
-        environment |= {k: v for k, v in running.env.items() if k == "MOORAGE_DATABASE"}
-        home: Path = tmp_path_factory.mktemp("host")
-        yield Person(home, **environment), Registry(running.url)
-        running.stop()
-
-
-def test_the_command(host: tuple[Person, Registry]) -> None:
-    person, registry = host
-    assert person("search", "nothing").out == "There are none.\n"
+def test_the_command(host: Person, opened: Server) -> None:
+    registry = Registry(opened.url)
+    assert host("search", "nothing").out == "There are none.\n"
     shop = registry.repository("web/shop")
     image = shop.push_image("1.4", annotations={"org.example.flavour": "vanilla"})
 
     def look() -> Any:
-        return person("search", "vanilla", "-o", "json").json()
+        return host("search", "vanilla", "-o", "json").json()
 
     wanted = {
         "kind": "label",
@@ -186,13 +168,13 @@ def test_the_command(host: tuple[Person, Registry]) -> None:
         "label": "org.example.flavour=vanilla",
     }
     until(look, [wanted])
-    table = person("search", "vanilla").out.splitlines()
+    table = host("search", "vanilla").out.splitlines()
     assert table[0].split() == ["KIND", "WHERE", "DIGEST", "WHAT"]
     assert table[1].split()[:2] == ["label", "web/shop:1.4"]
     assert (
-        person("search", "--kind", "tag", "1.4", "-o", "plain").out.split("\t")[1] == "web/shop:1.4"
+        host("search", "--kind", "tag", "1.4", "-o", "plain").out.split("\t")[1] == "web/shop:1.4"
     )
-    assert person("search", "web/shop", "-o", "jsonl").out.count("\n") == 1
+    assert host("search", "web/shop", "-o", "jsonl").out.count("\n") == 1
     # Without signing in, on this machine: as everything else in local mode.
     found = registry.get("/v1/search?q=shop").expect(200).json()
     assert [each["name"] for each in found["results"]] == ["web/shop"]

@@ -11,17 +11,10 @@ import pytest
 
 from api import Api, problem
 from cli import Person
-from conftest import PASSWORD
 from process import Server
 from registry import Registry, Repository, digest_of, unique
 
 pytestmark = pytest.mark.on("directory")
-
-
-@pytest.fixture
-def admin(administered: Registry) -> Api:
-    """Return the API as its administrator asks it."""
-    return Api(administered.url, ("admin", PASSWORD))
 
 
 @pytest.fixture
