@@ -10,7 +10,7 @@ from contract.conftest import OpenDatabase
 from moorage.clock import HOUR, MINUTE, SECOND
 from moorage.db import jobs as rows
 from moorage.db.engine import Database, Tx
-from moorage.db.migrate import ADD_SETTING, READ_SETTING
+from moorage.db.settings import ADD_SETTING, GET_SETTING
 from moorage.jobs.queue import LEASE, Again, LeaseLost, Queue, Runner, Running
 
 NEWEST = 2**62
@@ -184,7 +184,7 @@ def test_a_stopped_worker_is_fenced(database: OpenDatabase) -> None:
         assert (job.state, job.epoch, job.attempts) == ("done", 2, 2)
 
         async def read(tx: Tx) -> Any:
-            return await tx.one(READ_SETTING, key="stale")
+            return await tx.one(GET_SETTING, key="stale")
 
         assert await db.read(read) is None
 

@@ -125,6 +125,13 @@ def test_there_are_statements() -> None:
     assert len(QUERIES) > 50
 
 
+def test_every_statement_is_written_once() -> None:
+    written: dict[str, list[str]] = {}
+    for title, query in QUERIES.items():
+        written.setdefault(query.text("postgresql"), []).append(title)
+    assert [titles for titles in written.values() if len(titles) > 1] == []
+
+
 @pytest.mark.parametrize("query", EVERY)
 def test_no_statement_grows_with_its_table(filled: apsw.Connection, query: Query) -> None:
     slow = [step for step in plan(filled, query) if is_slow(step)]

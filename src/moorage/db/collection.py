@@ -167,6 +167,7 @@ WHO_HAS_BLOB = Query(
         ),
     ),
 )
+DROP_BLOB = Query("drop_blob", sa.delete(blob).where(blob.c.id == sa.bindparam("blob_id")))
 DROP_BLOB_DIGESTS = Query(
     "drop_blob_digests",
     sa.delete(blob_digest).where(blob_digest.c.blob_id == sa.bindparam("blob_id")),

@@ -4,10 +4,11 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.about import DROP_ABOUT
-from moorage.db.access_schema import grant, readable, tag_rule
+from moorage.db.access_schema import grant, tag_rule
 from moorage.db.collection import Trashed
 from moorage.db.engine import ONE, ZERO, Query, Tx
 from moorage.db.pulls import drop_pulls
+from moorage.db.removals import END_READERS
 from moorage.db.schema import (
     hold,
     manifest,
@@ -94,7 +95,6 @@ _ID: sa.BindParameter[int] = sa.bindparam("repository_id")
 DROP_ALIASES = Query(
     "drop_aliases", sa.delete(repository_alias).where(repository_alias.c.repository_id == _ID)
 )
-DROP_READERS = Query("drop_readers", sa.delete(readable).where(readable.c.repository_id == _ID))
 DROP_GRANTS = Query(
     "drop_grants_of_repository",
     sa.delete(grant)
@@ -156,7 +156,7 @@ async def drop_changes(tx: Tx, repository_id: int, limit: int) -> int:
 async def drop_repository(tx: Tx, repository_id: int, namespace_id: int) -> None:
     """Remove the repository, of which nothing is left, and all that names it."""
     await tx.run(DROP_ALIASES, repository_id=repository_id)
-    await tx.run(DROP_READERS, repository_id=repository_id)
+    await tx.run(END_READERS, number=repository_id)
     await tx.run(DROP_ABOUT, repository_id=repository_id)
     await drop_pulls(tx, repository_id)
     for query in (DROP_GRANTS, DROP_RULES):

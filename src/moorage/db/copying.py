@@ -11,6 +11,8 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db import schema
+from moorage.db.blobs import ADD_DIGEST
+from moorage.db.collection import DROP_BLOB
 from moorage.db.columns import metadata
 from moorage.db.engine import BEYOND_IDENTITIES, Database, Query, Row, Tx, insert
 from moorage.db.schema import blob, blob_digest
@@ -72,13 +74,6 @@ PUT_BLOB = Query(
         set_={"location": _put.excluded.location, "state": _put.excluded.state},
     ),
 )
-PUT_IDENTITY = Query(
-    "put_blob_identity",
-    insert(blob_digest)
-    .values(digest=sa.bindparam("digest"), blob_id=sa.bindparam("blob_id"))
-    .on_conflict_do_nothing(),
-)
-DROP_BLOB = Query("drop_blob", sa.delete(blob).where(blob.c.id == sa.bindparam("blob_id")))
 LAST_BLOB = Query(
     "last_blob", sa.select(blob.c.id).order_by(blob.c.id.desc()).limit(sa.literal_column("1"))
 )
@@ -218,7 +213,7 @@ async def put_blob_row(db: Database, row: BlobRow) -> None:
         values = msgspec.structs.asdict(row)
         del values["identity"]
         await tx.run(PUT_BLOB, **values)
-        await tx.run(PUT_IDENTITY, digest=row.identity.key, blob_id=row.id)
+        await tx.run(ADD_DIGEST, digest=row.identity.key, blob_id=row.id)
 
     await db.write(write)
 

@@ -57,7 +57,7 @@ READMIT_BLOB = Query(
     .values(state=_IS_LIVE, verified_at=sa.bindparam("now")),
 )
 FIND_IDENTITY = Query(
-    "find_identity_of_lost",
+    "find_sha256_of_blob",
     sa.select(blob_digest.c.digest)
     .where(blob_digest.c.blob_id == sa.bindparam("blob_id"))
     .where(blob_digest.c.digest < BEYOND_IDENTITIES)

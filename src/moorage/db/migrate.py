@@ -6,7 +6,6 @@ costs a third of a second. What is PostgreSQL's own is in `server.py`.
 """
 
 import io
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
@@ -15,29 +14,16 @@ from typing import Any
 
 import apsw
 import msgspec
-import sqlalchemy as sa
 
-from moorage.db.engine import Query, Row, insert
+from moorage.db.engine import Query, Row
 from moorage.db.gate import WriteGate
-from moorage.db.schema import SCHEMA_COMPATIBLE, SCHEMA_VERSION, setting
+from moorage.db.schema import SCHEMA_COMPATIBLE, SCHEMA_VERSION
+from moorage.db.settings import ADD_SETTING, GET_SETTING, new_secret
 from moorage.db.sqlite import connect
 from moorage.errors import Refused
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 _VERSION, _COMPATIBLE = "schema.version", "schema.compatible"
-
-READ_SETTING = Query(
-    "read_setting",
-    sa.select(setting.c.value).where(setting.c.key == sa.bindparam("key")),
-)
-
-
-ADD_SETTING = Query(
-    "add_setting",
-    insert(setting)
-    .values(key=sa.bindparam("key"), value=sa.bindparam("value"))
-    .on_conflict_do_nothing(),
-)
 
 # Reads one row of `setting`; None when it is not there.
 ReadSetting = Callable[[str], str | None]
@@ -143,7 +129,7 @@ def _rows(connection: apsw.Connection, query: Query, values: Mapping[str, Any]) 
 
 
 def _setting(connection: apsw.Connection, key: str) -> str | None:
-    rows = _rows(connection, READ_SETTING, {"key": key})
+    rows = _rows(connection, GET_SETTING, {"key": key})
     return str(rows[0][0]) if rows else None
 
 
@@ -183,11 +169,6 @@ def secret(directory: Path, name: str) -> bytes:
         row = new_secret(name)
         _rows(connection, ADD_SETTING, row)
         return bytes.fromhex(_setting(connection, row["key"]) or row["value"])
-
-
-def new_secret(name: str) -> dict[str, str]:
-    """Return the row of `setting` for a secret of that name, should it have none yet."""
-    return {"key": f"secret.{name}", "value": secrets.token_hex(32)}
 
 
 def render(dialect: str, start: int, end: int = SCHEMA_VERSION) -> str:

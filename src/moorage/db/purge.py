@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from moorage.db.collection import DROP_BLOB, DROP_BLOB_DIGESTS, FIND_ANY_LINK
 from moorage.db.engine import EMPTY, ONE, Query, Tx
 from moorage.db.schema import (
     blob,
@@ -77,17 +78,6 @@ _blob = (
 FIND_BLOB = Query("find_any_blob", _blob)
 # Whoever gives the blob to a repository has this row first: from here on nobody does.
 TAKE_BLOB = Query("take_blob_to_purge", _blob.with_for_update(of=blob))
-FIND_LINK = Query(
-    "find_link_to_purged",
-    sa.select(repository_blob.c.repository_id)
-    .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
-    .limit(ONE),
-)
-END_BLOB_DIGESTS = Query(
-    "purge_blob_digests",
-    sa.delete(blob_digest).where(blob_digest.c.blob_id == sa.bindparam("blob_id")),
-)
-END_BLOB = Query("purge_blob", sa.delete(blob).where(blob.c.id == sa.bindparam("blob_id")))
 # As where the job lists what is due, the last line: never what a blob has.
 LIST_QUEUED = Query(
     "list_queued_of_digest",
@@ -138,10 +128,10 @@ async def end_blob(tx: Tx, digest: Digest) -> Blob | None:
     Its location is the caller's to delete.
     """
     row = await tx.one(TAKE_BLOB, digest=digest.key)
-    if row is None or await tx.one(FIND_LINK, blob_id=row[0]) is not None:
+    if row is None or await tx.one(FIND_ANY_LINK, blob_id=row[0]) is not None:
         return None
-    await tx.run(END_BLOB_DIGESTS, blob_id=row[0])
-    await tx.run(END_BLOB, blob_id=row[0])
+    await tx.run(DROP_BLOB_DIGESTS, blob_id=row[0])
+    await tx.run(DROP_BLOB, blob_id=row[0])
     return Blob(*row)
 
 

@@ -14,16 +14,14 @@ from moorage.db.address import Address
 from moorage.db.backups import FIND_RESTORED
 from moorage.db.engine import Query
 from moorage.db.migrate import (
-    ADD_SETTING,
-    READ_SETTING,
     SchemaState,
     check_schema,
-    new_secret,
     refuse_unusable,
     render,
     stamp,
 )
 from moorage.db.schema import SCHEMA_VERSION
+from moorage.db.settings import ADD_SETTING, GET_SETTING, new_secret
 from moorage.errors import Refused
 
 _OLDEST = 13
@@ -160,7 +158,7 @@ def _connected(address: Address) -> Iterator[psycopg.Connection[tuple[Any, ...]]
 
 
 def _setting(connection: psycopg.Connection[tuple[Any, ...]], key: str) -> str | None:
-    row = _run(connection, READ_SETTING, {"key": key}).fetchone()
+    row = _run(connection, GET_SETTING, {"key": key}).fetchone()
     return str(row[0]) if row else None
 
 

@@ -6,9 +6,10 @@ Whether a namespace shares content with another one is nobody's business who may
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import BEYOND_IDENTITIES, ONE, Query, Tx
+from moorage.db.damage import FIND_IDENTITY
+from moorage.db.engine import ONE, Query, Tx
 from moorage.db.repositories import LIVE
-from moorage.db.schema import blob, blob_digest, delete_queue, repository, repository_blob
+from moorage.db.schema import blob, delete_queue, repository, repository_blob
 from moorage.oci.digest import Digest
 
 # What is queued for deletion is added up to so many objects.
@@ -58,13 +59,6 @@ LIST_SHARERS = Query(
     .where(repository_blob.c.blob_id == sa.bindparam("blob_id"))
     .where(repository_blob.c.trash_until == LIVE)
     .limit(sa.bindparam("limit")),
-)
-FIND_IDENTITY = Query(
-    "find_identity_of_stored_blob",
-    sa.select(blob_digest.c.digest)
-    .where(blob_digest.c.blob_id == sa.bindparam("blob_id"))
-    .where(blob_digest.c.digest < BEYOND_IDENTITIES)
-    .limit(ONE),
 )
 _due = (
     sa.select(delete_queue.c.size)
