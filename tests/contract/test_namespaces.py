@@ -7,9 +7,9 @@ import pytest
 from contract.conftest import Registries
 from moorage.db import readable
 from moorage.errors import Conflicting, Denied, Invalid, Unauthorized
-from moorage.model.access import EARLY, NOBODY, Actor, Role, Scope, Subject
+from moorage.model.access import EARLY, NOBODY, Action, Actor, Role, Scope, Subject
 from moorage.oci.names import RepositoryName
-from moorage.registry import accounts, grants, namespaces, robots, teams
+from moorage.registry import accounts, grants, namespaces, rights, robots, teams
 from moorage.registry.services import Services
 from people import ANONYMOUS, BY, organisation, person, trail
 
@@ -76,7 +76,7 @@ def test_seen_by_those_who_have_something_there(registries: Registries) -> None:
         with pytest.raises(Refused):
             await accounts.find_account(s, scoped, "alice")
         with pytest.raises(Refused):
-            await namespaces.find_namespace(s, alice, "bob")
+            await rights.require_namespace(s, alice, Action.PULL, "bob")
 
     registries.run(use)
 
@@ -161,7 +161,7 @@ def test_ended_only_when_empty(registries: Registries) -> None:
         root = await person(s, "root", administrator=True)
         await namespaces.create_organisation(s, root, "web", BY)
         with pytest.raises(Refused):
-            await namespaces.find_namespace(s, owner, "web")
+            await rights.require_namespace(s, owner, Action.PULL, "web")
 
     registries.run(use)
 
@@ -174,7 +174,7 @@ def test_a_personal_namespace_stays_with_its_account(registries: Registries) -> 
         await accounts.delete_account(s, root, "alice", BY)
         heir = await person(s, "alice")
         with pytest.raises(Refused):
-            await namespaces.find_namespace(s, heir, "alice")
+            await rights.require_namespace(s, heir, Action.PULL, "alice")
         with pytest.raises(Conflicting):
             await namespaces.delete_namespace(s, root, "alice", BY)
 

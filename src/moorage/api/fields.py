@@ -16,7 +16,6 @@ Label = Annotated[str, Meta(min_length=1, max_length=100, pattern="^[^\\x00-\\x1
 Hidden = Annotated[str, Meta(min_length=1, max_length=1024, pattern="^[^\\x00]*$")]
 Code = Annotated[str, Meta(pattern="^[0-9]{6}$")]
 Visibility = Literal["private", "internal", "public"]
-Kind = Literal["account", "team", "robot"]
 RoleName = Literal["reader", "writer", "maintainer", "owner", "auditor"]
 TokenAction = Literal["pull", "push", "delete", "catalog"]
 Pattern = Annotated[

@@ -29,11 +29,6 @@ PLAN = (
     Column("bytes", "size"),
     Column("would", "would"),
 )
-PLACES = (
-    Column("repository", "repository"),
-    Column("what", "kind"),
-    Column("kept because", "kept"),
-)
 _WHY = {
     "leased": "a push has just been told that it is there",
     "trash": "it was deleted and can still be restored",

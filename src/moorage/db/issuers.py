@@ -17,7 +17,6 @@ _issuers = sa.select(
     issuer.c.created_at,
     issuer.c.created_by,
 )
-FIND_ISSUER = Query("find_issuer", _issuers.where(issuer.c.id == sa.bindparam("issuer_id")))
 FIND_ISSUER_BY_URL = Query(
     "find_issuer_by_url", _issuers.where(issuer.c.url == sa.bindparam("url"))
 )
@@ -90,12 +89,6 @@ END_USED = Query(
 def _issuer_of(row: Row) -> Issuer:
     number, url, kind, shared, jwks, ca_file, enabled, *others = row
     return Issuer(number, url, kind, bool(shared), bytes(jwks), ca_file, bool(enabled), *others)
-
-
-async def find_issuer(tx: Tx, issuer_id: int) -> Issuer | None:
-    """Return the issuer of that id, in force or not."""
-    row = await tx.one(FIND_ISSUER, issuer_id=issuer_id)
-    return _issuer_of(row) if row else None
 
 
 async def find_issuer_by_url(tx: Tx, url: str) -> Issuer | None:

@@ -147,9 +147,6 @@ async def check_rows(look: Look, run: Verifying) -> None:
     await run.write(work)
 
 
-Page = tuple[list[Broken], int, tuple[object, ...]]
-
-
 async def _found(tx: Tx, run: Verifying, look: Look, broken: Broken) -> Finding | None:
     finding = broken.finding
     if look is not invariants.BLOBS:

@@ -38,15 +38,6 @@ async def list_namespaces(
     return await s.db.read(read, pages=True)
 
 
-async def find_namespace(s: Services, actor: Actor, name: str) -> NamespaceRecord:
-    """Return the namespace, for whoever may read all of it.
-
-    Raises:
-        NotPermitted, NotFound: the actor may not, or there is none.
-    """
-    return await rights.require_namespace(s, actor, Action.PULL, name)
-
-
 async def create_organisation(
     s: Services, actor: Actor, name: str, by: TagChange, *, visibility: str = "private"
 ) -> NamespaceRecord:
