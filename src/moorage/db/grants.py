@@ -175,12 +175,11 @@ async def put_grant(
     )
 
 
-async def end_grant(tx: Tx, principal_id: int, place: tuple[int, int]) -> bool:
-    """Take the principal's role at the place, and tell whether it had one."""
-    ended = await tx.run(
+async def end_grant(tx: Tx, principal_id: int, place: tuple[int, int]) -> None:
+    """Take the principal's role at the place, if it has one."""
+    await tx.run(
         END_GRANT, principal_id=principal_id, namespace_id=place[0], repository_id=place[1]
     )
-    return bool(ended)
 
 
 async def find_grant(tx: Tx, principal_id: int, place: tuple[int, int]) -> GrantRecord | None:

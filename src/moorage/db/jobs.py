@@ -374,14 +374,11 @@ async def put_schedule(tx: Tx, name: str, every: int, now: int) -> None:
     await tx.run(ADD_SCHEDULE, name=name, every=every, next_at=now, new_every=every)
 
 
-async def fire_due(tx: Tx, now: int) -> list[str]:
+async def fire_due(tx: Tx, now: int) -> None:
     """Enqueue the jobs whose time has come, each once however many times it was missed."""
-    fired = []
     for name, every, next_at in sorted(await tx.many(LIST_DUE, now=now)):
         if await tx.run(ADVANCE_SCHEDULE, schedule=name, seen=next_at, new_next=now + every):
             await add_job(tx, name, b"", key="schedule", run_at=now, now=now)
-            fired.append(name)
-    return fired
 
 
 async def find_next(tx: Tx) -> int | None:

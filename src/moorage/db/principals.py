@@ -228,12 +228,11 @@ async def end_credentials(tx: Tx, principal_id: int) -> None:
     await tx.run(NEXT_GENERATION, number=principal_id)
 
 
-async def set_standing(tx: Tx, principal_id: int, *, enabled: bool, administrator: bool) -> bool:
-    """Put the principal in or out of force, and tell whether it is there."""
-    changed = await tx.run(
+async def set_standing(tx: Tx, principal_id: int, *, enabled: bool, administrator: bool) -> None:
+    """Put the principal in or out of force."""
+    await tx.run(
         SET_STANDING,
         number=principal_id,
         is_enabled=int(enabled),
         is_administrator=int(administrator),
     )
-    return bool(changed)

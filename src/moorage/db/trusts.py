@@ -268,11 +268,11 @@ async def end_bearers(tx: Tx, found: Trust, now: int) -> None:
     await tx.run(END_BEARERS, principal_id=found.robot_id, name=_mark(found.id), now=now)
 
 
-async def end_trust(tx: Tx, found: Trust, now: int) -> bool:
-    """Remove the trust, with all that was signed in by it, and tell whether it was there."""
+async def end_trust(tx: Tx, found: Trust, now: int) -> None:
+    """Remove the trust, with all that was signed in by it."""
     await end_bearers(tx, found, now)
     await tx.run(END_USES, trust_id=found.id, before=_BEYOND)
-    return bool(await tx.run(END_TRUST, trust_id=found.id))
+    await tx.run(END_TRUST, trust_id=found.id)
 
 
 async def add_exchanged(

@@ -163,8 +163,8 @@ async def require_repository(
     return await s.db.read(lambda tx: allow_repository(tx, actor, action, name))
 
 
-async def hold_own(tx: Tx, actor: Actor) -> int:
-    """Let an account pass to what is its own, with its writes at an end; return its id.
+async def hold_own(tx: Tx, actor: Actor) -> None:
+    """Let an account pass to what is its own, with its writes at an end.
 
     Raises:
         Unauthorized: nobody is signed in, or by what has ended.
@@ -172,11 +172,11 @@ async def hold_own(tx: Tx, actor: Actor) -> int:
     """
     if actor.is_signed_in:
         await locks.take_principal(tx, actor.subject.principal_id)
-    return await require_own(tx, actor)
+    await require_own(tx, actor)
 
 
 async def require_own(tx: Tx, actor: Actor) -> int:
-    """Decide as `hold_own`, where nothing is written."""
+    """Decide as `hold_own`, where nothing is written, and return the account's id."""
     require_whole(actor, await access.find_standing(tx, actor.subject))
     return actor.subject.principal_id
 
