@@ -657,10 +657,10 @@ def test_a_purge_names_the_backups(one: Registries, vault: Vault) -> None:
 
 def test_the_age_of_the_last_is_told(registries: Registries, vault: Vault) -> None:
     async def use(s: Services) -> None:
-        await known.Watch(s).keep()
+        await known.tell_age(s)
         assert "moorage_backup_age_seconds +Inf" in exposed(s)
         await take(s, vault)
-        await known.Watch(s).keep()
+        await known.tell_age(s)
         line = next(
             each for each in exposed(s).splitlines() if each.startswith("moorage_backup_age")
         )

@@ -233,12 +233,11 @@ def test_it_is_in_the_trail(registries: Registries) -> None:
 
 def test_the_metrics_tell_of_them(registries: Registries) -> None:
     async def use(place: Place) -> None:
-        watch = jobs.Watch(place.s)
         registry = place.s.telemetry.registry
 
         async def seen() -> tuple[float | None, float | None]:
             place.watch.at += MINUTE
-            await watch.keep()
+            await jobs.tell(place.s)
             names = ("moorage_jobs_dead", "moorage_jobs_late_seconds")
             return registry.get_sample_value(names[0]), registry.get_sample_value(names[1])
 

@@ -16,7 +16,6 @@ from moorage.oci.digest import Digest
 from moorage.registry import kept
 from moorage.registry.services import Services
 
-_EVERY_SECONDS = 15
 _MOST = 1_000
 
 
@@ -27,23 +26,11 @@ class Holder(msgspec.Struct, frozen=True):
     is_certain: bool
 
 
-class Watch:
-    """Tells the metrics how old the last complete backup is."""
-
-    def __init__(self, s: Services) -> None:
-        """Have looked at nothing yet."""
-        self._s = s
-        self._looked_at = -float(_EVERY_SECONDS)
-
-    async def keep(self) -> None:
-        """Look again when it is time; to be called often."""
-        now = self._s.clock.monotonic()
-        if now < self._looked_at + _EVERY_SECONDS:
-            return
-        self._looked_at = now
-        last = await self._s.db.read(rows.find_last)
-        age = (self._s.clock.now() - last) / SECOND if last is not None else float("inf")
-        self._s.telemetry.metrics.backups.age.set(max(0.0, age))
+async def tell_age(s: Services) -> None:
+    """Tell the metrics how old the last complete backup is."""
+    last = await s.db.read(rows.find_last)
+    age = (s.clock.now() - last) / SECOND if last is not None else float("inf")
+    s.telemetry.metrics.backups.age.set(max(0.0, age))
 
 
 async def find_holders(s: Services, digests: Iterable[Digest]) -> list[Holder]:

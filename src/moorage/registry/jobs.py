@@ -12,7 +12,6 @@ from moorage.registry import rights
 from moorage.registry.services import Services
 
 STATES = ("waiting", "running", "done", "dead", "cancelled")
-_EVERY_SECONDS = 15
 _MOST_DEAD = 1_000
 _LONGEST = 500
 
@@ -93,28 +92,16 @@ async def cancel_job(s: Services, actor: Actor, job_id: int, by: TagChange) -> J
     return await s.db.write(write)
 
 
-class Watch:
-    """Tells the metrics how many jobs are dead, and how late the others are."""
+async def tell(s: Services) -> None:
+    """Tell the metrics how many jobs are dead, and how late the others are."""
 
-    def __init__(self, s: Services) -> None:
-        """Have looked at nothing yet."""
-        self._s = s
-        self._looked_at = -float(_EVERY_SECONDS)
+    async def read(tx: Tx) -> tuple[int, int | None]:
+        return await rows.count_dead(tx, _MOST_DEAD), await rows.find_next(tx)
 
-    async def keep(self) -> None:
-        """Look again when it is time; to be called often."""
-        now = self._s.clock.monotonic()
-        if now < self._looked_at + _EVERY_SECONDS:
-            return
-        self._looked_at = now
-
-        async def read(tx: Tx) -> tuple[int, int | None]:
-            return await rows.count_dead(tx, _MOST_DEAD), await rows.find_next(tx)
-
-        dead, due = await self._s.db.read(read, pages=True)
-        late = max(0, self._s.clock.now() - due) if due is not None else 0
-        self._s.telemetry.metrics.jobs.dead.set(dead)
-        self._s.telemetry.metrics.jobs.late.set(late / SECOND)
+    dead, due = await s.db.read(read, pages=True)
+    late = max(0, s.clock.now() - due) if due is not None else 0
+    s.telemetry.metrics.jobs.dead.set(dead)
+    s.telemetry.metrics.jobs.late.set(late / SECOND)
 
 
 def _present(job: Job | None, job_id: int) -> Job:

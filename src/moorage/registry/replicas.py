@@ -9,14 +9,15 @@ import platform
 import msgspec
 
 from moorage import __version__
-from moorage.clock import DAY, MINUTE, SECOND, new_id
+from moorage.clock import DAY, MINUTE
 from moorage.config import Config, flatten
 from moorage.db import replicas
 from moorage.db.engine import Tx
 from moorage.db.replicas import Replica
 from moorage.registry.services import Services
 
-EVERY = 30 * SECOND
+# So often a server tells the others that it is there.
+EVERY_SECONDS = 30
 # A server that has not been seen for so long is not there.
 GONE = 2 * MINUTE
 _MOST = 1_000
@@ -35,26 +36,8 @@ def fingerprint(config: Config) -> str:
     return hashlib.sha256(msgspec.json.encode(shared)).hexdigest()[:16]
 
 
-class Presence:
-    """Tells the others that this server is there, under a name that it keeps while it runs."""
-
-    def __init__(self, s: Services) -> None:
-        """Have told nobody yet."""
-        self._s = s
-        self._name = new_id()
-        self._told_at = -EVERY / SECOND
-
-    async def keep(self) -> None:
-        """Tell them again when it is time; to be called often."""
-        now = self._s.clock.monotonic()
-        if now < self._told_at + EVERY / SECOND:
-            return
-        await announce(self._s, self._name)
-        self._told_at = now
-
-
 async def announce(s: Services, name: str) -> None:
-    """Tell the others that the server of that name is there."""
+    """Tell the others that the server of that name is there, which it keeps while it runs."""
     now = s.clock.now()
     seen = Replica(name, platform.node(), __version__, fingerprint(s.config), now)
 
