@@ -14,6 +14,7 @@ from moorage.auth.chain import ORIGIN, Chain, Point, PublicKey, SealKey, missing
 from moorage.clock import MINUTE
 from moorage.db import audit
 from moorage.db.engine import Database, Tx
+from moorage.db.walking import walk
 from moorage.model.audit import Entry, Head
 from moorage.registry.audit import Broken
 
@@ -230,17 +231,8 @@ async def _first_since(db: Database, when: int, last: int) -> int:
 
 
 async def _count_unsealed(db: Database) -> int:
-    count, after = 0, 0
-    while True:
-
-        async def read(tx: Tx, after: int = after) -> list[Entry]:
-            return await audit.list_unsealed(tx, after, _PAGE)
-
-        entries = await db.read(read, pages=True)
-        count += len(entries)
-        if len(entries) < _PAGE:
-            return count
-        after = entries[-1].id
+    unsealed = walk(db, audit.list_unsealed, lambda entry: entry.id, 0, _PAGE)
+    return sum([1 async for _ in unsealed])
 
 
 def time_of(at: int) -> str:

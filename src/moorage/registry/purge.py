@@ -14,6 +14,7 @@ from moorage.db import blobs, collection, damage, locks, naming, purge, tags, tr
 from moorage.db.engine import Tx
 from moorage.db.purge import Place
 from moorage.db.tags import Condition, Guard
+from moorage.db.walking import walk
 from moorage.errors import Conflicting, NotFound
 from moorage.events.outbox import Event
 from moorage.model.access import Actor
@@ -261,19 +262,18 @@ async def _known_as(s: Services, content: _Content) -> set[Digest]:
 async def _places(s: Services, content: _Content) -> AsyncIterator[tuple[Place, Blob | None]]:
     """Yield where there are manifests of the digest, then where the blob is."""
     for blob in (None, content.blob) if content.blob is not None else (None,):
-        after = 0
-        while True:
+        async for place in _places_with(s, content.digest, blob.id if blob is not None else 0):
+            yield place, blob
 
-            async def read(tx: Tx, after: int = after, blob: Blob | None = blob) -> list[Place]:
-                number = blob.id if blob is not None else 0
-                return await purge.list_places(tx, content.digest, number, after, _PAGE)
 
-            found = await s.db.read(read, pages=True)
-            for place in found:
-                yield place, blob
-            if len(found) < _PAGE:
-                break
-            after = found[-1].id
+def _places_with(s: Services, digest: Digest, blob_id: int) -> AsyncIterator[Place]:
+    return walk(
+        s.db,
+        lambda tx, after, limit: purge.list_places(tx, digest, blob_id, after, limit),
+        lambda each: each.id,
+        0,
+        _PAGE,
+    )
 
 
 async def _doomed(

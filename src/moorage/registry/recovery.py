@@ -6,7 +6,7 @@ a run that was interrupted goes on where it stopped.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import msgspec
 
@@ -18,6 +18,7 @@ from moorage.db import backups as rows
 from moorage.db.copying import BlobRow
 from moorage.db.engine import Database, Tx
 from moorage.db.loading import COMING, RESTORED, State
+from moorage.db.walking import walk
 from moorage.errors import Refused
 from moorage.events.outbox import Event, Outbox
 from moorage.model.artifacts import TagChange
@@ -182,24 +183,9 @@ class Recovery:
             lambda tx, after, limit: alive.list_tokens(tx, after, limit, now),
             alive.list_trusts,
         ):
-            found += await self._all(list_some)
+            pages = walk(self._target.db, list_some, lambda each: each[0], 0, _PAGE)
+            found += [credential async for _, credential in pages]
         return found
-
-    async def _all(
-        self, list_some: Callable[[Tx, int, int], Awaitable[list[tuple[int, Credential]]]]
-    ) -> list[Credential]:
-        found: list[Credential] = []
-        after = 0
-        while True:
-
-            async def read(tx: Tx, after: int = after) -> list[tuple[int, Credential]]:
-                return await list_some(tx, after, _PAGE)
-
-            page = await self._target.db.read(read, pages=True)
-            found += [credential for _, credential in page]
-            if len(page) < _PAGE:
-                return found
-            after = page[-1][0]
 
 
 class _Unreadable(Exception):
