@@ -31,7 +31,8 @@ import pytest
 
 READY_SECONDS = 20
 STOP_SECONDS = 20
-COMMAND_SECONDS = 120
+# A restore of what ten minutes of load have made takes minutes.
+COMMAND_SECONDS = 600
 # In place of the settings of a server that this machine may have.
 NO_FILE = {"MOORAGE_CONFIG": os.devnull}
 
