@@ -3,10 +3,12 @@
 import sqlalchemy as sa
 
 from moorage.db.access_schema import account, principal, token, trust
-from moorage.db.engine import NO_TEXT, ZERO, Query, Row, Tx
+from moorage.db.engine import Query, Row, Tx
 from moorage.db.repositories import LIVE
 from moorage.db.schema import namespace
 from moorage.model.backup import Credential
+
+_NONE: sa.ColumnClause[str] = sa.literal_column("''")
 
 LIST_ACCOUNTS = Query(
     "list_accounts_in_force",
@@ -14,12 +16,12 @@ LIST_ACCOUNTS = Query(
         principal.c.id,
         principal.c.name,
         principal.c.administrator,
-        sa.func.coalesce(account.c.provider, NO_TEXT),
+        sa.func.coalesce(account.c.provider, _NONE),
     )
     .select_from(principal)
     .join(account, account.c.principal_id == principal.c.id)
     .where(principal.c.id > sa.bindparam("after"))
-    .where(principal.c.enabled != ZERO)
+    .where(principal.c.enabled != LIVE)
     .where(principal.c.ended_at == LIVE)
     .order_by(principal.c.id)
     .limit(sa.bindparam("limit")),
@@ -29,7 +31,7 @@ LIST_TOKENS = Query(
     sa.select(
         token.c.id,
         token.c.kind,
-        sa.func.coalesce(namespace.c.name, NO_TEXT),
+        sa.func.coalesce(namespace.c.name, _NONE),
         principal.c.name,
         token.c.name,
         token.c.mark,
@@ -40,8 +42,8 @@ LIST_TOKENS = Query(
     .outerjoin(namespace, namespace.c.id == principal.c.namespace_id)
     .where(token.c.id > sa.bindparam("after"))
     .where(token.c.revoked_at == LIVE)
-    .where(sa.or_(token.c.expires_at == ZERO, token.c.expires_at > sa.bindparam("now")))
-    .where(principal.c.enabled != ZERO)
+    .where(sa.or_(token.c.expires_at == LIVE, token.c.expires_at > sa.bindparam("now")))
+    .where(principal.c.enabled != LIVE)
     .where(principal.c.ended_at == LIVE)
     .order_by(token.c.id)
     .limit(sa.bindparam("limit")),
@@ -52,7 +54,7 @@ LIST_TRUSTS = Query(
     .select_from(trust)
     .join(namespace, namespace.c.id == trust.c.namespace_id)
     .where(trust.c.id > sa.bindparam("after"))
-    .where(trust.c.enabled != ZERO)
+    .where(trust.c.enabled != LIVE)
     .order_by(trust.c.id)
     .limit(sa.bindparam("limit")),
 )
