@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from process import NO_FILE
+
 SOURCES = str(Path(__file__).parents[1] / "src")
 HELPER = "docker-credential-moorage"
 
@@ -52,6 +54,7 @@ class Person:
             "HOME": str(home),
             "PATH": f"{tools}:{os.environ['PATH']}",
             "PYTHONPATH": SOURCES,
+            **NO_FILE,
             **environment,
         }
 

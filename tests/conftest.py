@@ -15,7 +15,7 @@ import pytest
 from members import Members
 from postgres import Postgres
 from postgres import running as postgres_running
-from process import Server, find_tool
+from process import NO_FILE, Server, find_tool
 from registry import Answer, Registry, Repository
 from s3 import GATEWAY, SERVERS, S3Server
 from shapes import EMBEDDED, FLEET, SHAPES, Shape
@@ -47,7 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers of these suites."""
+    """Register the markers of these suites; no program here finds this machine's settings."""
+    os.environ |= NO_FILE
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     shape = config.stash[SHAPE] = Shape(

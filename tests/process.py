@@ -31,6 +31,9 @@ import pytest
 
 READY_SECONDS = 20
 STOP_SECONDS = 20
+COMMAND_SECONDS = 120
+# In place of the settings of a server that this machine may have.
+NO_FILE = {"MOORAGE_CONFIG": os.devnull}
 
 
 def free_port() -> int:
@@ -45,6 +48,24 @@ def is_listening(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment with these settings in place of what it has of Moorage."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("MOORAGE_")}
+    return {**kept, **NO_FILE, **settings}
+
+
+def run_moorage(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end, with these settings."""
+    return subprocess.run(
+        [sys.executable, "-m", "moorage", *words],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        check=False,
+    )
 
 
 def require_tool(name: str) -> pytest.MarkDecorator:
@@ -116,11 +137,10 @@ class Server:
         """Start the process without waiting for it."""
         assert self._process is None, "the server is running already"
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("MOORAGE_")}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command,
-                env={**kept, **self.env},
+                env=environment(self.env),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -50,6 +50,11 @@ GITLAB = {
     "ref_protected": "true",
     "pipeline_source": "push",
 }
+# What stands at the top of its file means one of these, or else is a job.
+GITLAB_KEYWORDS = {
+    *("after_script", "before_script", "cache", "default", "image", "include", "pages"),
+    *("services", "spec", "stages", "types", "variables", "workflow"),
+}
 JENKINS = {"sub": "https://jenkins.example/job/shop/"}
 RULES = {
     "github": presets.github("acme/shop", "77", branch="main"),
@@ -184,7 +189,8 @@ def test_github_actions(
 def test_gitlab_ci(job: Callable[..., Job], issuer: oidc.Issuer) -> None:
     document = yaml.safe_load((DOCS / "gitlab-ci.yml").read_text())
     assert set(document["variables"]) == {"REGISTRY", "ROBOT", "IMAGE"}
-    work = document["image"]
+    assert set(document) - GITLAB_KEYWORDS == {"build"}
+    work = document["build"]
     [variable] = work["id_tokens"]
     assert list(work["id_tokens"][variable]) == ["aud"]
     token = issuer.sign({**GITLAB, "aud": AUDIENCE})
@@ -237,7 +243,7 @@ def test_a_refused_job_reads_why(job: Callable[..., Job], issuer: oidc.Issuer) -
     document = yaml.safe_load((DOCS / "gitlab-ci.yml").read_text())
     token = issuer.sign({**GITLAB, "ref": "dev", "aud": AUDIENCE})
     building = job("gitlab", issuer)
-    done = building.run(document["image"]["before_script"][0], REGISTRY_TOKEN=token)
+    done = building.run(document["build"]["before_script"][0], REGISTRY_TOKEN=token)
     assert done.returncode != 0
     assert "401" in done.stderr or "only allows" in done.stderr, done.stderr
     assert token not in done.stdout + done.stderr

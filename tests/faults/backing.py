@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import random
 import subprocess
 import sys
@@ -18,28 +17,10 @@ from faults.collecting import Churn
 from moorage.app import build, prepare
 from moorage.config import load
 from moorage.db import copying
-from process import Server
+from process import Server, environment, run_moorage
 from registry import Registry
 
 Images = dict[tuple[str, str], dict[str, bytes]]
-
-
-def environment(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a command with these settings."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("MOORAGE_")}
-    return {**kept, **env}
-
-
-def run(*words: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "moorage", *words],
-        env=environment(env),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 @dataclass
@@ -64,7 +45,7 @@ class Backer:
     def take(self) -> None:
         """Take a backup, and note what it must have: what was there from its begin to its end."""
         before = self._known()
-        done = run("backup", "create", str(self.directory), "--json", env=self.env)
+        done = run_moorage("backup", "create", str(self.directory), "--json", **self.env)
         assert done.returncode == 0, (done.stdout, done.stderr)
         after = self._known()
         told = json.loads(done.stdout)

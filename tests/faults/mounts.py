@@ -23,12 +23,15 @@ def run(*command: object) -> str:
     return done.stdout.strip()
 
 
-def unmount(place: Path) -> None:
-    """Unmount, waiting a little for whoever is just closing its last file."""
+def unmount(place: Path, *command: str) -> None:
+    """Unmount, with a command of its own if named, once whoever closes its last file has done so.
+
+    A loop device that was detached is one of those: the kernel lets its file go a little later.
+    """
     deadline = time.monotonic() + 10
     while True:
         try:
-            run("umount", place)
+            run(*(command or ("umount",)), place)
         except AssertionError:
             if time.monotonic() > deadline:
                 raise

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from faults.mounts import loop_device, make_file_system, mounted, run
+from faults.mounts import loop_device, make_file_system, mounted, run, unmount
 
 # xfs is not made any smaller.
 DISK_BYTES = {"ext4": 96 << 20, "xfs": 304 << 20, "btrfs": 256 << 20}
@@ -103,7 +103,7 @@ class LoggedDisk:
                 assert time.monotonic() < deadline, "the logging file system is not there"
                 time.sleep(0.05)
             yield place
-            run("fusermount3", "-u", place)
+            unmount(place, "fusermount3", "-u")
             process.wait(10)
         finally:
             if process.poll() is None:

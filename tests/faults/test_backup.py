@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from faults.backing import Backer, check_digests, check_images, run
+from faults.backing import Backer, check_digests, check_images
 from faults.collecting import Churn
 from faults.invariants import Snapshot
 from postgres import Postgres
-from process import Server
+from process import Server, run_moorage
 from registry import Registry
 from s3 import S3Server
 
@@ -75,12 +75,12 @@ def test_a_backup_under_load_is_whole(
     old.kill()
     churn.join()
     assert not churn.failed, churn.failed[:3]
-    verified = run("backup", "verify", str(backer.directory), "--json", env={})
+    verified = run_moorage("backup", "verify", str(backer.directory), "--json")
     assert verified.returncode == 0, verified.stdout
     assert len(json.loads(verified.stdout)["backups"]) == backer.made
     env = {**place(), "MOORAGE_DATA": str(tmp_path / "new")}
     began = time.monotonic()
-    restored = run("restore", str(backer.directory), "--json", env=env)
+    restored = run_moorage("restore", str(backer.directory), "--json", **env)
     took = time.monotonic() - began
     assert restored.returncode == 0, (restored.stdout, restored.stderr)
     told = json.loads(restored.stdout)
@@ -125,13 +125,13 @@ def test_a_server_on_a_restored_database_ends(
     old = server(data=tmp_path / "old", env=env)
     Registry(old.url).repository("web/shop").push_image("v1")
     backups = tmp_path / "backups"
-    assert run("backup", "create", str(backups), env=env).returncode == 0
+    assert run_moorage("backup", "create", str(backups), **env).returncode == 0
     # A database that a server is connected to is not restored to, even if it is empty.
     name = url.rpartition("/")[2]
     postgres.execute("DROP SCHEMA public CASCADE", database=name)
     postgres.execute("CREATE SCHEMA public", database=name)
     fresh = {**env, **store.environment(), "MOORAGE_DATABASE": url}
-    refused = run("restore", str(backups), env=fresh)
+    refused = run_moorage("restore", str(backups), **fresh)
     assert refused.returncode == 9, refused.stderr
     assert "A server is connected" in refused.stderr
     # It stands still while that is done, as a machine that was suspended.
@@ -141,7 +141,7 @@ def test_a_server_on_a_restored_database_ends(
         " WHERE application_name = 'moorage' AND datname = current_database()",
         database=name,
     )
-    done = run("restore", str(backups), env=fresh)
+    done = run_moorage("restore", str(backups), **fresh)
     assert done.returncode == 0, done.stderr
     os.killpg(old.pid, signal.SIGCONT)
     assert old.wait() == 0

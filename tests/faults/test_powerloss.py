@@ -41,6 +41,8 @@ RENAME = (
 NAME = "            sync_directory(directory)\n"
 # One sync or the order left out, and a file system that shows it. The sync of a directory alone is
 # not missed: the journal carries a file's new name with the file's own sync, if that comes later.
+# With btrfs the name is not missed either way: the next sync of any file has the new name of a file
+# that was synced before it was renamed, as long as it is in the same transaction.
 HOLES = (
     ("ext4", Mutant("the bytes are not synced", FILES, SYNC, "")),
     (
@@ -59,8 +61,9 @@ HOLES = (
             kind,
             Mutant(f"the name is not synced on {kind}", FILES, RENAME + SYNC + NAME, SYNC + RENAME),
         )
-        for kind in FILE_SYSTEMS
+        for kind in ("ext4", "xfs")
     ),
+    ("btrfs", Mutant("the bytes are not synced on btrfs", FILES, SYNC, "")),
 )
 # A release is tested with all of them.
 TRIED = HOLES if STATES >= 1000 else HOLES[:2]

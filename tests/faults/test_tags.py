@@ -29,6 +29,7 @@ from registry import (
 
 # Each has a history of each of four tags; a release is tested with two hundred histories.
 ROUNDS = int(os.environ.get("TAG_ROUNDS", "1"))
+MOST_ALONE = 3
 CLIENTS = 6
 SECONDS = 4.0
 KILLS = ("nothing", "a worker", "the server")
@@ -139,7 +140,8 @@ def test_a_tag_has_one_history(
     """Reads, writes, conditional writes and deletions by six clients through two workers."""
     checked: Counter[str] = Counter()
     seconds = 0.0
-    for _ in range(ROUNDS):
+    rounds = alone = 0
+    while rounds < ROUNDS:
         running = server()
         history = histories(running, killing)
         began = time.monotonic()
@@ -152,10 +154,14 @@ def test_a_tag_has_one_history(
             checked["operations"] += len(operations)
             checked["lost"] += sum(one.returned == LOST for one in operations)
         seconds += time.monotonic() - began
-        if killing == "nothing":
-            commits = commits_of(samples_of(running))
-            assert min(commits["0"], commits["1"]) > 0, "one worker did all"
+        commits = commits_of(samples_of(running)) if killing == "nothing" else {}
         running.kill()
+        if commits and not min(commits["0"], commits["1"]):
+            # Now and then all six connections are one worker's, which says nothing about two.
+            alone += 1
+            assert alone <= MOST_ALONE, "one worker did all"
+        else:
+            rounds += 1
     figure(
         f"{checked['histories']} histories of {checked['operations']} operations, "
         f"{checked['lost']} of them lost, all linearizable, checked in {seconds:.1f} s"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from urllib.parse import urlencode
 import pytest
 
 from api import Api
-from process import Server
+from process import Server, run_moorage
 from registry import Answer, Registry, digest_of
 
 Start = Callable[..., Server]
@@ -24,22 +22,9 @@ pytestmark = [pytest.mark.on("sqlite"), pytest.mark.on("directory")]
 PASSWORD = "correct horse battery staple"
 
 
-def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("MOORAGE_")}
-    return subprocess.run(
-        [sys.executable, "-m", "moorage", *arguments],
-        env={**kept, **env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 def done(*arguments: str, code: int = 0) -> Any:
     """Run a command that ends so, with --json, and return its document."""
-    told = run(*arguments, "--json")
+    told = run_moorage(*arguments, "--json")
     assert told.returncode == code, (told.stdout, told.stderr)
     return json.loads(told.stdout)
 
@@ -100,7 +85,7 @@ def test_the_whole_drill(old: Server, server: Start, tmp_path: Path) -> None:
     assert [each["id"] for each in listed] == [again["id"], made["id"]]
     holding = done("backup", "list", str(backups), "--holding", digest_of(big))
     assert len(holding) == 2
-    key = run("audit", "key", "--data", str(old.data)).stdout
+    key = run_moorage("audit", "key", "--data", str(old.data)).stdout
     (tmp_path / "key.pem").write_text(key)
     found = done("backup", "verify", str(backups), "--key", str(tmp_path / "key.pem"))
     assert (found["objects"], found["problems"]) == (9, [])
@@ -108,7 +93,7 @@ def test_the_whole_drill(old: Server, server: Start, tmp_path: Path) -> None:
     assert [each["detail"]["manifest"] for each in entries] == [again["manifest"], made["manifest"]]
     assert entries[0]["actor"].startswith("unix:")
     path = backups / "backups" / made["id"]
-    told = run("restore", str(path), "--data", str(tmp_path / "new"))
+    told = run_moorage("restore", str(path), "--data", str(tmp_path / "new"))
     assert told.returncode == 0, told.stderr
     assert "administrator admin by password" in told.stdout
     assert "moorage gc resume" in told.stdout
@@ -119,10 +104,12 @@ def test_the_whole_drill(old: Server, server: Start, tmp_path: Path) -> None:
         assert restored.tagged(f"v{number}") == image.digest
     assert restored.blob(digest_of(big)) == big
     restored.push_image("goes-on")
-    paused = run("gc", "--data", str(new.data))
+    paused = run_moorage("gc", "--data", str(new.data))
     assert "restored from a backup" in paused.stderr
-    assert run("gc", "resume", "--data", str(new.data), "--yes").returncode == 0
-    verified = run("audit", "verify", "--data", str(new.data), "--key", str(tmp_path / "key.pem"))
+    assert run_moorage("gc", "resume", "--data", str(new.data), "--yes").returncode == 0
+    verified = run_moorage(
+        "audit", "verify", "--data", str(new.data), "--key", str(tmp_path / "key.pem")
+    )
     assert verified.returncode == 0, verified.stderr
 
 
@@ -131,8 +118,13 @@ def test_what_was_signed_in_is_not(old: Server, server: Start, tmp_path: Path) -
     Registry(old.url, ("admin", PASSWORD)).repository("web/shop").push_image("v1")
     signed_in = sign_in(old)
     old.stop()
-    assert run("backup", "create", str(tmp_path / "b"), "--data", str(old.data)).returncode == 0
-    assert run("restore", str(tmp_path / "b"), "--data", str(tmp_path / "new")).returncode == 0
+    assert (
+        run_moorage("backup", "create", str(tmp_path / "b"), "--data", str(old.data)).returncode
+        == 0
+    )
+    assert (
+        run_moorage("restore", str(tmp_path / "b"), "--data", str(tmp_path / "new")).returncode == 0
+    )
     # Under the address that the tokens were made for.
     new = server(data=tmp_path / "new", port=old.port)
     headers = {"Authorization": f"Bearer {signed_in['access_token']}"}
@@ -148,12 +140,12 @@ def test_only_an_empty_place_is_restored_to(old: Server, server: Start, tmp_path
     """Not to a registry, not beside a server, not where files are; nothing there is changed."""
     backups = tmp_path / "backups"
     done("backup", "create", str(backups), "--data", str(old.data))
-    beside = run("restore", str(backups), "--data", str(old.data))
+    beside = run_moorage("restore", str(backups), "--data", str(old.data))
     assert beside.returncode == 1
     assert "using the data directory" in beside.stderr
     old.stop()
     before = {path: path.stat().st_mtime_ns for path in old.data.rglob("objects/??/*")}
-    told = run("restore", str(backups), "--data", str(old.data))
+    told = run_moorage("restore", str(backups), "--data", str(old.data))
     assert told.returncode == 9
     assert "is not empty" in told.stderr
     assert before == {path: path.stat().st_mtime_ns for path in old.data.rglob("objects/??/*")}
@@ -161,13 +153,13 @@ def test_only_an_empty_place_is_restored_to(old: Server, server: Start, tmp_path
     stray = tmp_path / "stray" / "objects" / "ab"
     stray.mkdir(parents=True)
     (stray / ("ab" * 16)).write_bytes(b"x")
-    told = run("restore", str(backups), "--data", str(tmp_path / "stray"))
+    told = run_moorage("restore", str(backups), "--data", str(tmp_path / "stray"))
     assert told.returncode == 9
     assert "store is not empty" in told.stderr
     assert (stray / ("ab" * 16)).read_bytes() == b"x"
-    again = run("restore", str(backups), "--data", str(tmp_path / "new"))
+    again = run_moorage("restore", str(backups), "--data", str(tmp_path / "new"))
     assert again.returncode == 0
-    twice = run("restore", str(backups), "--data", str(tmp_path / "new"))
+    twice = run_moorage("restore", str(backups), "--data", str(tmp_path / "new"))
     assert twice.returncode == 9
 
 
@@ -182,7 +174,7 @@ def test_a_damaged_backup_is_not_restored(old: Server, tmp_path: Path) -> None:
     (tables / "tag.jsonl.gz").write_bytes(raw)
     found = done("backup", "verify", str(backups), code=7)
     assert [each["backup"] for each in found["problems"]] == [made["id"]]
-    told = run("restore", str(backups), "--data", str(tmp_path / "new"))
+    told = run_moorage("restore", str(backups), "--data", str(tmp_path / "new"))
     assert told.returncode == 7
     assert "ag.jsonl.gz has other bytes" in told.stderr
     assert not (tmp_path / "new" / "moorage.db").exists()
@@ -193,16 +185,16 @@ def test_only_what_the_registry_has_signed(old: Server, tmp_path: Path) -> None:
     backups, new = tmp_path / "backups", tmp_path / "new"
     made = done("backup", "create", str(backups), "--data", str(old.data))
     key = tmp_path / "key.pem"
-    key.write_text(run("audit", "key", "--data", str(old.data)).stdout)
+    key.write_text(run_moorage("audit", "key", "--data", str(old.data)).stdout)
     manifest = backups / "backups" / made["id"] / "manifest.json"
     before = manifest.read_text()
     manifest.write_text(before.replace('"version": "', '"version": "0'))
-    told = run("restore", str(backups), "--data", str(new), "--key", str(key))
+    told = run_moorage("restore", str(backups), "--data", str(new), "--key", str(key))
     assert told.returncode == 7
     assert "not signed by the key" in told.stderr
     assert not (new / "moorage.db").exists()
     manifest.write_text(before)
-    told = run("restore", str(backups), "--data", str(new), "--key", str(key))
+    told = run_moorage("restore", str(backups), "--data", str(new), "--key", str(key))
     assert told.returncode == 0, told.stderr
 
 
@@ -245,10 +237,10 @@ def test_pruning(old: Server, tmp_path: Path) -> None:
     pruned = done("backup", "prune", str(backups), "--keep", "2", "--data", str(old.data))
     assert (pruned["backups"], pruned["objects"]) == (ids[:1], 0)
     assert named() == ids[1:]
-    told = run("purge", digest_of(content), "--data", str(old.data))
+    told = run_moorage("purge", digest_of(content), "--data", str(old.data))
     assert f"The backup {ids[2]} in {backups}" in told.stderr
     assert "has it" in told.stderr
-    missing = run("backup", "prune", str(backups), "--data", str(old.data))
+    missing = run_moorage("backup", "prune", str(backups), "--data", str(old.data))
     assert missing.returncode == 2
 
 
@@ -287,7 +279,7 @@ def test_refusals(
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").write_text("x")
     filled = [word.format(tmp=tmp_path, data=moorage.data) for word in words]
-    told = run(*filled)
+    told = run_moorage(*filled)
     assert told.returncode == code, told.stderr
     assert why in told.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]

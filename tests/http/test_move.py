@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from postgres import Postgres
-from process import Server, free_port
+from process import Server, free_port, run_moorage
 from registry import Registry, digest_of
 from s3 import S3Server
 
@@ -28,19 +26,6 @@ def fleet(postgres: Postgres, s3_servers: Callable[[str], S3Server]) -> Iterator
     url = postgres.empty(f"move_{secrets.token_hex(4)}")
     yield {**s3_servers("swift").environment(), "MOORAGE_DATABASE": url}
     postgres.drop(url)
-
-
-def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("MOORAGE_")}
-    return subprocess.run(
-        [sys.executable, "-m", "moorage", *arguments],
-        env={**kept, **env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_a_registry_moves_while_it_is_pulled_from(
@@ -61,7 +46,7 @@ def test_a_registry_moves_while_it_is_pulled_from(
 
     pulling = threading.Thread(target=pull)
     pulling.start()
-    done = run("move", "--data", str(old.data), **fleet)
+    done = run_moorage("move", "--data", str(old.data), **fleet)
     stop.set()
     pulling.join()
     assert done.returncode == 0, done.stderr
@@ -81,7 +66,7 @@ def test_a_registry_moves_while_it_is_pulled_from(
     assert blob.body == raw
     moved.push_image("later")
     assert not (tmp_path / "nothing").exists()
-    told = run("move", "--abort", "--data", str(old.data), **fleet)
+    told = run_moorage("move", "--abort", "--data", str(old.data), **fleet)
     assert told.returncode == 1
     assert "The move has ended." in told.stderr
 
@@ -93,15 +78,15 @@ def test_a_move_that_was_given_up(server: Start, fleet: dict[str, str]) -> None:
     repository.push_image("v1")
     # A blob that the store does not take: the move stops in the middle.
     broken = {**fleet, "AWS_SECRET_ACCESS_KEY": "wrong"}
-    stopped = run("move", "--data", str(old.data), **broken)
+    stopped = run_moorage("move", "--data", str(old.data), **broken)
     assert stopped.returncode != 0
     listen = ("--listen", f"127.0.0.1:{free_port()}")
-    early = run("serve", *listen, **fleet)
+    early = run_moorage("serve", *listen, **fleet)
     assert early.returncode == 1
     assert "a move that has not ended" in early.stderr
-    assert run("move", "--abort", "--data", str(old.data), **fleet).returncode == 0
+    assert run_moorage("move", "--abort", "--data", str(old.data), **fleet).returncode == 0
     repository.push_image("v2")
-    done = run("move", "--data", str(old.data), **fleet)
+    done = run_moorage("move", "--data", str(old.data), **fleet)
     assert done.returncode == 0, done.stderr
     assert "2 tags" in done.stdout
 
@@ -109,7 +94,7 @@ def test_a_move_that_was_given_up(server: Start, fleet: dict[str, str]) -> None:
 def test_doctor_looks_at_the_fleet(server: Start, fleet: dict[str, str], tmp_path: Path) -> None:
     """Every part of both stores is tried, and each finding says what was found."""
     running = server(data=tmp_path / "nothing", env=fleet)
-    done = run("doctor", "--json", "--listen", running.address, **fleet)
+    done = run_moorage("doctor", "--json", "--listen", running.address, **fleet)
     findings = {each["check"]: each["state"] for each in json.loads(done.stdout)}
     assert done.returncode == 0, done
     assert {check for check, state in findings.items() if state == "ok"} >= {
@@ -123,7 +108,9 @@ def test_doctor_looks_at_the_fleet(server: Start, fleet: dict[str, str], tmp_pat
         "bucket rules",
         "push and pull",
     }
-    wrong = run("doctor", "--json", **{**fleet, "AWS_SECRET_ACCESS_KEY": "wrong"})
+    nobody = f"127.0.0.1:{free_port()}"
+    secret = {**fleet, "AWS_SECRET_ACCESS_KEY": "wrong"}
+    wrong = run_moorage("doctor", "--json", "--listen", nobody, **secret)
     assert wrong.returncode == 7
     assert {each["check"] for each in json.loads(wrong.stdout) if each["state"] == "fail"} == {
         "storage"
@@ -136,7 +123,7 @@ def test_replicas_that_disagree_are_named(
     """Two replicas with other settings that must be alike are a failed check."""
     first = server(data=tmp_path / "one", env=fleet)
     server(data=tmp_path / "two", env={**fleet, "MOORAGE_VISIBILITY": "public"})
-    done = run("doctor", "--json", "--listen", first.address, **fleet)
+    done = run_moorage("doctor", "--json", "--listen", first.address, **fleet)
     found = {each["check"]: each for each in json.loads(done.stdout)}
     assert done.returncode == 7
     assert found["replicas"]["state"] == "fail"
@@ -145,10 +132,10 @@ def test_replicas_that_disagree_are_named(
 
 def test_migrate_says_what_is_to_be_done(fleet: dict[str, str]) -> None:
     """`--check` changes nothing and exits with 8; without it the steps are run."""
-    before = run("migrate", "--check", **fleet)
+    before = run_moorage("migrate", "--check", **fleet)
     assert before.returncode == 8
     assert "0001_artifacts" in before.stdout
-    assert run("migrate", "--check", **fleet).returncode == 8
-    assert run("migrate", **fleet).returncode == 0
-    after = run("migrate", "--check", **fleet)
+    assert run_moorage("migrate", "--check", **fleet).returncode == 8
+    assert run_moorage("migrate", **fleet).returncode == 0
+    after = run_moorage("migrate", "--check", **fleet)
     assert (after.returncode, "Nothing is to be done." in after.stdout) == (0, True)

@@ -7,7 +7,6 @@ import os
 import socket
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -16,12 +15,11 @@ from typing import Any
 
 import pytest
 
-from process import Server, free_port
+from process import Server, free_port, run_moorage
 
 Start = Callable[..., Server]
 CONTENT = os.urandom(3_000_000)
 DIGEST = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
-COMMAND = [sys.executable, "-m", "moorage"]
 
 
 def make_certificate(directory: Path, name: str) -> None:
@@ -182,26 +180,13 @@ def ask_unix(place: Path, headers: str) -> bytes:
         return b"".join(iter(lambda: connection.recv(65_536), b""))
 
 
-def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("MOORAGE_")}
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env={**kept, **env},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 @pytest.mark.on("sqlite")
 @pytest.mark.on("directory")
 def test_doctor_finds_nothing_wrong(server: Start) -> None:
     """Beside a running server the doctor pushes and pulls, and exits 0."""
     running = server()
     place = ("--listen", running.address, "--data", str(running.data))
-    done = run("doctor", "--json", *place, MOORAGE_LIMITS__FREE_BYTES="1")
+    done = run_moorage("doctor", "--json", *place, MOORAGE_LIMITS__FREE_BYTES="1")
     findings = json.loads(done.stdout)
     assert done.returncode == 0, done
     assert {finding["check"] for finding in findings if finding["state"] == "ok"} >= {
@@ -216,7 +201,7 @@ def test_doctor_finds_nothing_wrong(server: Start) -> None:
 def test_doctor_tells_what_is_wrong(tmp_path: Path) -> None:
     """A failing check is named, with what to do, and the exit code is 7."""
     limit = str(2**62)
-    done = run("doctor", "--data", str(tmp_path), MOORAGE_LIMITS__FREE_BYTES=limit)
+    done = run_moorage("doctor", "--data", str(tmp_path), MOORAGE_LIMITS__FREE_BYTES=limit)
     assert done.returncode == 7
     assert "FAIL  disk space" in done.stdout
     assert "Do: " in done.stdout
@@ -228,21 +213,21 @@ def test_jobs_are_listed(server: Start) -> None:
     until = time.monotonic() + 20
     while time.monotonic() < until:
         place = ("--data", str(running.data))
-        listed = json.loads(run("job", "list", "-o", "json", *place, **running.env).stdout)
+        listed = json.loads(run_moorage("job", "list", "-o", "json", *place, **running.env).stdout)
         done = {job["name"] for job in listed if job["state"] == "done"}
         if {"uploads.expire", "objects.delete", "events.fan-out"} <= done:
             break
         time.sleep(0.3)
     else:
         pytest.fail(f"not done: {listed}")
-    table = run("job", "list", "--data", str(running.data), **running.env)
+    table = run_moorage("job", "list", "--data", str(running.data), **running.env)
     assert table.returncode == 0
     assert "uploads.expire" in table.stdout
 
 
 def test_missing_registry_has_its_own_exit_code(tmp_path: Path) -> None:
     """Looking at jobs where there is no registry is 3, not found."""
-    done = run("job", "list", "--data", str(tmp_path))
+    done = run_moorage("job", "list", "--data", str(tmp_path))
     assert done.returncode == 3
     assert "There is no registry in" in done.stderr
 
@@ -251,7 +236,7 @@ def test_missing_registry_has_its_own_exit_code(tmp_path: Path) -> None:
 def test_second_server_on_the_directory_is_refused(server: Start) -> None:
     """Two servers on one directory: the second says so and ends, the first goes on."""
     running = server()
-    done = run("serve", "--listen", f"127.0.0.1:{free_port()}", "--data", str(running.data))
+    done = run_moorage("serve", "--listen", f"127.0.0.1:{free_port()}", "--data", str(running.data))
     assert done.returncode == 1
     assert "Another server is using the data directory" in done.stderr
     assert running.is_ready()
@@ -260,7 +245,7 @@ def test_second_server_on_the_directory_is_refused(server: Start) -> None:
 def test_taken_port_is_refused(server: Start, tmp_path: Path) -> None:
     """A port in use is told with another one to take."""
     running = server()
-    done = run("serve", "--listen", running.address, "--data", str(tmp_path / "other"))
+    done = run_moorage("serve", "--listen", running.address, "--data", str(tmp_path / "other"))
     assert done.returncode == 1
     assert "Can't listen on" in done.stderr
     assert "--listen 127.0.0.1:" in done.stderr
@@ -281,7 +266,7 @@ def test_settings_are_checked(tmp_path: Path, text: str, told: tuple[str, ...]) 
     file = tmp_path / "moorage.toml"
     file.write_text(text)
     for command in (("config", "check"), ("serve",)):
-        done = run(*command, "--config", str(file), "--data", str(tmp_path / "data"))
+        done = run_moorage(*command, "--config", str(file), "--data", str(tmp_path / "data"))
         assert done.returncode == 2, done
         assert all(part in done.stderr for part in told), done.stderr
         assert "Traceback" not in done.stderr
@@ -291,7 +276,7 @@ def test_settings_say_where_they_come_from(tmp_path: Path) -> None:
     """Flags win over the environment, that over the file; each value names its origin."""
     file = tmp_path / "moorage.toml"
     file.write_text('workers = 3\nurl = "https://a.example"\n[limits]\ntags_per_push = 7\n')
-    done = run(
+    done = run_moorage(
         *("config", "show", "--origin", "--config", str(file), "--workers", "5"),
         MOORAGE_URL="https://b.example",
     )
@@ -305,7 +290,7 @@ def test_settings_say_where_they_come_from(tmp_path: Path) -> None:
 def test_short_password_is_refused(tmp_path: Path) -> None:
     """No server starts with a password that is quickly guessed."""
     (tmp_path / "password").write_text("admin")
-    done = run(
+    done = run_moorage(
         *("serve", "--listen", f"127.0.0.1:{free_port()}", "--data", str(tmp_path / "data")),
         MOORAGE_ADMIN_USER="admin",
         MOORAGE_ADMIN_PASSWORD_FILE=str(tmp_path / "password"),
@@ -317,7 +302,7 @@ def test_short_password_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion(shell: str) -> None:
     """Each shell gets a script that names the command."""
-    done = run("completion", shell)
+    done = run_moorage("completion", shell)
     assert done.returncode == 0
     assert "_MOORAGE_COMPLETE" in done.stdout
 
@@ -327,6 +312,6 @@ def test_help_is_quick() -> None:
     took = []
     for _ in range(5):
         began = time.perf_counter()
-        assert run("--help").returncode == 0
+        assert run_moorage("--help").returncode == 0
         took.append(time.perf_counter() - began)
     assert min(took) < 0.3
