@@ -36,7 +36,7 @@ from moorage.model.artifacts import TagChange
 from moorage.model.people import TokenRecord
 from moorage.oci.digest import Digest, digest_of
 from moorage.oci.names import RepositoryName
-from moorage.registry import accounts, backup, kept, pull, purge, recovery
+from moorage.registry import accounts, backup, kept, pull, purge, recovery, robots
 from moorage.registry import backups as known
 from moorage.registry.audit import seal_key
 from moorage.registry.backup import Made, Source
@@ -229,13 +229,16 @@ def test_what_is_ended_stays_ended(one: Registries, tmp_path: Path, vault: Vault
     """No session, refresh token, link or signing key comes back; collection waits."""
 
     async def fill(s: Services) -> None:
+        await Client(s, SHOP).blob(b"its namespace")
         await accounts.put_administrator(s.db, s.clock, "alice", "correct horse battery")
+        robot = await robots.create_robot(s, ADMINISTRATOR, "web", "ci", BY)
         now = s.clock.now()
+        kept = ((1, "session", "browser"), (1, "personal", "ci"), (1, "personal", "old"))
 
         async def add(tx: Tx) -> None:
-            for kind, name in (("session", "browser"), ("personal", "ci"), ("personal", "old")):
+            for whose, kind, name in (*kept, (robot.id, "robot", "jenkins")):
                 ends = now - 1 if name == "old" else now + DAY
-                record = TokenRecord(0, 1, kind, name, "mrg_abcdef", None, now, ends, 0, 0)
+                record = TokenRecord(0, whose, kind, name, "mrg_abcdef", None, now, ends, 0, 0)
                 await tokens.add_token(tx, record, hash_secret(name), b"")
             await refreshes.add_refresh(
                 tx, Refresh(b"r", "family", 1, 0, 0, 0, b"", now, now + DAY)
@@ -259,6 +262,7 @@ def test_what_is_ended_stays_ended(one: Registries, tmp_path: Path, vault: Vault
         assert [(each.kind, each.owner, each.name) for each in told.credentials] == [
             ("administrator", "alice", "by password"),
             ("personal token", "alice", "ci"),
+            ("robot token", "web+ci", "jenkins"),
         ]
         for table in ("signing_key", "refresh", "link"):
             assert await rows(s, f"SELECT 1 FROM {table}") == []

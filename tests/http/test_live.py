@@ -5,54 +5,17 @@ from __future__ import annotations
 import json
 import time
 from contextlib import ExitStack
-from http.client import HTTPConnection, HTTPResponse
-from typing import Any
 
 import pytest
 
 from cast import Cast
-from registry import Registry, unique
+from registry import unique
+from streaming import Stream, wait_for_a_place
 
 pytestmark = pytest.mark.metadata
 
 SOON = 2.0
 SHARE = 16
-
-
-class Stream:
-    """An open stream of one visitor."""
-
-    def __init__(self, registry: Registry, last: str = "") -> None:
-        self._connection = HTTPConnection(registry.host, registry.port, timeout=5)
-        headers = {"Accept": "text/event-stream"}
-        if registry.authorization:
-            headers["Authorization"] = registry.authorization
-        if last:
-            headers["Last-Event-ID"] = last
-        self._connection.request("GET", "/events", headers=headers)
-        self.answer: HTTPResponse = self._connection.getresponse()
-        assert self.answer.status == 200
-        assert self.answer.readline().startswith(b"retry:")
-        self.answer.readline()
-        self.place = ""
-
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.answer.close()
-        self._connection.close()
-
-    def next(self) -> dict[str, Any]:
-        """Return the next push that is told."""
-        while True:
-            line = self.answer.readline().decode()
-            assert line, "the stream has ended"
-            if line.startswith("id:"):
-                self.place = line[3:].strip()
-            if line.startswith("data:"):
-                told: dict[str, Any] = json.loads(line[5:])
-                return told
 
 
 def test_a_push_is_told_within_two_seconds(cast: Cast) -> None:
@@ -112,6 +75,21 @@ def test_who_was_away_takes_up_where_it_was(cast: Cast) -> None:
         assert again.next()["tags"] == [missed]
 
 
+def test_what_was_deleted_meanwhile_is_not_told(cast: Cast) -> None:
+    there = cast.asked_by["writer"].repository("acme/private")
+    with Stream(cast.asked_by["reader"]) as stream:
+        there.push_image(unique())
+        stream.next()
+        place = stream.place
+    gone = there.push_image(unique())
+    here = there.path(f"manifests/{gone.digest}")
+    cast.asked_by["administrator"].delete(here).expect(202)
+    stays = unique()
+    there.push_image(stays)
+    with Stream(cast.asked_by["reader"], place) as again:
+        assert again.next()["tags"] == [stays]
+
+
 def test_a_push_without_a_tag_is_not_told(cast: Cast) -> None:
     there = cast.asked_by["writer"].repository("acme/private")
     with Stream(cast.asked_by["reader"]) as stream:
@@ -144,9 +122,7 @@ def test_an_address_has_its_share_and_leaves_the_rest_to_others(cast: Cast) -> N
                 tag = unique()
                 cast.asked_by["writer"].repository("acme/public").push_image(tag)
                 assert stream.next()["tags"] == [tag]
-    until = time.monotonic() + SOON
-    while nobody.head("/events").status == 429 and time.monotonic() < until:
-        time.sleep(0.05)
+    wait_for_a_place(nobody, SOON)
     with Stream(nobody):
         pass
 

@@ -287,6 +287,14 @@ def test_settings_say_where_they_come_from(tmp_path: Path) -> None:
     assert lines["limits.keepalive_seconds"].split("#")[1].strip() == "default"
 
 
+def test_the_start_tells_the_address_that_clients_use(server: Callable[..., Server]) -> None:
+    running = server(env={"MOORAGE_URL": "https://registry.example"})
+    told = running.stderr_tail()
+    assert f"listening on localhost:{running.port}\n" in told
+    assert "docker push registry.example/NAME:TAG\n" in told
+    assert "docker push localhost" not in told
+
+
 def test_short_password_is_refused(tmp_path: Path) -> None:
     """No server starts with a password that is quickly guessed."""
     (tmp_path / "password").write_text("admin")

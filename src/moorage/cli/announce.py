@@ -56,6 +56,7 @@ def announce(
 def _list_addresses(
     config: Config, addresses: list[Address], listeners: list[socket.socket]
 ) -> list[str]:
+    """Tell how clients reach the server, and return its own addresses."""
     scheme = "https" if config.tls.cert else "http"
     bases = []
     for address, listener in zip(addresses, listeners, strict=True):
@@ -65,8 +66,11 @@ def _list_addresses(
         port = listener.getsockname()[1]
         shown = "localhost" if address.is_loopback else address.host or "this-host"
         bases.append(f"{scheme}://{shown}:{port}")
-        tell(f"  {scheme}://{shown}:{port}/")
-        tell(f"  docker push {shown}:{port}/NAME:TAG")
+        if config.url:  # what clients are told then, whatever stands in between
+            tell(f"  listening on {shown}:{port}")
+    for base in [config.url.rstrip("/")] if config.url else bases:
+        tell(f"  {base}/")
+        tell(f"  docker push {base.partition('://')[2]}/NAME:TAG")
     return bases
 
 

@@ -22,7 +22,7 @@ from moorage.client.hosts import Host, Hosts, config_directory, read_hosts
 from moorage.client.http import Connection, Place
 from moorage.config import find_file, load
 from moorage.errors import Refused
-from moorage.web.private import find, find_only, read_address
+from moorage.web.private import find, find_only, is_container, read_address
 
 LOCAL = "local"
 _AUTHORITY = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?", re.ASCII)
@@ -232,10 +232,15 @@ def _local(wanted: Wanted) -> Connection:
     if wanted.data and config.is_embedded and _is_empty(config.directory):
         raise no_registry(config.directory, "Give --data the directory that the server uses.")
     where = "the database" if config.database else config.directory
+    # Who is root already is not to be told so.
+    there = (
+        "in this container start the server with MOORAGE_ADMIN_SOCKET=on"
+        if is_container()
+        else "on the server's host run it as root, with --data"
+    )
     raise Refused(
         "Nobody is signed in here, and this host's own server has no admin socket for you.",
         why=f"It was looked for as the server of {where}.",
-        do="Sign in with moorage login HOST; or on the server's host run it as root, with --data. "
-        "In a container, start the server with MOORAGE_ADMIN_SOCKET=on.",
+        do=f"Sign in with moorage login HOST; or {there}.",
         exit_code=4,
     )

@@ -144,10 +144,11 @@ async def _reach(config: Config) -> list[Finding]:
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 found.append(
                     Finding(
-                        check.__name__.strip("_").replace("_", " "),
+                        "address",
                         "fail",
                         f"{base}: {type(error).__name__} {error}",
-                        "check that the address, the proxy and the certificate are right",
+                        "check that the address and the proxy are right; a certificate of your own"
+                        " making is known by SSL_CERT_FILE",
                     )
                 )
                 break

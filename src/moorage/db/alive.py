@@ -31,7 +31,6 @@ LIST_TOKENS = Query(
     sa.select(
         token.c.id,
         token.c.kind,
-        sa.func.coalesce(namespace.c.name, _NONE),
         principal.c.name,
         token.c.name,
         token.c.mark,
@@ -39,7 +38,6 @@ LIST_TOKENS = Query(
     )
     .select_from(token)
     .join(principal, principal.c.id == token.c.principal_id)
-    .outerjoin(namespace, namespace.c.id == principal.c.namespace_id)
     .where(token.c.id > sa.bindparam("after"))
     .where(token.c.revoked_at == LIVE)
     .where(sa.or_(token.c.expires_at == LIVE, token.c.expires_at > sa.bindparam("now")))
@@ -68,13 +66,11 @@ async def list_accounts(tx: Tx, after: int, limit: int) -> list[tuple[int, Crede
 
 async def list_tokens(tx: Tx, after: int, limit: int, now: int) -> list[tuple[int, Credential]]:
     """Return up to `limit` tokens that are good, of people and of machines; likewise."""
-    found = []
-    for number, kind, place, owner, name, mark, expires_at in await tx.many(
-        LIST_TOKENS, after=after, limit=limit, now=now
-    ):
-        whose = f"{place}+{owner}" if place else owner
-        found.append((number, Credential(f"{kind} token", whose, name, mark, expires_at)))
-    return found
+    rows = await tx.many(LIST_TOKENS, after=after, limit=limit, now=now)
+    return [
+        (number, Credential(f"{kind} token", owner, name, mark, expires_at))
+        for number, kind, owner, name, mark, expires_at in rows
+    ]
 
 
 async def list_trusts(tx: Tx, after: int, limit: int) -> list[tuple[int, Credential]]:

@@ -77,7 +77,8 @@ async def follow_pushes(
 ) -> AsyncGenerator[Push | None, None]:
     """Yield pushes of tags behind the place of the feed, 0 for those from now on.
 
-    The first is None: nothing that is pushed from then on is missed.
+    One whose manifest has been deleted since is left out: whoever comes back late would get a row
+    that leads nowhere. The first is None: nothing that is pushed from then on is missed.
     `address` is where the actor asks from.
 
     Raises:
@@ -87,13 +88,15 @@ async def follow_pushes(
     async with aclosing(s.follower.follow(after, actor, address)) as following:
         async for event in following:
             push = _push_of(event) if event is not None else None
-            if event is None or (push and await _may_read(s, actor, push)):
+            if event is None or (push and await _is_shown(s, actor, push)):
                 yield push
 
 
-async def _may_read(s: Services, actor: Actor, push: Push) -> bool:
+async def _is_shown(s: Services, actor: Actor, push: Push) -> bool:
     async def read(tx: Tx) -> bool:
-        return await _readable(tx, actor, push.repository) == push.repository_id
+        if await _readable(tx, actor, push.repository) != push.repository_id:
+            return False
+        return await manifests.find_live(tx, push.repository_id, push.digest) is not None
 
     return await s.db.read(read)
 

@@ -77,7 +77,7 @@ def bind(address: Address) -> socket.socket:
         raise Refused(
             f"Can't listen on {address}.",
             why=error.strerror or str(error),
-            do=f"Stop what uses it, or choose another: --listen {_another(address)}.",
+            do=f"Stop what uses it, or choose another: moorage serve --listen {_another(address)}.",
         ) from error
 
 

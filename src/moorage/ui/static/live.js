@@ -4,8 +4,10 @@ const mark = document.getElementById("live");
 const table = document.querySelector("[data-pushes]");
 const said = document.getElementById("said");
 const HIDDEN_FOR = 60000;
+const AGAIN_AFTER = 60000;
 let source = null;
 let hidden = 0;
+let again = 0;
 let spoken = 0;
 
 function state(text, name) {
@@ -51,13 +53,21 @@ function tell(push) {
 
 function open() {
   if (source) return;
+  clearTimeout(again);
   source = new EventSource("/events");
   source.onopen = () => state("Live", "live");
-  source.onerror = () => state("Paused", "paused");
+  source.onerror = () => {
+    state("Paused", "paused");
+    // It comes back by itself from all but a refusal, as when too many pages listen.
+    if (source.readyState !== EventSource.CLOSED) return;
+    source = null;
+    again = setTimeout(open, AGAIN_AFTER);
+  };
   source.addEventListener("push", (event) => tell(JSON.parse(event.data)));
 }
 
 function close() {
+  clearTimeout(again);
   if (source) source.close();
   source = null;
   state("Paused", "paused");
