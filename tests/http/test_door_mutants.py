@@ -416,8 +416,9 @@ PAGES = [
         Mutant(
             "open pages are told of all pushes",
             "registry/feed.py",
-            "(push and await _may_read(s, actor, push))",
-            "push",
+            "        if await _readable(tx, actor, push.repository) != push.repository_id:\n"
+            "            return False\n",
+            "",
         ),
         "http/test_live.py::test_only_those_are_told_who_may_read_it",
     ),
