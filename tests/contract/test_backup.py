@@ -7,9 +7,11 @@ import os
 import platform
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 import sqlalchemy as sa
 from prometheus_client.exposition import generate_latest
@@ -282,6 +284,21 @@ def test_what_is_ended_stays_ended(one: Registries, tmp_path: Path, vault: Vault
 
     one.run(remember)
     restored(settings_in(tmp_path / "new", {}), vault, look)
+
+
+def test_a_connection_that_is_ending_is_waited_for(
+    one: Registries, vault: Vault, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """PostgreSQL shows one for a moment after it was closed; only one that stays is a server's."""
+    one.run(lambda s: take(s, vault))
+    there = empty("fleet", tmp_path / "new", request)
+    held = psycopg.connect(there.database, application_name="moorage")
+    ending = Timer(0.5, held.close)
+    ending.start()
+    try:
+        load(there, vault, kept.read(vault, vault.ids()[-1]))
+    finally:
+        ending.join()
 
 
 def test_the_second_copies_only_what_is_new(one: Registries, vault: Vault) -> None:

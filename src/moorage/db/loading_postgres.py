@@ -1,5 +1,6 @@
 """A backup into an empty PostgreSQL database: nobody sees anything of it before the end."""
 
+import time
 from typing import Any
 
 import psycopg
@@ -16,6 +17,7 @@ _OTHERS = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
     " AND application_name = 'moorage' AND pid <> pg_backend_pid()"
 )
+_CLOSING_SECONDS = 2.0
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -44,9 +46,25 @@ def load_postgres(url: str, load: Load) -> None:
         raise StoreUnavailable(f"the database {address} could not be filled: {error}") from error
 
 
+def _others_stay(connection: Connection) -> bool:
+    """Tell whether somebody else is connected, and goes on to be.
+
+    What has closed its connection, as this program did a moment ago, is seen until PostgreSQL has
+    noticed.
+    """
+    until = time.monotonic() + _CLOSING_SECONDS
+    while True:
+        connection.execute(b"SELECT pg_stat_clear_snapshot()")
+        others = connection.execute(_OTHERS.encode()).fetchone()
+        if not others or not others[0]:
+            return False
+        if time.monotonic() > until:
+            return True
+        time.sleep(0.05)
+
+
 def _require_unused(connection: Connection, address: Address) -> None:
     there = connection.execute(IS_THERE.encode()).fetchone()
-    others = connection.execute(_OTHERS.encode()).fetchone()
     if there and there[0]:
         raise Refused(
             f"The database {address} is not empty.",
@@ -54,7 +72,7 @@ def _require_unused(connection: Connection, address: Address) -> None:
             do="Name a new, empty database.",
             exit_code=9,
         )
-    if others and others[0]:
+    if _others_stay(connection):
         raise Refused(
             f"A server is connected to the database {address}.",
             why="It would go on with what it knows of the database as it was.",
