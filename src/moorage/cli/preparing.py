@@ -63,6 +63,8 @@ def prepare_apart(config: Config, held: ExitStack) -> Prepared:
     with os.fdopen(source, "rb") as file:
         told = file.read()
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code == -signal.SIGINT:  # the terminal's, which may reach this process a moment later
+        raise KeyboardInterrupt
     if code < 0:
         raise Refused(
             "The data could not be prepared.",
