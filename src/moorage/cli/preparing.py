@@ -41,9 +41,11 @@ def prepare_apart(config: Config, held: ExitStack) -> Prepared:
     """Bring directory, schema and administrator up to what the settings say, in another process.
 
     The other one tells what went wrong as this one would, by going on with the exception; this one
-    then ends with its exit code. What this one's children need of libraries is imported in it.
+    then ends with its exit code. What this one's children need of libraries is imported in it, and
+    it alone lets go what is `held`.
 
     Raises:
+        KeyboardInterrupt: the terminal has interrupted the other one.
         Refused: in the other process, as `app.prepare` and `app.put_administrator`; in this one if
             a driver is not installed or the other was killed.
         SystemExit: the other process has told what went wrong.
