@@ -78,6 +78,14 @@ def test_the_keyboard_ends_both(preparing: tuple[Server, int]) -> None:
     assert server.stderr_tail() == ""
 
 
+def test_the_keyboard_may_end_it_first(preparing: tuple[Server, int]) -> None:
+    """The terminal's signal reaches both, in no order: neither is told as one that was killed."""
+    server, pid = preparing
+    os.kill(pid, signal.SIGINT)
+    assert server.wait() == 130
+    assert server.stderr_tail() == ""
+
+
 def test_what_it_refuses_is_told_once(tmp_path: Path) -> None:
     """It tells, with the exit code that the server then ends with as well; nothing stays held."""
     env = {

@@ -41,9 +41,11 @@ def prepare_apart(config: Config, held: ExitStack) -> Prepared:
     """Bring directory, schema and administrator up to what the settings say, in another process.
 
     The other one tells what went wrong as this one would, by going on with the exception; this one
-    then ends with its exit code. What this one's children need of libraries is imported in it.
+    then ends with its exit code. What this one's children need of libraries is imported in it, and
+    it alone lets go what is `held`.
 
     Raises:
+        KeyboardInterrupt: the terminal has interrupted the other one.
         Refused: in the other process, as `app.prepare` and `app.put_administrator`; in this one if
             a driver is not installed or the other was killed.
         SystemExit: the other process has told what went wrong.
@@ -63,6 +65,8 @@ def prepare_apart(config: Config, held: ExitStack) -> Prepared:
     with os.fdopen(source, "rb") as file:
         told = file.read()
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if code == -signal.SIGINT:  # the terminal's, which may reach this process a moment later
+        raise KeyboardInterrupt
     if code < 0:
         raise Refused(
             "The data could not be prepared.",
