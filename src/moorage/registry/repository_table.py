@@ -1,27 +1,43 @@
 """The list of images: the repositories that somebody may read, with what is newest in each."""
 
+import re
+from typing import Any
+
 import msgspec
 
-from moorage.auth.policy import decide
-from moorage.db import access, readable, repositories, repository_pages
+from moorage.auth.policy import covers, decide
+from moorage.clock import DAY
+from moorage.db import access, changes, repository_pages
 from moorage.db.engine import Tx
+from moorage.db.repository_pages import Candidate, Span
 from moorage.errors import Invalid
 from moorage.model.access import Action, Actor, RepositoryTarget
 from moorage.model.images import RepositoryRow
+from moorage.oci.kinds import ARTIFACT, CHART, IMAGE, PROVENANCE, SBOM, SIGNATURE, WASM
 from moorage.oci.names import DEFAULT_NAMESPACE, RepositoryName
 from moorage.registry.listing import sees_all
 from moorage.registry.namespaces import VISIBILITIES
 from moorage.registry.services import Services
 
-# A page with a filter goes through so many names, so often.
-_WINDOW = 200
+BY_NAME, CHANGED = "name", "changed"
+SORTS = (BY_NAME, CHANGED)
+# An index is the image that it is for several platforms.
+TYPES = (IMAGE, CHART, ARTIFACT, WASM, SIGNATURE, SBOM, PROVENANCE)
+RECENTLY, UNUSED = "recently", "unused"
+PULLED = (RECENTLY, UNUSED)
+# Whatever nobody pulled for so many days is unused.
+UNUSED_DAYS = 90
+# A page with a filter goes through so many repositories, so often.
+_WINDOW = 500
 _WINDOWS = 10
 # Names have no character below the first nor behind the last.
 _BELOW, _BEYOND = "!", "\x7f"
+_NEWEST = _NEVER = 2**62
+_MARK = re.compile(r"([0-9]{1,18}) ([!-~]{1,255})", re.ASCII)
 
 
 class RepositoryPage(msgspec.Struct, frozen=True):
-    """Repositories in ASCII order; `after` begins the next page, empty behind the last.
+    """Repositories in the order asked for; `after` begins the next page, empty behind the last.
 
     With a filter, a page may have fewer than were asked for, or none, and more behind it.
     """
@@ -30,70 +46,156 @@ class RepositoryPage(msgspec.Struct, frozen=True):
     after: str
 
 
-async def list_rows(
+class _Wanted(msgspec.Struct, frozen=True):
+    """What is asked for, in which order."""
+
+    sort: str
+    namespace: str
+    visibility: str
+    kind: str
+    pulled: str
+    since: int  # the day from which on pulls are recent
+
+    def check(self) -> None:
+        for name, value, known in (
+            ("visibility", self.visibility, VISIBILITIES),
+            ("type", self.kind, TYPES),
+            ("pulled", self.pulled, PULLED),
+        ):
+            if value and value not in known:
+                raise Invalid(f"{name} is one of {', '.join(known)}")
+        if self.sort not in SORTS:
+            raise Invalid(f"repositories can be sorted by {BY_NAME} or {CHANGED}")
+
+    @property
+    def prefix(self) -> str:
+        """What all candidates' names begin with."""
+        # One-component names belong to a namespace that they do not begin with.
+        is_bound = self.sort == BY_NAME and self.namespace not in ("", DEFAULT_NAMESPACE)
+        return f"{self.namespace}/" if is_bound else ""
+
+    @property
+    def is_choosy(self) -> bool:
+        """Whether there may be candidates that are not asked for."""
+        has_others = bool(self.namespace and not self.prefix)
+        return has_others or bool(self.visibility or self.kind or self.pulled)
+
+    def bounds(self, after: str) -> tuple[Any, str]:
+        """Return between what the candidates behind the mark are."""
+        if self.sort == CHANGED:
+            if not after:
+                return _NEWEST, _BEYOND
+            found = _MARK.fullmatch(after)
+            if found is None:
+                raise Invalid("after is not the mark of a page")
+            return int(found[1]), found[2]
+        return max(after + _BELOW if after else "", self.prefix), self.prefix + _BEYOND
+
+    def mark(self, last: Candidate) -> str:
+        """Return what the page behind that one begins with: nothing that its row does not show."""
+        return f"{last.changed_at} {last.name}" if self.sort == CHANGED else last.name
+
+    def has(self, found: Candidate, counted_since: int) -> bool:
+        """Tell whether it is one of those asked for; unknown pulls are none that there were not."""
+        namespace = RepositoryName(found.name).namespace
+        begin = self.since * DAY
+        is_unused = not found.is_pulled and max(found.created_at, counted_since) < begin
+        return (
+            self.namespace in ("", namespace)
+            and self.visibility in ("", found.visibility)
+            and self.kind in ("", found.kind)
+            and (self.pulled != RECENTLY or bool(found.is_pulled))
+            and (self.pulled != UNUSED or is_unused)
+        )
+
+
+async def list_rows(  # noqa: PLR0913 - a page, in an order, of what is like that
     s: Services,
     actor: Actor,
     after: str,
     limit: int,
     *,
+    sort: str = BY_NAME,
     namespace: str = "",
     visibility: str = "",
+    kind: str = "",
+    pulled: str = "",
 ) -> RepositoryPage:
-    """Return up to `limit` repositories behind `after` that the actor may read.
+    """Return up to `limit` repositories that the actor may read, behind the mark `after`.
 
-    Only those of the namespace and of the visibility, if one is named.
+    `sort` is `name` for ASCII order, or `changed` for what changed last first. Only those of the
+    namespace, the visibility and the type, one of `TYPES`, that are named; and with `pulled` those
+    that somebody pulled `recently`, or that are `unused`: older than 90 days, and not pulled for as
+    long by what has been counted.
 
     Raises:
-        Invalid: there is no such visibility.
+        Invalid: there is no such visibility, type, order or mark.
     """
-    if visibility and visibility not in VISIBILITIES:
-        raise Invalid(f"a visibility is one of {', '.join(VISIBILITIES)}")
+    since = s.clock.now() // DAY - UNUSED_DAYS + 1
+    wanted = _Wanted(sort, namespace, visibility, kind, pulled, since)
+    wanted.check()
+    wanted.bounds(after)  # before anything is read: a mark that is none is refused
     whole = await sees_all(s, actor)
-    # One-component names belong to a namespace that they do not begin with.
-    prefix = f"{namespace}/" if namespace not in ("", DEFAULT_NAMESPACE) else ""
 
-    async def read_names(tx: Tx) -> list[str]:
-        first = max(after + _BELOW if after else "", prefix)
-        bounds = (first, prefix + _BEYOND)
-        if whole:
-            return await repositories.list_repositories_between(tx, *bounds, _WINDOW)
-        return await readable.list_names_between(tx, actor.subject, *bounds, _WINDOW)
-
-    rows: list[RepositoryRow] = []
-    for _ in range(_WINDOWS):
-        names = await s.db.read(read_names, pages=True)
-        for name in map(RepositoryName, names):
-            if not namespace or name.namespace == namespace:
-                row = await _row(s, actor, name)
-                if row is not None and visibility in ("", row.visibility):
-                    if len(rows) == limit:
-                        return RepositoryPage(tuple(rows), after)
-                    rows.append(row)
-            after = name
-        if len(names) < _WINDOW:
-            return RepositoryPage(tuple(rows), "")
-    return RepositoryPage(tuple(rows), after)
-
-
-async def _row(s: Services, actor: Actor, name: RepositoryName) -> RepositoryRow | None:
-    """Return what is shown of the repository, None if it went or the actor may not read it."""
-
-    async def read(tx: Tx) -> RepositoryRow | None:
-        found = await access.find_target(tx, actor.subject, name)
-        may_read = decide(actor, Action.PULL, RepositoryTarget(name), found.facts).allowed
-        if found.repository is None or not may_read:
-            return None
-        known = await repository_pages.find_summary(tx, found.repository.id)
-        most = repository_pages.MOST
-        return RepositoryRow(
-            name=name,
-            visibility=found.repository.visibility,
-            newest=known.newest,
-            newest_at=known.newest_at,
-            tags=min(known.tags, most),
-            more_tags=known.tags > most,
-            content_size=known.bytes,
-            more_content=known.links > most,
-        )
+    async def read(tx: Tx) -> RepositoryPage:
+        return await _page(tx, actor, wanted, after, limit, whole=whole)
 
     return await s.db.read(read, pages=True)
+
+
+async def _page(
+    tx: Tx, actor: Actor, wanted: _Wanted, after: str, limit: int, *, whole: bool
+) -> RepositoryPage:
+    counted_since = _NEVER
+    if wanted.pulled == UNUSED:
+        counted_since = await changes.counted_since(tx) or _NEVER
+    window = _WINDOW if wanted.is_choosy else min(_WINDOW, limit + 1)
+    rows: list[RepositoryRow] = []
+    windows, start, begun, last_shown = 0, after, after, ""
+    while True:
+        span = Span(wanted.bounds(begun), wanted.since, window)
+        found = await repository_pages.list_candidates(
+            tx, None if whole else actor.subject, span, by_change=wanted.sort == CHANGED
+        )
+        for each in found:
+            begun = wanted.mark(each)
+            # What the credential is not for is passed over: no page ends with what it can't show.
+            if not covers(actor, Action.PULL, RepositoryTarget(RepositoryName(each.name))):
+                continue
+            row = await _row(tx, actor, each) if wanted.has(each, counted_since) else None
+            if row is not None and wanted.visibility in ("", row.visibility):
+                if len(rows) == limit:
+                    return RepositoryPage(tuple(rows), last_shown)
+                rows.append(row)
+                last_shown = begun
+            after = begun
+        windows += 1
+        if len(found) < window:
+            return RepositoryPage(tuple(rows), "")
+        if windows >= _WINDOWS and after != start:
+            return RepositoryPage(tuple(rows), after)
+
+
+async def _row(tx: Tx, actor: Actor, candidate: Candidate) -> RepositoryRow | None:
+    """Return what is shown of the repository, None if it went or the actor may not read it."""
+    name = RepositoryName(candidate.name)
+    found = await access.find_target(tx, actor.subject, name)
+    may_read = decide(actor, Action.PULL, RepositoryTarget(name), found.facts).allowed
+    if found.repository is None or not may_read:
+        return None
+    if found.repository.id != candidate.id:
+        return None  # the name is another one's since
+    known = await repository_pages.find_summary(tx, candidate.id)
+    most = repository_pages.MOST
+    return RepositoryRow(
+        name=name,
+        visibility=found.repository.visibility,
+        kind=candidate.kind,
+        changed_at=candidate.changed_at or candidate.created_at,
+        newest=known.newest,
+        newest_at=known.newest_at,
+        tags=min(known.tags, most),
+        more_tags=known.tags > most,
+        content_size=known.bytes,
+        more_content=known.links > most,
+    )
