@@ -69,7 +69,7 @@ repository = sa.Table(
     text("content_kind", server_default=""),
     sa.Index("repository_by_name", "name", "trash_until", unique=True),
     sa.Index("repository_by_namespace", "namespace_id", "name"),
-    sa.Index("repository_by_change", "trash_until", "changed_at", "name"),
+    sa.Index("repository_by_change", "changed_at", "name", "trash_until"),
     partial("repository_in_trash", "trash_until != 0", "trash_until", "id"),
     partial("repository_trashed", "trash_until != 0", "namespace_id", "id"),
     **AUTOINCREMENT,

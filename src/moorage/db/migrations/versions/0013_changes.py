@@ -22,7 +22,7 @@ def upgrade() -> None:
         op.add_column(table, sa.Column("changed_at", _integer, server_default="0", nullable=False))
     op.add_column("repository", sa.Column("content_kind", _text, server_default="", nullable=False))
     op.create_index(
-        "repository_by_change", "repository", ["trash_until", "changed_at", "name"], unique=False
+        "repository_by_change", "repository", ["changed_at", "name", "trash_until"], unique=False
     )
     op.create_index(
         "readable_by_change", "readable", ["principal_id", "changed_at", "name"], unique=False
