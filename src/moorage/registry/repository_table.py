@@ -11,7 +11,7 @@ from moorage.db import access, changes, repository_pages
 from moorage.db.engine import Tx
 from moorage.db.repository_pages import Candidate, Span
 from moorage.errors import Invalid
-from moorage.model.access import Action, Actor, RepositoryTarget
+from moorage.model.access import Action, Actor, RepositoryTarget, Subject
 from moorage.model.images import RepositoryRow
 from moorage.oci.kinds import ARTIFACT, CHART, IMAGE, PROVENANCE, SBOM, SIGNATURE, WASM
 from moorage.oci.names import DEFAULT_NAMESPACE, RepositoryName
@@ -30,6 +30,8 @@ UNUSED_DAYS = 90
 # A page with a filter goes through so many repositories, so often.
 _WINDOW = 500
 _WINDOWS = 10
+# Of a namespace, so many are sorted by their changes.
+_MOST_SORTED = 5_000
 # Names have no character below the first nor behind the last.
 _BELOW, _BEYOND = "!", "\x7f"
 _NEWEST = _NEVER = 2**62
@@ -69,15 +71,15 @@ class _Wanted(msgspec.Struct, frozen=True):
 
     @property
     def prefix(self) -> str:
-        """What all candidates' names begin with."""
+        """What all names begin with that are asked for."""
         # One-component names belong to a namespace that they do not begin with.
-        is_bound = self.sort == BY_NAME and self.namespace not in ("", DEFAULT_NAMESPACE)
-        return f"{self.namespace}/" if is_bound else ""
+        return f"{self.namespace}/" if self.namespace not in ("", DEFAULT_NAMESPACE) else ""
 
     @property
     def is_choosy(self) -> bool:
         """Whether there may be candidates that are not asked for."""
-        has_others = bool(self.namespace and not self.prefix)
+        is_bound = self.prefix and self.sort == BY_NAME
+        has_others = bool(self.namespace and not is_bound)
         return has_others or bool(self.visibility or self.kind or self.pulled)
 
     def bounds(self, after: str) -> tuple[Any, str]:
@@ -153,9 +155,8 @@ async def _page(
     rows: list[RepositoryRow] = []
     windows, start, begun, last_shown = 0, after, after, ""
     while True:
-        span = Span(wanted.bounds(begun), wanted.since, window)
-        found = await repository_pages.list_candidates(
-            tx, None if whole else actor.subject, span, by_change=wanted.sort == CHANGED
+        found, is_all = await _candidates(
+            tx, None if whole else actor.subject, wanted, begun, window
         )
         for each in found:
             begun = wanted.mark(each)
@@ -170,10 +171,28 @@ async def _page(
                 last_shown = begun
             after = begun
         windows += 1
-        if len(found) < window:
+        if is_all:
             return RepositoryPage(tuple(rows), "")
         if windows >= _WINDOWS and after != start:
             return RepositoryPage(tuple(rows), after)
+
+
+async def _candidates(
+    tx: Tx, subject: Subject | None, wanted: _Wanted, after: str, window: int
+) -> tuple[list[Candidate], bool]:
+    """Return the next candidates behind the mark, and whether there are none behind them."""
+    bounds = wanted.bounds(after)
+    by_change = wanted.sort == CHANGED
+    if by_change and wanted.prefix:
+        # A namespace is found by name, and few are so large: else all others would be gone through.
+        whole = Span((wanted.prefix, wanted.prefix + _BEYOND), wanted.since, _MOST_SORTED + 1)
+        found = await repository_pages.list_candidates(tx, subject, whole, by_change=False)
+        if len(found) <= _MOST_SORTED:
+            behind = [each for each in found if (each.changed_at, each.name) < bounds]
+            return sorted(behind, key=lambda each: (each.changed_at, each.name))[::-1], True
+    span = Span(bounds, wanted.since, window)
+    found = await repository_pages.list_candidates(tx, subject, span, by_change=by_change)
+    return found, len(found) < window
 
 
 async def _row(tx: Tx, actor: Actor, candidate: Candidate) -> RepositoryRow | None:
