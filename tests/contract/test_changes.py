@@ -3,19 +3,23 @@
 import asyncio
 import itertools
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from contract.conftest import OpenDatabase, Registries
 from contract.test_search import follow
 from moorage.clock import DAY
-from moorage.db import changes, grants, pulls, repositories
+from moorage.db import changes, events, grants, pulls, repositories, repository_pages
 from moorage.db.access_schema import readable
 from moorage.db.engine import Query, Tx
 from moorage.db.pulls import Delta
+from moorage.db.readable import LIST_READABLE, LIST_READABLE_FROM
 from moorage.db.schema import event_feed, repository
 from moorage.db.search_schema import search_state
 from moorage.db.settings import PUT_SETTING
@@ -30,6 +34,7 @@ from moorage.registry.grants import Where, put_grant, revoke_grant
 from moorage.registry.robots import create_robot
 from moorage.registry.services import Services
 from people import ANONYMOUS, BY, later, number_of, organisation, person, team
+from postgres import Postgres
 from racing import ALICE, Client
 from registry import unique
 
@@ -268,8 +273,6 @@ def test_what_was_there_before_is_read_through(
         await follow(s)
         await place.push("web/4", "v9")
         await place.push("web/4", "v8")
-        from moorage.db import events
-
         await s.db.write(lambda tx: events.fan_out(tx, 100))
         last = await s.db.read(lambda tx: tx.one(events.LAST_PLACE))
         assert last is not None
@@ -499,3 +502,45 @@ def test_a_reader_who_comes_meanwhile_has_the_time_as_well(
         assert {at for repository_id, at in rows if repository_id == found.id} == {2**50}
 
     Registries(shared.config).run(use)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [*repository_pages.LIST_READABLE, LIST_READABLE, LIST_READABLE_FROM],
+    ids=lambda query: query.title,
+)
+def test_pages_of_many_are_in_the_order_of_an_index(full: str, query: Query) -> None:
+    """The plan that serves any values, where there are statistics: small tables hide a sort."""
+    names: dict[str, int] = {}
+    text = re.sub(
+        r"%\((\w+)\)s",
+        lambda found: f"${names.setdefault(found[1], len(names) + 1)}",
+        query.text("postgresql"),
+    )
+    with psycopg.connect(full, autocommit=True) as connection:
+        explain = f"EXPLAIN (GENERIC_PLAN) {text}".encode()
+        plan = "\n".join(row[0] for row in connection.execute(explain, prepare=False).fetchall())
+    first = plan.split("SubPlan", maxsplit=1)[0]
+    assert "Index" in first
+    assert "Sort" not in first, plan
+    assert "Bitmap" not in first, plan
+
+
+@pytest.fixture(scope="module")
+def full(postgres: Postgres) -> Iterator[str]:
+    """Return the address of a database in which two read 25,000 repositories each."""
+    url = postgres.database()
+    series = "SELECT generate_series(1, 50000) AS i"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO repository (id, namespace_id, name, kind, visibility, generation,"
+            " created_at, trash_until, changed_at) SELECT i, 1, i % 100 || '/' || i, 'hosted', 'public', 1,"
+            f" i, 0, i FROM ({series}) g"
+        )
+        connection.execute(
+            "INSERT INTO readable (principal_id, name, repository_id, changed_at)"
+            f" SELECT -(i % 2), i % 100 || '/' || i, i, i FROM ({series}) g"
+        )
+        connection.execute("ANALYZE")
+    yield url
+    postgres.drop(url)

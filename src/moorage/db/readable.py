@@ -55,11 +55,8 @@ def _page(title: str, *bounds: sa.ColumnElement[bool]) -> Query:
 
 
 LIST_READABLE = _page("list_readable", readable.c.name > sa.bindparam("after"))
-LIST_READABLE_FROM = _page(
-    "list_readable_from",
-    readable.c.name >= sa.bindparam("first"),
-    readable.c.name < sa.bindparam("beyond"),
-)
+# With a bound on either side PostgreSQL takes what is between for little, and sorts all of it.
+LIST_READABLE_FROM = _page("list_readable_from", readable.c.name >= sa.bindparam("first"))
 # From what the subject may read, and never from who has the blob: the time that takes would tell
 # of the others that have it.
 _candidates = (
@@ -120,24 +117,16 @@ async def list_names_from(
     tx: Tx, subject: Subject, prefix: str, first: str, limit: int
 ) -> list[str]:
     """Return up to `limit` names from `first` on that begin so and that the subject may read."""
-    return await list_names_between(tx, subject, first, prefix + "\x7f", limit)
-
-
-async def list_names_between(
-    tx: Tx, subject: Subject, first: str, beyond: str, limit: int
-) -> list[str]:
-    """Return up to `limit` names from `first` up to `beyond` that the subject may read."""
     found: set[str] = set()
     for whose in await list_whose(tx, subject):
         rows = await tx.many(
             LIST_READABLE_FROM,
             whose=whose,
             first=first,
-            beyond=beyond,
             limit=limit,
             principal_id=subject.principal_id,
         )
-        found.update(row[0] for row in rows)
+        found.update(row[0] for row in rows if row[0].startswith(prefix))
     return sorted(found)[:limit]
 
 

@@ -187,10 +187,5 @@ async def list_repositories(tx: Tx, after: str, limit: int) -> list[str]:
 
 async def list_repositories_from(tx: Tx, prefix: str, first: str, limit: int) -> list[str]:
     """Return up to `limit` names from `first` on that begin with the prefix, in ASCII order."""
-    return await list_repositories_between(tx, first, prefix + "\x7f", limit)
-
-
-async def list_repositories_between(tx: Tx, first: str, beyond: str, limit: int) -> list[str]:
-    """Return up to `limit` names from `first` up to `beyond`, in ASCII order."""
-    rows = await tx.many(LIST_REPOSITORIES_FROM, first=first, beyond=beyond, limit=limit)
+    rows = await tx.many(LIST_REPOSITORIES_FROM, first=first, beyond=prefix + "\x7f", limit=limit)
     return [row[0] for row in rows]

@@ -47,7 +47,7 @@ class Candidate(msgspec.Struct, frozen=True):
 class Span(msgspec.Struct, frozen=True):
     """Which candidates are wanted: so many behind a place, from a day on that pulls count.
 
-    By name, `bounds` are the first name and the one beyond the last; by change, the time and the
+    By name, `bounds` are the first name and one that all are before; by change, the time and the
     name that all are before.
     """
 
@@ -150,12 +150,9 @@ _all = (
 
 
 def _by_name(title: str, rows: sa.Select[Any], name: sa.Column[str]) -> Query:
-    return Query(
-        title,
-        rows.where(name >= sa.bindparam("first"))
-        .where(name < sa.bindparam("second"))
-        .order_by(name),
-    )
+    # With a bound on either side PostgreSQL takes what is between for little, gathers it all, and
+    # sorts: 50 ms for 500 of 33,000.
+    return Query(title, rows.where(name >= sa.bindparam("first")).order_by(name))
 
 
 def _by_change(title: str, rows: sa.Select[Any], at: sa.Column[int], name: sa.Column[str]) -> Query:
@@ -184,21 +181,22 @@ async def list_candidates(
     In ASCII order of their names, or by their last changes from the newest on, those of one moment
     in the reverse order of names.
     """
-    values = {
-        "first": span.bounds[0],
-        "second": span.bounds[1],
-        "since": span.since,
-        "limit": span.limit,
-    }
+    first, second = span.bounds
+    values = {"first": first, "since": span.since, "limit": span.limit}
+    if by_change:
+        values["second"] = second
     if subject is None:
-        return [Candidate(*row) for row in await tx.many(LIST_ALL[by_change], **values)]
-    pages = []
-    for whose in await list_whose(tx, subject):
-        rows = await tx.many(
-            LIST_READABLE[by_change], whose=whose, principal_id=subject.principal_id, **values
-        )
-        pages.append([Candidate(*row) for row in rows])
-    return merged(pages, span.limit, by_change=by_change)
+        pages = [await tx.many(LIST_ALL[by_change], **values)]
+    else:
+        values["principal_id"] = subject.principal_id
+        pages = [
+            await tx.many(LIST_READABLE[by_change], whose=whose, **values)
+            for whose in await list_whose(tx, subject)
+        ]
+    found = [[Candidate(*row) for row in page] for page in pages]
+    if not by_change:
+        found = [[each for each in page if each.name < second] for page in found]
+    return merged(found, span.limit, by_change=by_change)
 
 
 def merged(pages: Iterable[Sequence[Candidate]], limit: int, *, by_change: bool) -> list[Candidate]:

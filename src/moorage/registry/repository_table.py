@@ -184,15 +184,31 @@ async def _candidates(
     bounds = wanted.bounds(after)
     by_change = wanted.sort == CHANGED
     if by_change and wanted.prefix:
-        # A namespace is found by name, and few are so large: else all others would be gone through.
-        whole = Span((wanted.prefix, wanted.prefix + _BEYOND), wanted.since, _MOST_SORTED + 1)
-        found = await repository_pages.list_candidates(tx, subject, whole, by_change=False)
-        if len(found) <= _MOST_SORTED:
-            behind = [each for each in found if (each.changed_at, each.name) < bounds]
+        own = await _of_namespace(tx, subject, wanted)
+        if own is not None:
+            behind = [each for each in own if (each.changed_at, each.name) < bounds]
             return sorted(behind, key=lambda each: (each.changed_at, each.name))[::-1], True
     span = Span(bounds, wanted.since, window)
     found = await repository_pages.list_candidates(tx, subject, span, by_change=by_change)
     return found, len(found) < window
+
+
+async def _of_namespace(tx: Tx, subject: Subject | None, wanted: _Wanted) -> list[Candidate] | None:
+    """Return all candidates of the namespace, None if there are very many.
+
+    They are found by name, since few namespaces are so large; by their changes, a page would go
+    through those of all others.
+    """
+    found: list[Candidate] = []
+    first = wanted.prefix
+    while len(found) <= _MOST_SORTED:
+        span = Span((first, wanted.prefix + _BEYOND), wanted.since, _WINDOW)
+        some = await repository_pages.list_candidates(tx, subject, span, by_change=False)
+        found += some
+        if len(some) < _WINDOW:
+            return found
+        first = some[-1].name + _BELOW
+    return None
 
 
 async def _row(tx: Tx, actor: Actor, candidate: Candidate) -> RepositoryRow | None:
