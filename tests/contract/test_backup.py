@@ -27,6 +27,7 @@ from moorage.clock import DAY, SECOND
 from moorage.db import backups, blobs, collection, collection_runs, settings, tokens
 from moorage.db import purge as purges
 from moorage.db import refresh as refreshes
+from moorage.db import snapshot as moments
 from moorage.db.backups import Backup as Row
 from moorage.db.engine import Query, Tx
 from moorage.db.loading import Load, State
@@ -767,22 +768,30 @@ def test_a_database_with_tables_is_refused(
         load(config, vault, found)
 
 
-def test_an_older_schema_is_brought_up(one: Registries, tmp_path: Path, vault: Vault) -> None:
+def test_an_older_schema_is_brought_up(
+    one: Registries, tmp_path: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A backup of an earlier release is restored by this one: its tables, then the steps.
 
-    The last step is the one that made the table of backups.
+    The last step is the one that made the columns which that backup has not got.
     """
+    whole = moments.columns_of
+    new = {"repository": {"changed_at", "content_kind"}, "readable": {"changed_at"}}
+
+    def columns_then(table: sa.Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        both = zip(*whole(table), strict=True)
+        names, kinds = zip(*(e for e in both if e[0] not in new.get(table.name, ())), strict=True)
+        return names, kinds
 
     async def fill(s: Services) -> None:
         await Client(s, SHOP).blob(b"x")
-        await take(s, vault)
+        with monkeypatch.context() as then:
+            then.setattr(moments, "columns_of", columns_then)
+            await take(s, vault)
 
     one.run(fill)
     found = kept.read(vault, vault.ids()[0])
-    older = [each for each in found.manifest.tables if each.name != "backup"]
-    manifest = msgspec.structs.replace(
-        found.manifest, schema=SCHEMA_VERSION - 1, tables=tuple(older)
-    )
+    manifest = msgspec.structs.replace(found.manifest, schema=SCHEMA_VERSION - 1)
     config = settings_in(tmp_path / "new", {})
     load(config, vault, Kept(manifest, found.digest))
     key = prepare(config, restoring=True)

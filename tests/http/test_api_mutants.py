@@ -199,8 +199,8 @@ MUTANTS = [
     Mutant(
         "what is there is disclosed to everybody",
         "auth/policy.py",
-        "disclose = may_pull and all(",
-        "disclose = facts.has_namespace or all(",
+        "disclose = may_pull and covers(",
+        "disclose = facts.has_namespace or covers(",
     ),
     Mutant(
         "everybody sees the whole trail",

@@ -218,3 +218,20 @@ def test_help_on_topics(host: Person) -> None:
     assert "exit-codes" in host("help").out
     assert re.search(r"^9 ", host("help", "exit-codes").out, re.MULTILINE)
     assert host.run("help", "nonsense").expect(3).err.startswith("Error: There is no help")
+
+
+def test_repositories_are_listed_by_their_last_change(host: Person, opened: Server) -> None:
+    for name in ("recent/b", "recent/a"):
+        Registry(opened.url).repository(name).push_image("1")
+    asked = ("repo", "list", "--newest", "--namespace", "recent")
+    end = time.monotonic() + 5
+    while (told := host(*asked, "--type", "image", "-o", "name").out) != "recent/a\nrecent/b\n":
+        assert time.monotonic() < end, told
+        time.sleep(0.2)
+    assert host(*asked, "--pulled", "unused").out == "There are none.\n"
+    by_column = host("repo", "list", "--sort", "-changed", "--limit", "2", "-o", "name").out
+    assert by_column == told
+    (row,) = host("repo", "list", "--newest", "--limit", "1", "-o", "json").json()
+    assert (row["name"], row["type"]) == ("recent/a", "image")
+    assert row["changed_at"]
+    host.run("repo", "list", "--type", "picture").expect(2)

@@ -163,7 +163,7 @@ MUTANTS = [
     Mutant(
         "the catalog shows what one could read once",
         "db/readable.py",
-        "        .where(_shown(readable) == _ONE)\n",
+        "        .where(shown(readable) == _ONE)\n",
         "",
     ),
 ]

@@ -39,13 +39,13 @@ class Hands:
         self.page.keyboard.type(text)
         assert what.input_value() == text
 
-    def choose(self, what: Locator, text: str) -> None:
-        """Choose one of a list."""
+    def choose(self, what: Locator, text: str, shown: str = "") -> None:
+        """Choose one of a list, by how it is shown if that is another text."""
         if self._has_mouse:
             what.select_option(text)
         else:
             self._go_to(what)
-            self.page.keyboard.type(text)
+            self.page.keyboard.type(shown or text)
         assert what.input_value() == text
 
     def tick(self, what: Locator) -> None:

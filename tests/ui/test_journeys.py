@@ -83,6 +83,30 @@ def test_signing_in(journey: Callable[..., Journey]) -> None:
     one.said("You are signed out.")
 
 
+def test_what_changed_last(journey: Callable[..., Journey], filled: Filled, way: str) -> None:
+    """The list of images is sorted and narrowed down, and its address says how."""
+    name = f"acme/z-{way}"
+    filled.owner.repository(name).push_image("1.0")
+    one = journey("owner")
+    end = time.monotonic() + 10
+    while True:
+        one.there.open("/images")
+        one.hands.choose(one.page.get_by_label("Order"), "changed", "Last")
+        one.button("Show")
+        expect(one.page).to_have_url(re.compile(r"/images\?.*sort=changed"))
+        first = one.page.get_by_role("main").get_by_role("row").nth(1)
+        if name in first.inner_text():
+            break
+        assert time.monotonic() < end, first.inner_text()
+    one.hands.choose(one.page.get_by_label("Type"), "chart")
+    one.button("Show")
+    expect(one.page).to_have_url(re.compile("type=chart.*sort=changed"))
+    one.said("No image is like that")
+    expect(one.page.get_by_label("Order")).to_have_value("changed")
+    one.hands.use(one.page.get_by_role("link", name="Show all"))
+    expect(one.page.get_by_role("row").filter(has_text="acme/shop").first).to_be_visible()
+
+
 @pytest.mark.needs_tool("skopeo")
 def test_the_first_push(
     journey: Callable[..., Journey], bare: Server, way: str, tmp_path: Path

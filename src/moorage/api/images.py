@@ -22,11 +22,18 @@ from moorage.web.response import Response
 
 
 class Newest(msgspec.Struct, frozen=True):
-    """A repository with what was pushed last; numbers with `…_more` are at least so much."""
+    """A repository with what was pushed last; numbers with `…_more` are at least so much.
+
+    `type` is what its newest image is: image, chart, artifact, wasm, signature, sbom or provenance;
+    null without tags. `changed_at` is when a tag last moved or was deleted, else when the
+    repository was made. Both are a second or two behind what happens.
+    """
 
     name: str
     namespace: str
     visibility: str
+    type: str | None
+    changed_at: datetime | None
     newest: str | None
     newest_at: datetime | None
     tags: int
@@ -36,7 +43,10 @@ class Newest(msgspec.Struct, frozen=True):
 
 
 class Images(msgspec.Struct, frozen=True):
-    """A page of repositories, in ASCII order; with a filter it may have none and more behind it."""
+    """A page of repositories, in ASCII order unless `sort` says `changed`: the last change first.
+
+    With a filter it may have fewer than were asked for, or none, and more behind it.
+    """
 
     items: list[Newest]
 
@@ -121,8 +131,11 @@ async def list_images(s: Services, call: Call) -> Response:
         actor,
         page.after,
         page.limit,
+        sort=call.parameter("sort") or repository_table.BY_NAME,
         namespace=component(namespace, "namespace") if namespace else "",
         visibility=call.parameter("visibility"),
+        kind=call.parameter("type"),
+        pulled=call.parameter("pulled"),
     )
     return told_page(call, [_newest(each) for each in found.rows], found.after or None)
 
@@ -180,6 +193,8 @@ def _newest(row: RepositoryRow) -> Newest:
         row.name,
         row.name.namespace,
         row.visibility,
+        row.kind or None,
+        when(row.changed_at),
         row.newest or None,
         when(row.newest_at),
         row.tags,
@@ -249,7 +264,7 @@ ROUTES = (
         handler=list_images,
         gives=Images,
         pages=True,
-        query=("namespace", "visibility"),
+        query=("sort", "namespace", "visibility", "type", "pulled"),
     ),
     Route(
         method="GET",

@@ -13,6 +13,7 @@ from moorage.model.access import Action
 from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME, TAG
 from moorage.registry.jobs import STATES
 from moorage.registry.namespaces import VISIBILITIES
+from moorage.registry.repository_table import PULLED, SORTS, TYPES
 from moorage.registry.tag_table import BY_NAME, NEWEST
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -60,6 +61,8 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "sort": {"type": "string", "enum": [BY_NAME, NEWEST], "default": BY_NAME},
     "filter": {"type": "string", "minLength": 1, "maxLength": 128},
     "visibility": {"type": "string", "enum": list(VISIBILITIES)},
+    "type": {"type": "string", "enum": list(TYPES)},
+    "pulled": {"type": "string", "enum": list(PULLED)},
     "as_of": {"type": "string", "pattern": f"^{TIME}$"},
     "who": {
         "type": "string",
@@ -76,6 +79,13 @@ _NEEDED = ("action", "digest", "with")
 _ASKED: dict[str, dict[str, Any]] = {
     "kind": {"type": "string", "enum": ["repository", "tag", "label", "digest"]},
 }
+# And where it is another thing for one operation.
+_OF_ONE: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
+    ("list-images", "sort"): (
+        {"type": "string", "enum": list(SORTS), "default": BY_NAME},
+        "By name, or what changed last first.",
+    ),
+}
 _SAID = {
     "who": "Whose; the caller's own if it is not there.",
     "principal": "An account `alice`, a robot `web+ci` or a team `web/dev`.",
@@ -88,6 +98,8 @@ _SAID = {
     "sort": "By name, or the image that was pushed last first.",
     "filter": "How tags begin, or a pattern for all of them with `*`, `?` and `[…]`.",
     "visibility": "Only repositories of this visibility.",
+    "type": "Only repositories whose newest image is one.",
+    "pulled": "Only those pulled within 90 days; or older ones that were not, as far as counted.",
     "as_of": "At what time, as 2026-09-14T12:00:00Z; now if it is not there.",
     "q": "The words that are looked for; nothing is found without any.",
     "days": "Of how many days, today among them.",
@@ -166,9 +178,9 @@ def statuses(route: Route) -> dict[int, str]:
 
 def _operation(route: Route, named: dict[int, Any]) -> dict[str, Any]:
     names = re.findall(r"\{(\w+)\}", route.path)
-    parameters = [_parameter(name, "path") for name in names]
+    parameters = [_parameter(route, name, "path") for name in names]
     asked = (*route.query, *(("after", "limit") if route.pages else ()))
-    parameters += [_parameter(name, "query") for name in asked]
+    parameters += [_parameter(route, name, "query") for name in asked]
     if route.method == "POST" and route.action is not None:
         parameters.append(_KEY)
     made: dict[str, Any] = {
@@ -194,13 +206,16 @@ _KEY = {
 }
 
 
-def _parameter(name: str, place: str) -> dict[str, Any]:
+def _parameter(route: Route, name: str, place: str) -> dict[str, Any]:
+    schema, said = _OF_ONE.get((route.name, name), (None, _SAID.get(name, f"The {name}.")))
+    if schema is None:
+        schema = (_ASKED.get(name) if place == "query" else None) or _PARAMETERS[name]
     return {
         "name": name,
         "in": place,
         "required": place == "path" or name in _NEEDED,
-        "description": _SAID.get(name, f"The {name}."),
-        "schema": (_ASKED.get(name) if place == "query" else None) or _PARAMETERS[name],
+        "description": said,
+        "schema": schema,
     }
 
 

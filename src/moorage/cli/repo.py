@@ -14,12 +14,15 @@ from moorage.cli.words import limit_of
 from moorage.errors import Refused
 
 VISIBILITIES = click.Choice(["private", "internal", "public"])
+TYPES = click.Choice(["image", "chart", "artifact", "wasm", "signature", "sbom", "provenance"])
 REPOSITORIES = (
     Column("name", "name"),
     Column("visibility", "visibility"),
+    Column("type", "type", wide=True),
     Column("tags", "tags"),
     Column("newest", "newest"),
     Column("since", "newest_at", "time"),
+    Column("changed", "changed_at", "time"),
     Column("size", "content_size", "size"),
 )
 REPOSITORY = (
@@ -46,11 +49,20 @@ def repo() -> None:
 @repo.command("list")
 @click.option("--namespace", default="", help="Only those of this one.")
 @click.option("--visibility", type=VISIBILITIES, help="Only those that are so.")
+@click.option("--type", "kind", type=TYPES, help="Only those whose newest image is one.")
+@click.option(
+    "--pulled",
+    type=click.Choice(["recently", "unused"]),
+    help="Only those pulled within 90 days, or not for as long.",
+)
+@click.option("--newest", is_flag=True, help="What changed last first.")
 @click.option("--limit", default="50", show_default=True, help="How many, or all.")
 @client_command
-def repo_list(client: Client, namespace: str, visibility: str | None, limit: str) -> None:
+def repo_list(client: Client, *, newest: bool, kind: str | None, limit: str, **only: Any) -> None:
     """List the repositories that you may read, with the newest tag of each."""
-    found = client.api.items("images", namespace=namespace, visibility=visibility or "")
+    query = {"sort": "changed" if newest else "", "type": kind or ""}
+    query |= {name: value or "" for name, value in only.items()}
+    found = client.api.items("images", **query)
     client.output.items(found, REPOSITORIES, limit_of(limit))
 
 

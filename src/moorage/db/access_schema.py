@@ -98,7 +98,9 @@ readable = sa.Table(
     number("principal_id", primary_key=True),
     text("name", primary_key=True),
     number("repository_id"),
+    number("changed_at", server_default="0"),  # the repository's, for pages in its order
     sa.Index("readable_by_repository", "repository_id", "principal_id"),
+    sa.Index("readable_by_change", "principal_id", "changed_at", "name"),
     **CLUSTERED,
 )
 

@@ -26,7 +26,8 @@ LIST_TEAMS = Query(
 )
 
 
-def _shown(candidates: sa.FromClause) -> sa.ScalarSelect[int]:
+def shown(candidates: sa.FromClause) -> sa.ScalarSelect[int]:
+    """Return 1 where whoever asks may read a row's repository at this moment."""
     # Only candidates: what is shown is what the visibility or a grant says at this moment. A value,
     # not a join, so that the page comes in the order of the index.
     theirs = rights(repository.c.namespace_id, repository.c.id)
@@ -47,18 +48,15 @@ def _page(title: str, *bounds: sa.ColumnElement[bool]) -> Query:
         sa.select(readable.c.name)
         .where(readable.c.principal_id == sa.bindparam("whose"))
         .where(*bounds)
-        .where(_shown(readable) == _ONE)
+        .where(shown(readable) == _ONE)
         .order_by(readable.c.name)
         .limit(sa.bindparam("limit")),
     )
 
 
 LIST_READABLE = _page("list_readable", readable.c.name > sa.bindparam("after"))
-LIST_READABLE_FROM = _page(
-    "list_readable_from",
-    readable.c.name >= sa.bindparam("first"),
-    readable.c.name < sa.bindparam("beyond"),
-)
+# With a bound on either side PostgreSQL takes what is between for little, and sorts all of it.
+LIST_READABLE_FROM = _page("list_readable_from", readable.c.name >= sa.bindparam("first"))
 # From what the subject may read, and never from who has the blob: the time that takes would tell
 # of the others that have it.
 _candidates = (
@@ -85,7 +83,7 @@ LIST_READABLE_WITH = Query(
     "list_readable_with_blob",
     sa.select(_candidates.c.name)
     .where(_has_it == _ONE)
-    .where(_shown(_candidates) == _ONE)
+    .where(shown(_candidates) == _ONE)
     .limit(sa.bindparam("limit")),
 )
 LIST_WITH = Query(
@@ -103,7 +101,7 @@ LIST_WITH = Query(
 async def list_names(tx: Tx, subject: Subject, after: str, limit: int) -> list[str]:
     """Return up to `limit` names behind `after`, in ASCII order, that the subject may read."""
     found: set[str] = set()
-    for whose in await _whose(tx, subject):
+    for whose in await list_whose(tx, subject):
         rows = await tx.many(
             LIST_READABLE,
             whose=whose,
@@ -119,24 +117,16 @@ async def list_names_from(
     tx: Tx, subject: Subject, prefix: str, first: str, limit: int
 ) -> list[str]:
     """Return up to `limit` names from `first` on that begin so and that the subject may read."""
-    return await list_names_between(tx, subject, first, prefix + "\x7f", limit)
-
-
-async def list_names_between(
-    tx: Tx, subject: Subject, first: str, beyond: str, limit: int
-) -> list[str]:
-    """Return up to `limit` names from `first` up to `beyond` that the subject may read."""
     found: set[str] = set()
-    for whose in await _whose(tx, subject):
+    for whose in await list_whose(tx, subject):
         rows = await tx.many(
             LIST_READABLE_FROM,
             whose=whose,
             first=first,
-            beyond=beyond,
             limit=limit,
             principal_id=subject.principal_id,
         )
-        found.update(row[0] for row in rows)
+        found.update(row[0] for row in rows if row[0].startswith(prefix))
     return sorted(found)[:limit]
 
 
@@ -147,7 +137,7 @@ async def list_with(tx: Tx, subject: Subject, digest: Digest, limit: int, window
     `window` that each of them reads.
     """
     found: set[str] = set()
-    for whose in await _whose(tx, subject):
+    for whose in await list_whose(tx, subject):
         rows = await tx.many(
             LIST_READABLE_WITH,
             whose=whose,
@@ -165,7 +155,8 @@ async def list_all_with(tx: Tx, digest: Digest, limit: int) -> list[str]:
     return [row[0] for row in await tx.many(LIST_WITH, digest=digest.key, limit=limit)]
 
 
-async def _whose(tx: Tx, subject: Subject) -> list[int]:
+async def list_whose(tx: Tx, subject: Subject) -> list[int]:
+    """Return the principals whose rows the subject reads: itself, its teams, and everybody."""
     if not subject.principal_id:
         return [EVERYBODY]
     teams = await tx.many(LIST_TEAMS, principal_id=subject.principal_id)

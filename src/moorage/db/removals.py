@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from moorage.db.access import FACTS, Found, found_of, subject_of
 from moorage.db.access_schema import grant, readable
-from moorage.db.engine import Query, Raced, Tx, insert
-from moorage.db.repositories import ADD_READERS, LIVE
+from moorage.db.engine import Query, Raced, Tx
+from moorage.db.repositories import ADD_READERS, LIVE, put_readers, readers_by
 from moorage.db.schema import namespace, repository
 from moorage.model.access import Subject
 from moorage.model.artifacts import Repository
@@ -91,24 +91,8 @@ END_READERS = Query(
     "end_readers_of_repository",
     sa.delete(readable).where(readable.c.repository_id == sa.bindparam("number")),
 )
-
-
-_own_readers = insert(readable).from_select(
-    ["principal_id", "name", "repository_id"],
-    sa.select(
-        grant.c.principal_id,
-        sa.cast(sa.bindparam("name"), sa.Text),
-        sa.cast(sa.bindparam("number"), sa.BigInteger),
-    )
-    .where(grant.c.namespace_id == sa.bindparam("namespace_id"))
-    .where(grant.c.repository_id == sa.bindparam("number", type_=sa.BigInteger)),
-)
-ADD_OWN_READERS = Query(
-    "add_own_readers_of_repository",
-    _own_readers.on_conflict_do_update(
-        index_elements=[readable.c.principal_id, readable.c.name],
-        set_={"repository_id": _own_readers.excluded.repository_id},
-    ),
+ADD_OWN_READERS = put_readers(
+    "add_own_readers_of_repository", readers_by(grant.c.repository_id == repository.c.id)
 )
 
 

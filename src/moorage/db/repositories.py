@@ -1,7 +1,8 @@
 """Namespaces and repositories."""
 
+from typing import Any
+
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import Insert
 
 from moorage.db.access_schema import grant, readable
 from moorage.db.engine import Query, Raced, Tx, insert
@@ -44,32 +45,49 @@ ADD_NAMESPACE = Query(
 )
 # Whoever may read all of the namespace finds what is made in it; of a name that is used again, the
 # repository that has it now.
-_readers = insert(readable).from_select(
-    ["principal_id", "name", "repository_id"],
+_NAME: sa.ColumnElement[str] = sa.cast(sa.bindparam("name"), sa.Text)
+# It stays as it is until then: a change that is noted at this moment would pass the new row by.
+_reader = (
     sa.select(
-        grant.c.principal_id,
-        sa.cast(sa.bindparam("name"), sa.Text),
-        sa.cast(sa.bindparam("number"), sa.BigInteger),
+        sa.cast(sa.bindparam("principal_id"), sa.BigInteger),
+        _NAME,
+        repository.c.id,
+        repository.c.changed_at,
     )
-    .where(grant.c.namespace_id == sa.bindparam("namespace_id"))
-    .where(grant.c.repository_id == LIVE),
-)
-_reader = insert(readable).values(
-    principal_id=sa.bindparam("principal_id"),
-    name=sa.bindparam("name"),
-    repository_id=sa.bindparam("number"),
+    .where(repository.c.id == sa.bindparam("number"))
+    .with_for_update(read=True, of=repository)
 )
 
 
-def _found(values: Insert) -> Insert:
-    return values.on_conflict_do_update(
-        index_elements=[readable.c.principal_id, readable.c.name],
-        set_={"repository_id": values.excluded.repository_id},
+def readers_by(grants: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Return rows for those who have such grants in a namespace; `put_readers` puts them in."""
+    return (
+        sa.select(grant.c.principal_id, _NAME, repository.c.id, repository.c.changed_at)
+        .select_from(grant.join(repository, repository.c.id == sa.bindparam("number")))
+        .where(grant.c.namespace_id == sa.bindparam("namespace_id"))
+        .where(grants)
     )
 
 
-ADD_READERS = Query("add_readers_of_repository", _found(_readers))
-PUT_READER = Query("put_reader", _found(_reader))
+def put_readers(title: str, rows: sa.Select[Any]) -> Query:
+    """Return the statement that has those rows in `readable`, whatever was there."""
+    put = insert(readable).from_select(
+        ["principal_id", "name", "repository_id", "changed_at"], rows
+    )
+    return Query(
+        title,
+        put.on_conflict_do_update(
+            index_elements=[readable.c.principal_id, readable.c.name],
+            set_={
+                "repository_id": put.excluded.repository_id,
+                "changed_at": put.excluded.changed_at,
+            },
+        ),
+    )
+
+
+ADD_READERS = put_readers("add_readers_of_repository", readers_by(grant.c.repository_id == LIVE))
+PUT_READER = put_readers("put_reader", _reader)
 END_READER = Query(
     "end_reader",
     sa.delete(readable)
@@ -87,6 +105,7 @@ ADD_REPOSITORY = Query(
         generation=sa.literal_column("1"),
         created_at=sa.bindparam("now"),
         trash_until=LIVE,
+        changed_at=sa.bindparam("now"),
     )
     .on_conflict_do_nothing(),
 )
@@ -168,10 +187,5 @@ async def list_repositories(tx: Tx, after: str, limit: int) -> list[str]:
 
 async def list_repositories_from(tx: Tx, prefix: str, first: str, limit: int) -> list[str]:
     """Return up to `limit` names from `first` on that begin with the prefix, in ASCII order."""
-    return await list_repositories_between(tx, first, prefix + "\x7f", limit)
-
-
-async def list_repositories_between(tx: Tx, first: str, beyond: str, limit: int) -> list[str]:
-    """Return up to `limit` names from `first` up to `beyond`, in ASCII order."""
-    rows = await tx.many(LIST_REPOSITORIES_FROM, first=first, beyond=beyond, limit=limit)
+    rows = await tx.many(LIST_REPOSITORIES_FROM, first=first, beyond=prefix + "\x7f", limit=limit)
     return [row[0] for row in rows]

@@ -29,7 +29,7 @@ from moorage.db.columns import (
     text,
 )
 
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13
 # The oldest schema that this program can still read and write.
 SCHEMA_COMPATIBLE = 5
 
@@ -63,8 +63,13 @@ repository = sa.Table(
     number("generation"),
     number("created_at"),
     number("trash_until"),
+    # Derived, and kept behind what happens (`db/changes.py`): when a tag last moved or ended, else
+    # when the repository was made, and 0 until that has been read; and what its newest image is.
+    number("changed_at", server_default="0"),
+    text("content_kind", server_default=""),
     sa.Index("repository_by_name", "name", "trash_until", unique=True),
     sa.Index("repository_by_namespace", "namespace_id", "name"),
+    sa.Index("repository_by_change", "changed_at", "name", "trash_until"),
     partial("repository_in_trash", "trash_until != 0", "trash_until", "id"),
     partial("repository_trashed", "trash_until != 0", "namespace_id", "id"),
     **AUTOINCREMENT,

@@ -52,6 +52,7 @@ class Event(msgspec.Struct, frozen=True):
     kind: str
     repository_id: int
     payload: bytes
+    at: int
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -144,7 +145,11 @@ PUT_STATE = Query(
 LIST_EVENTS = Query(
     "list_events_to_search",
     sa.select(
-        event_feed.c.place, event_feed.c.kind, event_feed.c.repository_id, event_feed.c.payload
+        event_feed.c.place,
+        event_feed.c.kind,
+        event_feed.c.repository_id,
+        event_feed.c.payload,
+        event_feed.c.at,
     )
     .where(event_feed.c.place > sa.bindparam("after"))
     .order_by(event_feed.c.place)

@@ -131,11 +131,15 @@ class RepositoryRow(msgspec.Struct, frozen=True, kw_only=True):
     """A repository in the list of images; numbers with `more_…` are at least so much.
 
     `newest` is the tag of the image that was pushed last, empty if there are no tags; `newest_at`
-    when that tag came to name it.
+    when that tag came to name it. `kind` is what it is, empty without tags or before that was read;
+    `changed_at` when a tag last moved or was deleted, else when the repository was made, seconds
+    behind what happens.
     """
 
     name: RepositoryName
     visibility: str
+    kind: str
+    changed_at: int
     newest: str
     newest_at: int
     tags: int

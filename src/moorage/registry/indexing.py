@@ -2,7 +2,8 @@
 
 A job follows the feed of events and reads what each is about as it is at that moment, so that it
 does not matter how often or how late that is done. What was there before it began is read through
-once, and so is everything when the feed has gone on without it.
+once, and so is everything when the feed has gone on without it. The same job keeps when
+repositories last changed (`registry/changes.py`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,18 +11,17 @@ from typing import Any
 
 import msgspec
 
-from moorage.db import about, blobs, search_rows, tags
+from moorage.db import about, search_rows, tags
 from moorage.db.engine import Tx
 from moorage.db.events import LAST_PLACE
 from moorage.db.search_rows import FEED, FILL, Content, Event, Kept, Wanted
-from moorage.errors import DigestInvalid, ManifestInvalid
+from moorage.errors import DigestInvalid
 from moorage.jobs.queue import Again, Running
-from moorage.model.artifacts import Blob, Repository
+from moorage.model.artifacts import Repository
 from moorage.model.words import ABOUT, DIGEST, LABEL, REPOSITORY, TAG, fold
-from moorage.oci.config import masked_field, parse_config
 from moorage.oci.digest import Digest
-from moorage.oci.kinds import IMAGE_CONFIGS
-from moorage.oci.manifest import Manifest, parse_manifest
+from moorage.registry import changes
+from moorage.registry.labels import find_labels
 from moorage.registry.services import Services
 
 FOLLOW = "search.follow"
@@ -34,7 +34,6 @@ _EVENTS = 20
 # So many parts of the work, then other jobs have their turn.
 _PARTS = 100
 _NOWHERE = 2**62
-_LONGEST_CONFIG = 256 << 10
 _MOST_LABELS = 32
 _LONGEST_LABEL = 250
 _LONGEST_DESCRIPTION = 200
@@ -67,8 +66,10 @@ class Watch:
                 return FAN_OUT
             last = await tx.one(LAST_PLACE)
             place = await search_rows.find_state(tx, FEED)
+            end = last[0] if last else 0
             filled = await search_rows.find_state(tx, FILL) == _NOWHERE
-            return "" if filled and place == (last[0] if last else 0) else FOLLOW
+            done = filled and place == end and await changes.is_done(tx, end)
+            return "" if done else FOLLOW
 
         name = await self._s.db.read(look)
         if name:
@@ -82,7 +83,10 @@ class Watch:
 async def follow(s: Services, running: Running) -> None:
     """Read through what is there already, then go on behind the feed."""
     for _ in range(_PARTS):
-        if not await _fill_some(s, running) and not await _follow_some(s, running):
+        # Side by side: what takes long of one does not keep the other waiting.
+        changed = await changes.keep_some(s, running)
+        searched = await _fill_some(s, running) or await _follow_some(s, running)
+        if not changed and not searched:
             return
     raise Again
 
@@ -256,7 +260,7 @@ async def _read_manifests(s: Services, running: Running, place: Repository) -> N
             return await search_rows.list_content(tx, place.id, after, _MANIFESTS)
 
         found = await s.db.read(read, pages=True)
-        prepared = [(each, await _labels(s, place.id, each)) for each in found if each.is_live]
+        prepared = [(each, await find_labels(s, place.id, each)) for each in found if each.is_live]
 
         async def write(tx: Tx, prepared: list[tuple[Content, dict[str, str]]] = prepared) -> None:
             await search_rows.hold(tx)
@@ -367,35 +371,4 @@ async def _prepare(
         return await search_rows.find_content(tx, repository_id, digest)
 
     content = await s.db.read(read)
-    return None if content is None else (content, await _labels(s, repository_id, content))
-
-
-async def _labels(s: Services, repository_id: int, content: Content) -> dict[str, str]:
-    """Return what the manifest's annotations and its image's labels say; the image's count.
-
-    What looks like a secret in them is masked: what is found is shown.
-    """
-    try:
-        manifest = parse_manifest(content.raw, content.media_type)
-    except ManifestInvalid:
-        return {}  # taken by an earlier release
-    said = {key: masked_field(key, value) for key, value in manifest.annotations.items()}
-    return {**said, **await _image_labels(s, repository_id, manifest)}
-
-
-async def _image_labels(s: Services, repository_id: int, manifest: Manifest) -> Mapping[str, str]:
-    config = manifest.config
-    if config is None or config.media_type not in IMAGE_CONFIGS or config.size > _LONGEST_CONFIG:
-        return {}
-
-    async def find(tx: Tx) -> Blob | None:
-        return await blobs.find_linked(tx, repository_id, config.digest)
-
-    blob = await s.db.read(find)
-    if blob is None:
-        return {}
-    try:
-        raw = b"".join([part async for part in s.blobs.read(blob.location, 0, blob.size)])
-    except FileNotFoundError:
-        return {}  # damaged, which verification tells
-    return parse_config(raw).labels
+    return None if content is None else (content, await find_labels(s, repository_id, content))

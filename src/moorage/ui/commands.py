@@ -135,9 +135,10 @@ def _compare(facts: _Facts) -> list[Command]:
 
 
 def _images(facts: _Facts) -> list[Command]:
-    chosen = ((key, facts[key]) for key in ("namespace", "visibility"))
-    options = tuple(f"--{key}={value}" for key, value in chosen if value)
-    return [Command("List the repositories", "repo list", (), options)]
+    chosen = ((key, facts[key]) for key in ("namespace", "visibility", "type", "pulled"))
+    options = [f"--{key}={value}" for key, value in chosen if value]
+    options += ["--newest"] if facts["sort"] == "changed" else []
+    return [Command("List the repositories", "repo list", (), tuple(options))]
 
 
 def _search(facts: _Facts) -> list[Command]:

@@ -42,18 +42,28 @@ async def list_images(s: Services, visit: Visit) -> View:
     standing = await rights.find_standing(s, actor)
     if actor.kind != "anonymous" or actor.refusal:
         require(actor, Action.CATALOG, System(), standing)
-    namespace, visibility = visit.parameter("namespace"), visit.parameter("visibility")
+    sort = visit.parameter("sort") or repository_table.BY_NAME
+    facets = {name: visit.parameter(name) for name in ("namespace", "visibility", "type", "pulled")}
     page = await repository_table.list_rows(
-        s, actor, visit.parameter("after"), ROWS, namespace=namespace, visibility=visibility
+        s,
+        actor,
+        visit.parameter("after"),
+        ROWS,
+        sort=sort,
+        namespace=facets["namespace"],
+        visibility=facets["visibility"],
+        kind=facets["type"],
+        pulled=facets["pulled"],
     )
     choices = []
     if actor.kind != "anonymous":
         choices = await namespaces.list_namespaces(s, actor, "", _MOST_CHOICES)
     facts = {
         "repositories": [repository_row(each) for each in page.rows],
-        "namespace": namespace,
-        "visibility": visibility,
+        "sort": sort,
+        **facets,
         "namespaces": [each.name for each in choices],
+        "types": list(repository_table.TYPES),
         "example": _example(actor),
         "next": more(visit, page.after),
     }
@@ -66,6 +76,8 @@ def repository_row(row: RepositoryRow) -> dict[str, object]:
         "name": row.name,
         "page": repository_place(row.name),
         "visibility": row.visibility,
+        "type": row.kind,
+        "changed_at": when(row.changed_at),
         "newest": row.newest,
         "newest_at": when(row.newest_at),
         "tags": row.tags,
