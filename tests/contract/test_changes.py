@@ -534,8 +534,8 @@ def full(postgres: Postgres) -> Iterator[str]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "INSERT INTO repository (id, namespace_id, name, kind, visibility, generation,"
-            " created_at, trash_until, changed_at) SELECT i, 1, i % 100 || '/' || i, 'hosted', 'public', 1,"
-            f" i, 0, i FROM ({series}) g"
+            " created_at, trash_until, changed_at) SELECT i, 1, i % 100 || '/' || i, 'hosted',"
+            f" 'public', 1, i, 0, i FROM ({series}) g"
         )
         connection.execute(
             "INSERT INTO readable (principal_id, name, repository_id, changed_at)"

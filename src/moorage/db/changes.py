@@ -10,9 +10,8 @@ import sqlalchemy as sa
 
 from moorage.db.access_schema import readable
 from moorage.db.engine import Query, Tx
-from moorage.db.migrate import ADD_SETTING
 from moorage.db.schema import manifest, repository, tag, tag_change
-from moorage.db.settings import GET_SETTING
+from moorage.db.settings import ADD_SETTING, GET_SETTING
 from moorage.oci.kinds import IMAGE, INDEX, kind_of, kind_of_tag
 
 # In `search_state`: where the feed is read from, and below which id repositories are unread.

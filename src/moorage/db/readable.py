@@ -9,13 +9,12 @@ import sqlalchemy as sa
 
 from moorage.db.access import rights
 from moorage.db.access_schema import readable, team_member
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import ONE, Query, Tx
 from moorage.db.repositories import EVERYBODY, LIVE, SIGNED_IN
 from moorage.db.schema import blob_digest, repository, repository_blob
 from moorage.model.access import Subject
 from moorage.oci.digest import Digest
 
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 _PRIVATE: sa.ColumnClause[str] = sa.literal_column("'private'")
 
 LIST_TEAMS = Query(
@@ -32,7 +31,7 @@ def shown(candidates: sa.FromClause) -> sa.ScalarSelect[int]:
     # not a join, so that the page comes in the order of the index.
     theirs = rights(repository.c.namespace_id, repository.c.id)
     return (
-        sa.select(_ONE)
+        sa.select(ONE)
         .where(repository.c.id == candidates.c.repository_id)
         .where(repository.c.name == candidates.c.name)
         .where(repository.c.trash_until == LIVE)
@@ -48,7 +47,7 @@ def _page(title: str, *bounds: sa.ColumnElement[bool]) -> Query:
         sa.select(readable.c.name)
         .where(readable.c.principal_id == sa.bindparam("whose"))
         .where(*bounds)
-        .where(shown(readable) == _ONE)
+        .where(shown(readable) == ONE)
         .order_by(readable.c.name)
         .limit(sa.bindparam("limit")),
     )
@@ -72,7 +71,7 @@ _blob_id = (
     .scalar_subquery()
 )
 _has_it = (
-    sa.select(_ONE)
+    sa.select(ONE)
     .where(repository_blob.c.repository_id == _candidates.c.repository_id)
     .where(repository_blob.c.blob_id == _blob_id)
     .where(repository_blob.c.trash_until == LIVE)
@@ -82,8 +81,8 @@ _has_it = (
 LIST_READABLE_WITH = Query(
     "list_readable_with_blob",
     sa.select(_candidates.c.name)
-    .where(_has_it == _ONE)
-    .where(shown(_candidates) == _ONE)
+    .where(_has_it == ONE)
+    .where(shown(_candidates) == ONE)
     .limit(sa.bindparam("limit")),
 )
 LIST_WITH = Query(

@@ -8,14 +8,12 @@ import sqlalchemy as sa
 
 from moorage.db.access import FACTS, Found, found_of, subject_of
 from moorage.db.access_schema import grant, readable
-from moorage.db.engine import Query, Raced, Tx
+from moorage.db.engine import ONE, Query, Raced, Tx
 from moorage.db.repositories import ADD_READERS, LIVE, put_readers, readers_by
 from moorage.db.schema import namespace, repository
 from moorage.model.access import Subject
 from moorage.model.artifacts import Repository
 from moorage.oci.names import RepositoryName
-
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 
 class Removed(msgspec.Struct, frozen=True):
@@ -40,13 +38,13 @@ _wanted = (
         )
     )
     .order_by(_older.c.trash_until.desc())
-    .limit(_ONE)
+    .limit(ONE)
     .scalar_subquery()
 )
 FIND_REMOVED = Query(
     "find_removed_target",
     sa.select(*FACTS, repository.c.trash_until).select_from(
-        sa.select(_ONE.label("one"))
+        sa.select(ONE.label("one"))
         .subquery("here")
         .outerjoin(namespace, namespace.c.name == sa.bindparam("namespace"))
         .outerjoin(repository, repository.c.id == _wanted)
@@ -58,7 +56,7 @@ LAST_UNTIL = Query(
     .where(repository.c.name == sa.bindparam("name"))
     .where(repository.c.trash_until > LIVE)
     .order_by(repository.c.trash_until.desc())
-    .limit(_ONE),
+    .limit(ONE),
 )
 # Twice: the index is used where its rule stands word for word, and what is being collected has an
 # end before all time.

@@ -13,14 +13,13 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.access_schema import readable
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import ONE, Query, Tx
 from moorage.db.pulls_schema import pull_day
 from moorage.db.readable import list_whose, shown
 from moorage.db.schema import blob, repository, repository_blob, tag
 from moorage.model.access import Subject
 
 _TRASH: sa.ColumnClause[int] = sa.literal_column("0")
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 # Of so many tags of the newest image it is the one that was set last.
 _FEW: sa.ColumnClause[int] = sa.literal_column("20")
 # So many rows are counted, and whether there is one more.
@@ -70,7 +69,7 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 _some_tags = (
-    sa.select(_ONE.label("one"))
+    sa.select(ONE.label("one"))
     .where(tag.c.repository_id == sa.bindparam("repository_id"))
     .limit(_BOUND)
     .subquery()
@@ -89,7 +88,7 @@ COUNT_TAGS = Query(
 )
 SUM_LINKS = Query(
     "sum_some_links",
-    sa.select(sa.func.sum(_ONE), sa.func.sum(_size)).select_from(_some_links),
+    sa.select(sa.func.sum(ONE), sa.func.sum(_size)).select_from(_some_links),
 )
 LIST_NEWEST = Query(
     "list_tags_of_newest",
@@ -102,12 +101,12 @@ LIST_NEWEST = Query(
 
 def _pulled(number: sa.ColumnElement[int], of: sa.FromClause) -> sa.ColumnElement[int]:
     counted = sa.exists(
-        sa.select(_ONE)
+        sa.select(ONE)
         .where(pull_day.c.repository_id == number)
         .where(pull_day.c.day >= sa.bindparam("since"))
         .correlate(of)
     )
-    return sa.case((counted, _ONE), else_=_TRASH)
+    return sa.case((counted, ONE), else_=_TRASH)
 
 
 def _of(column: sa.Column[Any]) -> sa.ScalarSelect[Any]:
@@ -131,7 +130,7 @@ _readable = (
         _pulled(readable.c.repository_id, readable),
     )
     .where(readable.c.principal_id == sa.bindparam("whose"))
-    .where(shown(readable) == _ONE)
+    .where(shown(readable) == ONE)
     .limit(sa.bindparam("limit"))
 )
 _all = (

@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from moorage.db.access_schema import grant
-from moorage.db.engine import Query, Tx
+from moorage.db.engine import ONE, Query, Tx
 from moorage.db.readable import LIST_TEAMS
 from moorage.db.repositories import EVERYBODY, LIVE, SIGNED_IN
 from moorage.db.schema import manifest, repository, tag
@@ -27,7 +27,6 @@ _COMMON = 4_000
 _MOST_WORDS = 3
 _MOST_GRANTS = 1_000
 _MOST_TAGS = 5
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 _MANY: sa.ColumnClause[int] = sa.literal_column(str(_COMMON))
 
 
@@ -83,7 +82,7 @@ def _pieces(title: str, *bounds: sa.ColumnElement[bool]) -> Query:
     )
     # A value, not a join: candidates come in the order of the index, each looked up by its id.
     has = (
-        sa.select(_ONE)
+        sa.select(ONE)
         .where(search_entry.c.id == candidates.c.entry_id)
         .where(_has_words(search_entry))
         .correlate(candidates)
@@ -113,14 +112,14 @@ LOOK_IN_REPOSITORY = Query(
     "look_in_repository",
     sa.select(
         _own.c.id,
-        sa.case((sa.and_(_own.c.kind == sa.bindparam("kind"), _has_words(_own)), _ONE), else_=LIVE),
+        sa.case((sa.and_(_own.c.kind == sa.bindparam("kind"), _has_words(_own)), ONE), else_=LIVE),
     ),
 )
 
 
 def _count(number: int, *bounds: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
     some = (
-        sa.select(_ONE.label("one"))
+        sa.select(ONE.label("one"))
         .select_from(search_piece)
         .where(search_piece.c.piece == sa.bindparam(f"piece_{number}"))
         .where(search_piece.c.kind == sa.bindparam("kind"))

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import sqlalchemy as sa
 
-from moorage.db.engine import Query, Tx, insert
+from moorage.db.engine import ONE, Query, Tx, insert
 from moorage.db.locks import lock_search
 from moorage.db.repositories import EVERYBODY, LIVE, SIGNED_IN, repository_of
 from moorage.db.schema import (
-    event_feed,
     event_outbox,
     manifest,
     manifest_digest,
@@ -22,7 +21,6 @@ from moorage.model.words import pieces_of
 from moorage.oci.digest import Digest
 
 FILL, FEED = "fill", "feed"
-_ONE: sa.ColumnClause[int] = sa.literal_column("1")
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -43,16 +41,6 @@ class Wanted(msgspec.Struct, frozen=True):
     subject: str
     folded: str
     manifest_id: int = 0
-
-
-class Event(msgspec.Struct, frozen=True):
-    """An event of the feed."""
-
-    place: int
-    kind: str
-    repository_id: int
-    payload: bytes
-    at: int
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -142,22 +130,9 @@ PUT_STATE = Query(
         index_elements=[search_state.c.name], set_={"place": _state.excluded.place}
     ),
 )
-LIST_EVENTS = Query(
-    "list_events_to_search",
-    sa.select(
-        event_feed.c.place,
-        event_feed.c.kind,
-        event_feed.c.repository_id,
-        event_feed.c.payload,
-        event_feed.c.at,
-    )
-    .where(event_feed.c.place > sa.bindparam("after"))
-    .order_by(event_feed.c.place)
-    .limit(sa.bindparam("limit")),
-)
 IS_WAITING = Query(
     "is_any_event_waiting",
-    sa.select(event_outbox.c.id).where(event_outbox.c.id > LIVE).limit(_ONE),
+    sa.select(event_outbox.c.id).where(event_outbox.c.id > LIVE).limit(ONE),
 )
 FIND_REPOSITORY = Query(
     "find_repository_to_search",
@@ -179,7 +154,7 @@ _content = sa.select(
     manifest.c.identity,
     manifest.c.media_type,
     manifest.c.raw,
-    sa.case((manifest.c.trash_until == LIVE, _ONE), else_=LIVE),
+    sa.case((manifest.c.trash_until == LIVE, ONE), else_=LIVE),
 )
 FIND_CONTENT = Query(
     "find_content_to_search",
@@ -230,12 +205,6 @@ async def find_state(tx: Tx, name: str) -> int | None:
 async def put_state(tx: Tx, name: str, place: int) -> None:
     """Note how far the index is in that."""
     await tx.run(PUT_STATE, name=name, place=place)
-
-
-async def list_events(tx: Tx, after: int, limit: int) -> list[Event]:
-    """Return up to `limit` events of the feed behind a place, in order."""
-    rows = await tx.many(LIST_EVENTS, after=after, limit=limit)
-    return [Event(*row) for row in rows]
 
 
 async def is_waiting(tx: Tx) -> bool:

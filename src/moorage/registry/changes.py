@@ -13,8 +13,7 @@ import msgspec
 from moorage.db import changes, search_rows
 from moorage.db.changes import FEED, FILL
 from moorage.db.engine import Tx
-from moorage.db.events import LAST_PLACE
-from moorage.db.search_rows import Event
+from moorage.db.events import LAST_PLACE, FeedEvent, list_feed
 from moorage.jobs.queue import Running
 from moorage.registry.services import Services
 
@@ -34,10 +33,10 @@ async def is_done(tx: Tx, last: int) -> bool:
 async def keep_some(s: Services, running: Running) -> bool:
     """Do the next part of what there is to do; tell whether there was anything."""
 
-    async def read(tx: Tx) -> tuple[int | None, int, list[Event]]:
+    async def read(tx: Tx) -> tuple[int | None, int, list[FeedEvent]]:
         place = await search_rows.find_state(tx, FEED)
         before = await search_rows.find_state(tx, FILL) or 0
-        return place, before, await search_rows.list_events(tx, place or 0, _EVENTS)
+        return place, before, await list_feed(tx, place or 0, _EVENTS)
 
     place, before, found = await s.db.read(read, pages=True)
     if place is None or (found and found[0].place != place + 1):
@@ -62,7 +61,7 @@ async def _begin(s: Services, running: Running) -> None:
     await running.write(note)
 
 
-async def _follow(s: Services, running: Running, found: list[Event]) -> None:
+async def _follow(s: Services, running: Running, found: list[FeedEvent]) -> None:
     moved: dict[int, int] = {}
     for event in found:
         if event.repository_id:
@@ -77,7 +76,7 @@ async def _follow(s: Services, running: Running, found: list[Event]) -> None:
     await running.write(go_on)
 
 
-def _names_tags(event: Event) -> bool:
+def _names_tags(event: FeedEvent) -> bool:
     """Tell whether it moved or ended tags, as `tag_change` has it with the same time."""
     data = msgspec.json.decode(event.payload, type=dict[str, Any])
     return bool(data.get("tag") or data.get("tags"))

@@ -13,8 +13,8 @@ import msgspec
 
 from moorage.db import about, search_rows, tags
 from moorage.db.engine import Tx
-from moorage.db.events import LAST_PLACE
-from moorage.db.search_rows import FEED, FILL, Content, Event, Kept, Wanted
+from moorage.db.events import LAST_PLACE, FeedEvent, list_feed
+from moorage.db.search_rows import FEED, FILL, Content, Kept, Wanted
 from moorage.errors import DigestInvalid
 from moorage.jobs.queue import Again, Running
 from moorage.model.artifacts import Repository
@@ -135,9 +135,9 @@ async def _fill_some(s: Services, running: Running) -> bool:
 async def _follow_some(s: Services, running: Running) -> bool:
     """Do what the next events ask for; tell whether there were any."""
 
-    async def read(tx: Tx) -> tuple[int, list[Event]]:
+    async def read(tx: Tx) -> tuple[int, list[FeedEvent]]:
         place = await search_rows.find_state(tx, FEED) or 0
-        return place, await search_rows.list_events(tx, place, _EVENTS)
+        return place, await list_feed(tx, place, _EVENTS)
 
     place, found = await s.db.read(read, pages=True)
     if not found:
@@ -167,7 +167,7 @@ async def _begin_anew(running: Running) -> bool:
     return True
 
 
-async def _follow_one(s: Services, running: Running, event: Event) -> None:
+async def _follow_one(s: Services, running: Running, event: FeedEvent) -> None:
     if not event.repository_id:
         return
     data = msgspec.json.decode(event.payload, type=dict[str, Any])
