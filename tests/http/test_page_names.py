@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
@@ -86,3 +87,34 @@ def test_a_comparison_with_a_tag_whose_name_ends_so(cast: Cast, owner: Browser) 
         twin = owner.get(f"{picked}.json").expect(200).json()
         assert (twin["from"], twin["to"]) == (a, b)
         assert owner.get(twin["swap"]).expect(200)["Content-Type"].startswith("text/html")
+
+
+def test_what_people_make_has_its_page_whatever_its_name_ends_in(cast: Cast) -> None:
+    browser = Browser(cast).sign_in("administrator")
+    namespace = f"{unique()}.json"
+    made = browser.post("/n", {"do": "create", "name": namespace, "visibility": "private"}).expect(
+        303
+    )["Location"]
+    base = f"/n/{namespace}/-"
+    browser.get(made)
+    teams = browser.post(f"{base}/teams", {"do": "create", "name": "dev.json"})
+    robots = browser.post(f"{base}/robots", {"do": "create", "name": "ci.json"})
+    repository = cast.asked_by["administrator"].repository(f"{namespace}/shop")
+    repository.push_image("1.0")
+    pages = [made, teams.expect(303)["Location"], robots.expect(303)["Location"]]
+    for place in (*pages, f"{base}/storage", f"/r/{repository.name}/-/settings"):
+        page = browser.get(place).expect(200)
+        assert page["Content-Type"].startswith("text/html"), place
+        text = page.body.decode()
+        own = rf'(?:href|action)="(/n/{re.escape(namespace.removesuffix(".json"))}[^"]*)"'
+        links = {html.unescape(each) for each in re.findall(own, text)}
+        twins = re.findall(r'type="application/json" href="([^"]*)"', text)
+        assert links, place
+        for link in links - set(twins):
+            there = browser.get(link).expect(200)
+            assert there["Content-Type"].startswith("text/html"), (place, link)
+        for twin in twins:
+            assert browser.get(twin).expect(200)["Content-Type"].startswith("application/json")
+    for place in pages:
+        told = browser.get(f"{place.partition('?')[0]}.json").expect(200).json()
+        assert browser.get(told["page"]).expect(200)["Content-Type"].startswith("text/html")

@@ -10,6 +10,7 @@ from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
 from moorage.ui.namespaces import crumbs_of
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
+from moorage.ui.references import namespace_place
 from moorage.web.numbers import whole_number
 from moorage.web.response import Response
 
@@ -67,7 +68,7 @@ async def list_grants(s: Services, visit: Visit) -> View:
     rows, is_more = cut(await grants.list_grants(s, actor, Where(name), after, ROWS + 1))
     facts = {
         "namespace": name,
-        "page": f"/n/{name}",
+        "page": namespace_place(name),
         "roles": [each.value for each in Role],
         "grants": [
             {
@@ -99,7 +100,7 @@ async def grant(s: Services, visit: Visit) -> Response:
     except ValueError:
         raise Invalid(f"a role is one of {', '.join(Role)}") from None
     await grants.put_grant(s, actor, where, who, role, change_by(actor, visit.request))
-    return go(f"/n/{name}/-/access", "granted")
+    return go(namespace_place(name, "access"), "granted")
 
 
 async def revoke(s: Services, visit: Visit) -> Response:
@@ -110,7 +111,7 @@ async def revoke(s: Services, visit: Visit) -> Response:
     where = _place(name, visit.field("repository"))
     by = change_by(actor, visit.request)
     await grants.revoke_grant(s, actor, where, visit.field("who"), by)
-    return go(f"/n/{name}/-/access", "removed")
+    return go(namespace_place(name, "access"), "removed")
 
 
 def where_of(text: str) -> Where:

@@ -12,7 +12,7 @@ from moorage.registry import compare, rights
 from moorage.registry.services import Services
 from moorage.ui.caller import authenticate
 from moorage.ui.page import TWIN, Page, View, Visit, go
-from moorage.ui.references import image_place, repository_place
+from moorage.ui.references import image_place, repository_place, with_own_end
 from moorage.ui.repository import opened
 from moorage.ui.words import short
 from moorage.web.response import Response
@@ -95,11 +95,8 @@ def _reference(name: RepositoryName, text: str) -> tuple[RepositoryName, str]:
 
 
 def _place(name: str, a: str, b: str) -> str:
-    b = quote(b, safe=":@")
-    if b.endswith(TWIN):
-        # A tag's own end, and not that of a twin's address.
-        b = f"{b.removesuffix(TWIN)}%2Ejson"
-    return repository_place(name, f"compare/{quote(a, safe=':')}{_BETWEEN}{b}")
+    pair = f"{quote(a, safe=':')}{_BETWEEN}{quote(b, safe=':@')}"
+    return with_own_end(repository_place(name, f"compare/{pair}"))
 
 
 def _side(side: Side) -> dict[str, object]:

@@ -12,6 +12,7 @@ from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
 from moorage.ui.home import repository_row
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
+from moorage.ui.references import namespace_place
 from moorage.web.response import Response
 
 _ACTIONS = (Action.PUSH, Action.DELETE, Action.CONFIGURE, Action.SEE_ACCESS, Action.MANAGE_ACCESS)
@@ -28,7 +29,12 @@ async def list_all(s: Services, visit: Visit) -> View:
     rows, is_more = cut(found)
     facts = {
         "namespaces": [
-            {"name": e.name, "page": f"/n/{e.name}", "kind": e.kind, "visibility": e.visibility}
+            {
+                "name": e.name,
+                "page": namespace_place(e.name),
+                "kind": e.kind,
+                "visibility": e.visibility,
+            }
             for e in rows
         ],
         "may_create": decide(actor, Action.CREATE_NAMESPACE, System(), standing).allowed,
@@ -46,7 +52,7 @@ async def create(s: Services, visit: Visit) -> Response:
     name = visit.field("name").strip()
     by = change_by(actor, visit.request)
     await namespaces.create_organisation(s, actor, name, by, visibility=visit.field("visibility"))
-    return go(f"/n/{name}", "created")
+    return go(namespace_place(name), "created")
 
 
 async def show(s: Services, visit: Visit) -> View:
@@ -70,7 +76,7 @@ async def show(s: Services, visit: Visit) -> View:
         removed = await repositories.list_removed(s, actor, name, 0, ROWS)
     facts = {
         "namespace": name,
-        "page": f"/n/{name}",
+        "page": namespace_place(name),
         "kind": found.namespace.kind,
         "visibility": found.namespace.visibility if may_see else "",
         "visibilities": list(VISIBILITIES),
@@ -92,7 +98,7 @@ async def set_visibility(s: Services, visit: Visit) -> Response:
     await rights.require_namespace(s, actor, Action.CONFIGURE, name)
     by = change_by(actor, visit.request)
     await namespaces.set_default_visibility(s, actor, name, visit.field("visibility"), by)
-    return go(f"/n/{name}", "visibility")
+    return go(namespace_place(name), "visibility")
 
 
 async def restore(s: Services, visit: Visit) -> Response:
@@ -103,7 +109,7 @@ async def restore(s: Services, visit: Visit) -> Response:
     repository, number = RepositoryName.parse(visit.field("repository")), visit.field_number("id")
     by = change_by(actor, visit.request)
     await repositories.restore_repository(s, actor, repository, by, number=number)
-    return go(f"/n/{name}", "restored")
+    return go(namespace_place(name), "restored")
 
 
 async def delete(s: Services, visit: Visit) -> Response:
@@ -123,7 +129,7 @@ def allowed(actor: Actor, name: str, found: FoundNamespace) -> list[str]:
 
 def crumbs_of(name: str, *behind: tuple[str, str]) -> tuple[tuple[str, str], ...]:
     """Return what a page of the namespace is in, and what is behind that."""
-    return (("Namespaces", "/n"), (name, f"/n/{name}"), *behind)
+    return (("Namespaces", "/n"), (name, namespace_place(name)), *behind)
 
 
 async def find_place(s: Services, actor: Actor, name: str) -> FoundNamespace:

@@ -5,6 +5,7 @@ from urllib.parse import quote
 from moorage.errors import RegistryError
 from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName, Tag
+from moorage.ui.page import TWIN
 from moorage.web.paths import MAX_PATH, decoded
 
 
@@ -31,6 +32,16 @@ def name_of(path: str) -> str:
         return RepositoryName.parse(decoded(path.removeprefix("/")))
     except (ValueError, RegistryError):
         return ""
+
+
+def with_own_end(place: str) -> str:
+    """Return the address so that an end like a twin's is its page's own: names may have one."""
+    return f"{place.removesuffix(TWIN)}%2Ejson" if place.endswith(TWIN) else place
+
+
+def namespace_place(name: str, rest: str = "") -> str:
+    """Return the address of a namespace's page, or of one of those behind it."""
+    return with_own_end(f"/n/{quote(name)}{f'/-/{quote(rest)}' if rest else ''}")
 
 
 def repository_place(name: str, rest: str = "") -> str:

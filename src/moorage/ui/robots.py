@@ -7,6 +7,7 @@ from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
 from moorage.ui.namespaces import crumbs_of
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
+from moorage.ui.references import namespace_place
 from moorage.ui.tokens import LIVES, revealed, shown, wanted_of
 from moorage.web.response import Response
 
@@ -21,11 +22,11 @@ async def list_robots(s: Services, visit: Visit) -> View:
     )
     facts = {
         "namespace": name,
-        "page": f"/n/{name}",
+        "page": namespace_place(name),
         "robots": [
             {
                 "name": each.name,
-                "page": f"/n/{name}/-/robots/{each.name.partition(ROBOT_MARK)[2]}",
+                "page": namespace_place(name, f"robots/{each.name.partition(ROBOT_MARK)[2]}"),
                 "description": each.description,
                 "enabled": each.enabled,
                 "created_at": when(each.created_at),
@@ -46,7 +47,7 @@ async def create_robot(s: Services, visit: Visit) -> Response:
     robot, by = visit.field("name").strip(), change_by(actor, visit.request)
     description = visit.line("description")
     await robots.create_robot(s, actor, name, robot, by, description=description)
-    return go(f"/n/{name}/-/robots/{robot}", "created")
+    return go(namespace_place(name, f"robots/{robot}"), "created")
 
 
 async def show_robot(s: Services, visit: Visit) -> View:
@@ -72,7 +73,7 @@ async def revoke_robot_token(s: Services, visit: Visit) -> Response:
     await rights.require_namespace(s, actor, Action.MANAGE_ACCESS, name)
     by = change_by(actor, visit.request)
     await tokens.revoke_token(s, actor, visit.field_number("token"), by)
-    return go(f"/n/{name}/-/robots/{robot}", "revoked")
+    return go(namespace_place(name, f"robots/{robot}"), "revoked")
 
 
 async def enable_robot(s: Services, visit: Visit) -> Response:
@@ -82,7 +83,7 @@ async def enable_robot(s: Services, visit: Visit) -> Response:
     await rights.require_namespace(s, actor, Action.MANAGE_ACCESS, name)
     enabled, by = visit.field("enabled") == "yes", change_by(actor, visit.request)
     await robots.set_enabled(s, actor, name, robot, by, enabled=enabled)
-    return go(f"/n/{name}/-/robots/{robot}", "enabled" if enabled else "disabled")
+    return go(namespace_place(name, f"robots/{robot}"), "enabled" if enabled else "disabled")
 
 
 async def delete_robot(s: Services, visit: Visit) -> Response:
@@ -91,7 +92,7 @@ async def delete_robot(s: Services, visit: Visit) -> Response:
     actor = await authenticate(s, visit)
     await rights.require_namespace(s, actor, Action.MANAGE_ACCESS, name)
     await robots.delete_robot(s, actor, name, robot, change_by(actor, visit.request))
-    return go(f"/n/{name}/-/robots", "removed")
+    return go(namespace_place(name, "robots"), "removed")
 
 
 async def _robot(s: Services, visit: Visit, made: dict[str, object] | None = None) -> View:
@@ -103,7 +104,7 @@ async def _robot(s: Services, visit: Visit, made: dict[str, object] | None = Non
     found_tokens, is_more = cut(rows)
     facts = {
         "namespace": name,
-        "page": f"/n/{name}",
+        "page": namespace_place(name),
         "robot": found.name,
         "description": found.description,
         "enabled": found.enabled,
@@ -112,7 +113,7 @@ async def _robot(s: Services, visit: Visit, made: dict[str, object] | None = Non
         "made": made,
         "next": more(visit, found_tokens[-1].id if is_more else None),
     }
-    crumbs = crumbs_of(name, ("Robots", f"/n/{name}/-/robots"), (robot, ""))
+    crumbs = crumbs_of(name, ("Robots", namespace_place(name, "robots")), (robot, ""))
     return View("robot.html", f"Robot {found.name}", facts, "namespaces", "robots", crumbs)
 
 

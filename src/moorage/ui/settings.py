@@ -11,7 +11,7 @@ from moorage.registry.namespaces import VISIBILITIES
 from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
-from moorage.ui.references import repository_place
+from moorage.ui.references import namespace_place, repository_place
 from moorage.ui.repository import opened
 from moorage.web.response import Response
 
@@ -30,6 +30,7 @@ async def show(s: Services, visit: Visit) -> View:
     )
     facts = {
         **place.facts(),
+        "namespace_page": namespace_place(name.namespace),
         "visibilities": list(VISIBILITIES),
         "rules": [_rule(each) for each in found],
         "trash": [
@@ -110,7 +111,7 @@ async def delete_repository(s: Services, visit: Visit) -> Response:
             hint=f"Write {name} to delete it",
         )
     await repositories.delete_repository(s, actor, name, change_by(actor, visit.request))
-    return go(f"/n/{name.namespace}", "deleted")
+    return go(namespace_place(name.namespace), "deleted")
 
 
 def _needs(text: str) -> Needs:

@@ -8,7 +8,7 @@ from moorage.ui import namespaces, treemap
 from moorage.ui.caller import authenticate
 from moorage.ui.namespaces import crumbs_of
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
-from moorage.ui.references import repository_place
+from moorage.ui.references import namespace_place, repository_place
 from moorage.web.response import Response
 
 _LARGEST = 10
@@ -43,14 +43,14 @@ async def show(s: Services, visit: Visit) -> View:
         "namespaces": [
             {
                 "name": each.name,
-                "page": f"/n/{each.name}/-/storage",
+                "page": namespace_place(each.name, "storage"),
                 "bytes": each.bytes,
                 "share": round(100 * (each.bytes or 0) / most, 1) if most else 0,
             }
             for each in rows
         ],
         "treemap": treemap.cells(
-            [(each.name, each.bytes or 0, f"/n/{each.name}/-/storage") for each in rows]
+            [(each.name, each.bytes or 0, namespace_place(each.name, "storage")) for each in rows]
         ),
         "clean_up": clean_up,
         "runs": [
@@ -82,7 +82,7 @@ async def show_namespace(s: Services, visit: Visit) -> View:
     most = max((each.bytes for each in page.rows), default=0)
     facts = {
         "namespace": name,
-        "page": f"/n/{name}",
+        "page": namespace_place(name),
         "may": namespaces.allowed(actor, name, found),
         "repositories": [
             {

@@ -6,6 +6,7 @@ from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
 from moorage.ui.namespaces import crumbs_of
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
+from moorage.ui.references import namespace_place
 from moorage.web.response import Response
 
 
@@ -17,11 +18,11 @@ async def list_teams(s: Services, visit: Visit) -> View:
     rows, is_more = cut(await teams.list_teams(s, actor, name, visit.parameter("after"), ROWS + 1))
     facts = {
         "namespace": name,
-        "page": f"/n/{name}",
+        "page": namespace_place(name),
         "teams": [
             {
                 "name": each.name,
-                "page": f"/n/{name}/-/teams/{each.name.partition('/')[2]}",
+                "page": namespace_place(name, f"teams/{each.name.partition('/')[2]}"),
                 "description": each.description,
                 "created_at": when(each.created_at),
             }
@@ -41,7 +42,7 @@ async def create(s: Services, visit: Visit) -> Response:
     team, by = visit.field("name").strip(), change_by(actor, visit.request)
     description = visit.line("description")
     await teams.create_team(s, actor, name, team, by, description=description)
-    return go(f"/n/{name}/-/teams/{team}", "created")
+    return go(namespace_place(name, f"teams/{team}"), "created")
 
 
 async def show(s: Services, visit: Visit) -> View:
@@ -56,14 +57,14 @@ async def show(s: Services, visit: Visit) -> View:
     groups = await teams.list_groups(s, actor, name, team)
     facts = {
         "namespace": name,
-        "page": f"/n/{name}",
+        "page": namespace_place(name),
         "team": found.name,
         "description": found.description,
         "members": [{"id": each[0], "name": each[1], "source": each[2]} for each in rows],
         "groups": [{"provider": each[0], "group": each[1]} for each in groups],
         "next": more(visit, rows[-1][0] if is_more else None),
     }
-    crumbs = crumbs_of(name, ("Teams", f"/n/{name}/-/teams"), (team, ""))
+    crumbs = crumbs_of(name, ("Teams", namespace_place(name, "teams")), (team, ""))
     return View("team.html", f"Team {found.name}", facts, "namespaces", "teams", crumbs)
 
 
@@ -74,7 +75,7 @@ async def add_member(s: Services, visit: Visit) -> Response:
     await rights.require_namespace(s, actor, Action.MANAGE_ACCESS, name)
     by = change_by(actor, visit.request)
     await teams.add_member(s, actor, name, team, visit.field("account").strip(), by)
-    return go(f"/n/{name}/-/teams/{team}", "granted")
+    return go(namespace_place(name, f"teams/{team}"), "granted")
 
 
 async def remove_member(s: Services, visit: Visit) -> Response:
@@ -84,7 +85,7 @@ async def remove_member(s: Services, visit: Visit) -> Response:
     await rights.require_namespace(s, actor, Action.MANAGE_ACCESS, name)
     by = change_by(actor, visit.request)
     await teams.remove_member(s, actor, name, team, visit.field("account"), by)
-    return go(f"/n/{name}/-/teams/{team}", "removed")
+    return go(namespace_place(name, f"teams/{team}"), "removed")
 
 
 async def delete(s: Services, visit: Visit) -> Response:
@@ -93,7 +94,7 @@ async def delete(s: Services, visit: Visit) -> Response:
     actor = await authenticate(s, visit)
     await rights.require_namespace(s, actor, Action.MANAGE_ACCESS, name)
     await teams.delete_team(s, actor, name, team, change_by(actor, visit.request))
-    return go(f"/n/{name}/-/teams", "removed")
+    return go(namespace_place(name, "teams"), "removed")
 
 
 PAGES = (

@@ -9,6 +9,7 @@ from moorage.registry.services import Services, change_by
 from moorage.ui.caller import authenticate
 from moorage.ui.namespaces import crumbs_of
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
+from moorage.ui.references import namespace_place
 from moorage.web.response import Response
 
 
@@ -22,7 +23,7 @@ async def list_trusts(s: Services, visit: Visit) -> View:
     )
     facts = {
         "namespace": name,
-        "page": f"/n/{name}",
+        "page": namespace_place(name),
         "trusts": [_trust(each) for each in rows],
         "next": more(visit, rows[-1].name if is_more else None),
     }
@@ -43,7 +44,7 @@ async def create(s: Services, visit: Visit) -> Response:
         rules=_rules(visit.field("rules")),
     )
     await trusts.add_trust(s, actor, name, wanted, change_by(actor, visit.request))
-    return go(f"/n/{name}/-/trusts", "created")
+    return go(namespace_place(name, "trusts"), "created")
 
 
 async def show(s: Services, visit: Visit) -> View:
@@ -54,7 +55,7 @@ async def show(s: Services, visit: Visit) -> View:
     uses = await trusts.list_uses(s, actor, name, trust)
     facts = {
         "namespace": name,
-        "page": f"/n/{name}",
+        "page": namespace_place(name),
         "trust": trust,
         "uses": [
             {
@@ -66,7 +67,7 @@ async def show(s: Services, visit: Visit) -> View:
             for each in uses
         ],
     }
-    crumbs = crumbs_of(name, ("Trusts", f"/n/{name}/-/trusts"), (trust, ""))
+    crumbs = crumbs_of(name, ("Trusts", namespace_place(name, "trusts")), (trust, ""))
     return View("trust.html", f"Trust {trust}", facts, "namespaces", "trusts", crumbs)
 
 
@@ -77,7 +78,7 @@ async def enable(s: Services, visit: Visit) -> Response:
     await rights.require_namespace(s, actor, Action.MANAGE_ACCESS, name)
     enabled, by = visit.field("enabled") == "yes", change_by(actor, visit.request)
     await trusts.set_trust_enabled(s, actor, name, trust, by, enabled=enabled)
-    return go(f"/n/{name}/-/trusts", "enabled" if enabled else "disabled")
+    return go(namespace_place(name, "trusts"), "enabled" if enabled else "disabled")
 
 
 async def remove(s: Services, visit: Visit) -> Response:
@@ -86,7 +87,7 @@ async def remove(s: Services, visit: Visit) -> Response:
     actor = await authenticate(s, visit)
     await rights.require_namespace(s, actor, Action.MANAGE_ACCESS, name)
     await trusts.remove_trust(s, actor, name, trust, change_by(actor, visit.request))
-    return go(f"/n/{name}/-/trusts", "removed")
+    return go(namespace_place(name, "trusts"), "removed")
 
 
 def _rules(text: str) -> tuple[Rule, ...]:
@@ -104,7 +105,7 @@ def _rules(text: str) -> tuple[Rule, ...]:
 def _trust(trust: Trust) -> dict[str, object]:
     return {
         "name": trust.name,
-        "page": f"/n/{trust.namespace}/-/trusts/{trust.name}",
+        "page": namespace_place(trust.namespace, f"trusts/{trust.name}"),
         "robot": trust.robot,
         "audience": trust.audience,
         "rules": [{"claim": e.claim, "patterns": list(e.patterns)} for e in trust.rules],
