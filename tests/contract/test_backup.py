@@ -24,7 +24,7 @@ from moorage.auth.secrets import hash_secret
 from moorage.blobs.vault import MANIFEST, TABLES, Vault
 from moorage.blobs.vault_rows import Rows
 from moorage.clock import DAY, SECOND
-from moorage.db import backups, blobs, collection, collection_runs, settings, tokens
+from moorage.db import backups, blobs, changes, collection, collection_runs, settings, tokens
 from moorage.db import purge as purges
 from moorage.db import refresh as refreshes
 from moorage.db import snapshot as moments
@@ -248,6 +248,7 @@ def test_what_is_ended_stays_ended(one: Registries, tmp_path: Path, vault: Vault
             )
 
         await s.db.write(add)
+        await s.db.write(lambda tx: changes.begin_counting(tx, now))
         await s.keys.signer()
         await take(s, vault)
 
@@ -275,6 +276,8 @@ def test_what_is_ended_stays_ended(one: Registries, tmp_path: Path, vault: Vault
         assert await s.db.read(backups.find_restored) > 0
         assert await settings.get(s.db, "secret.upload") != upload_secret[0]
         assert await settings.get(s.db, "secret.keys") == upload_secret[1]
+        # What was pulled since the backup is not known.
+        assert await s.db.read(changes.counted_since) is None
 
     upload_secret: list[str | None] = []
 

@@ -20,6 +20,7 @@ from moorage.db.access_schema import readable
 from moorage.db.engine import Query, Tx
 from moorage.db.pulls import Delta
 from moorage.db.readable import LIST_READABLE, LIST_READABLE_FROM
+from moorage.db.repository_pages import Candidate
 from moorage.db.schema import event_feed, repository
 from moorage.db.search_schema import search_state
 from moorage.db.settings import PUT_SETTING
@@ -443,6 +444,82 @@ def test_marks_tell_nothing_of_what_is_not_shown(
         await namespaces.set_visibility(s, owner, hidden, "public", BY)
         found, marks = await place.pages(owner, 10, visibility="public")
         assert (found, len(marks) > 2) == ([hidden], True)
+
+    registries.run(use)
+
+
+def test_a_credential_goes_through_no_more_than_it_is_for(
+    registries: Registries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what its owner may read, a page looks at nothing else, in either order."""
+    looked: list[str] = []
+    whole = repository_pages.list_candidates
+
+    async def counted(*args: Any, **how: Any) -> list[Candidate]:
+        found = await whole(*args, **how)
+        looked.extend(each.name for each in found)
+        return found
+
+    monkeypatch.setattr(repository_pages, "list_candidates", counted)
+    names = ["other/shop", "web/app", "web/app-2", "web/app/deep", "web/cart", "zoo/shop"]
+    everything = ("**", ("pull",))
+    expected: list[tuple[tuple[tuple[str, tuple[str, ...]], ...], list[str]]] = [
+        ((("web/app", ("pull",)),), ["web/app"]),
+        ((("web/**", ("pull",)), ("web/app", ("push", "pull"))), names[1:5]),
+        ((("zoo/shop", ("*",)), ("web/cart", ("pull",))), ["web/cart", "zoo/shop"]),
+        ((everything, ("web/app", ("pull",))), names),
+        ((("web/**", ("push",)), ("none/**", ("pull",))), []),
+    ]
+
+    async def use(s: Services) -> None:
+        place = Place(s)
+        for name in names:
+            await place.push(name, "v1")
+        await follow(s)
+        for wanted, found in expected:
+            scopes = tuple(Scope(pattern, frozenset((*of, "catalog"))) for pattern, of in wanted)
+            for limits in ({"scopes": scopes}, {"bound": scopes}):
+                actor = msgspec.structs.replace(ALICE, **limits)
+                for sort, limit in itertools.product(("name", "changed"), (1, 2, 10)):
+                    looked.clear()
+                    assert sorted((await place.pages(actor, limit, sort=sort))[0]) == found
+                    assert set(looked) == set(found)
+                inside = [each for each in found if each.startswith("web/")]
+                for sort in ("name", "changed"):
+                    looked.clear()
+                    pages = await place.pages(actor, 10, sort=sort, namespace="web")
+                    assert sorted(pages[0]) == inside
+                    assert set(looked) == set(inside)
+        both = msgspec.structs.replace(
+            ALICE,
+            scopes=(Scope("web/**", frozenset(("pull", "catalog"))),),
+            bound=(Scope("web/cart", frozenset(("pull", "catalog"))), Scope("**", frozenset())),
+        )
+        looked.clear()
+        assert (await place.pages(both, 10))[0] == ["web/cart"]
+        assert looked == ["web/cart"]
+
+    registries.run(use)
+
+
+def test_what_changes_while_somebody_pages_goes_to_the_front(registries: Registries) -> None:
+    """As it is documented: it is not among the rest; by name nothing is missed."""
+
+    async def use(s: Services) -> None:
+        place = Place(s)
+        for name in ("web/a", "web/b", "web/c"):
+            await place.push(name, "v1")
+        await follow(s)
+        first = await repository_table.list_rows(s, ALICE, "", 1, sort="changed")
+        by_name = await repository_table.list_rows(s, ALICE, "", 1)
+        await place.push("web/b", "v2")
+        await follow(s)
+        rest = await repository_table.list_rows(s, ALICE, first.after, 9, sort="changed")
+        assert [each.name for each in first.rows] == ["web/c"]
+        assert [each.name for each in rest.rows] == ["web/a"]
+        rest = await repository_table.list_rows(s, ALICE, by_name.after, 9)
+        assert [each.name for each in rest.rows] == ["web/b", "web/c"]
+        assert (await place.names())[0] == "web/b"
 
     registries.run(use)
 

@@ -96,7 +96,7 @@ MUTANTS = [
     Mutant(
         "a scope is for every action",
         "model/access.py",
-        'if action not in self.actions and "*" not in self.actions:',
+        "if not self.allows(action):",
         "if not self.actions:",
     ),
     Mutant(
@@ -163,7 +163,7 @@ MUTANTS = [
     Mutant(
         "the catalog shows what one could read once",
         "db/readable.py",
-        "        .where(shown(readable) == _ONE)\n",
+        "        .where(shown(readable) == ONE)\n",
         "",
     ),
 ]

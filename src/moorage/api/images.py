@@ -26,7 +26,7 @@ class Newest(msgspec.Struct, frozen=True):
 
     `type` is what its newest image is: image, chart, artifact, wasm, signature, sbom or provenance;
     null without tags. `changed_at` is when a tag last moved or was deleted, else when the
-    repository was made. Both are a second or two behind what happens.
+    repository was made. Both are some seconds behind what happens.
     """
 
     name: str

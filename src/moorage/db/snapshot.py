@@ -37,8 +37,9 @@ _LEFT = {
     "search_piece",
     "search_state",
 }
-# The schema's own marks are made anew, and so is the secret that seals the ids of uploads.
-_OWN_SETTINGS = ("schema.", "move.", "restore.", "secret.upload")
+# The schema's own marks are made anew, and so is the secret that seals the ids of uploads. What was
+# pulled since the backup is not known: pulls are counted from the restore on.
+_OWN_SETTINGS = ("schema.", "move.", "restore.", "secret.upload", "pulls.")
 _SHA256 = 1
 _CONTENT = (
     "SELECT d.digest, b.size, b.location, b.state FROM blob_digest d"

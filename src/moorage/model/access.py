@@ -83,9 +83,13 @@ class Scope(msgspec.Struct, frozen=True):
     pattern: str
     actions: frozenset[str]
 
+    def allows(self, action: Action) -> bool:
+        """Tell whether it lets the action through on the repositories that it names."""
+        return action in self.actions or "*" in self.actions
+
     def covers(self, name: str, action: Action) -> bool:
         """Tell whether it lets the action through on the repository of that name."""
-        if action not in self.actions and "*" not in self.actions:
+        if not self.allows(action):
             return False
         if self.pattern in ("**", name):
             return True

@@ -18,7 +18,7 @@ from moorage.jobs.queue import Running
 from moorage.registry.services import Services
 
 _EVENTS = 100
-# Of repositories in a transaction, and of changes in a page: 20 ms.
+# Of repositories before other work has its turn, and of changes in a page: 20 ms.
 _SLICE = 20
 _MOVES = 500
 _ABOVE_ALL = 2**62
@@ -112,12 +112,23 @@ async def _fill(s: Services, running: Running, before: int) -> None:
         return await changes.list_unread(tx, before, _SLICE)
 
     numbers = await s.db.read(following)
-    read = {number: await _last_move(s, number) for number in numbers}
+    for number in numbers:
+        await _read_through(s, running, number)
+    if not numbers:
+
+        async def end(tx: Tx) -> None:
+            await search_rows.put_state(tx, FILL, 0)
+
+        await running.write(end)
+
+
+async def _read_through(s: Services, running: Running, number: int) -> None:
+    """Read one repository's history; a transaction each, for many may read it."""
+    at = await _last_move(s, number)
 
     async def write(tx: Tx) -> None:
-        for number, at in sorted(read.items()):
-            await _settle(tx, number, at)
-        await search_rows.put_state(tx, FILL, min(read, default=0))
+        await _settle(tx, number, at)
+        await search_rows.put_state(tx, FILL, number)
 
     await running.write(write)
 

@@ -232,7 +232,10 @@ async def _first_since(db: Database, when: int, last: int) -> int:
 
 async def _count_unsealed(db: Database) -> int:
     unsealed = walk(db, audit.list_unsealed, lambda entry: entry.id, 0, _PAGE)
-    return sum([1 async for _ in unsealed])
+    count = 0
+    async for _ in unsealed:
+        count += 1
+    return count
 
 
 def time_of(at: int) -> str:

@@ -1,7 +1,6 @@
 """The list of images: the repositories that somebody may read, with what is newest in each."""
 
 import re
-from typing import Any
 
 import msgspec
 
@@ -11,7 +10,7 @@ from moorage.db import access, changes, repository_pages
 from moorage.db.engine import Tx
 from moorage.db.repository_pages import Candidate, Span
 from moorage.errors import Invalid
-from moorage.model.access import Action, Actor, RepositoryTarget, Subject
+from moorage.model.access import Action, Actor, RepositoryTarget, Scope, Subject
 from moorage.model.images import RepositoryRow
 from moorage.oci.kinds import ARTIFACT, CHART, IMAGE, PROVENANCE, SBOM, SIGNATURE, WASM
 from moorage.oci.names import DEFAULT_NAMESPACE, RepositoryName
@@ -30,7 +29,7 @@ UNUSED_DAYS = 90
 # A page with a filter goes through so many repositories, so often.
 _WINDOW = 500
 _WINDOWS = 10
-# Of a namespace, so many are sorted by their changes.
+# Of namespaces and scopes, so many are sorted by their changes.
 _MOST_SORTED = 5_000
 # Names have no character below the first nor behind the last.
 _BELOW, _BEYOND = "!", "\x7f"
@@ -48,6 +47,11 @@ class RepositoryPage(msgspec.Struct, frozen=True):
     after: str
 
 
+# The least name, and the least behind all.
+_Range = tuple[str, str]
+_ALL = ("", _BEYOND)
+
+
 class _Wanted(msgspec.Struct, frozen=True):
     """What is asked for, in which order."""
 
@@ -57,6 +61,7 @@ class _Wanted(msgspec.Struct, frozen=True):
     kind: str
     pulled: str
     since: int  # the day from which on pulls are recent
+    ranges: tuple[_Range, ...]  # between what all names are that are asked for, in order
 
     def check(self) -> None:
         for name, value, known in (
@@ -70,28 +75,29 @@ class _Wanted(msgspec.Struct, frozen=True):
             raise Invalid(f"repositories can be sorted by {BY_NAME} or {CHANGED}")
 
     @property
-    def prefix(self) -> str:
-        """What all names begin with that are asked for."""
-        # One-component names belong to a namespace that they do not begin with.
-        return f"{self.namespace}/" if self.namespace not in ("", DEFAULT_NAMESPACE) else ""
+    def is_confined(self) -> bool:
+        """Whether all names are of some namespaces, or some by themselves."""
+        return self.ranges != (_ALL,)
 
     @property
     def is_choosy(self) -> bool:
         """Whether there may be candidates that are not asked for."""
-        is_bound = self.prefix and self.sort == BY_NAME
-        has_others = bool(self.namespace and not is_bound)
-        return has_others or bool(self.visibility or self.kind or self.pulled)
+        is_partial = self.namespace == DEFAULT_NAMESPACE
+        is_partial = is_partial or (self.is_confined and self.sort == CHANGED)
+        return is_partial or bool(self.visibility or self.kind or self.pulled)
 
-    def bounds(self, after: str) -> tuple[Any, str]:
-        """Return between what the candidates behind the mark are."""
-        if self.sort == CHANGED:
-            if not after:
-                return _NEWEST, _BEYOND
-            found = _MARK.fullmatch(after)
-            if found is None:
-                raise Invalid("after is not the mark of a page")
-            return int(found[1]), found[2]
-        return max(after + _BELOW if after else "", self.prefix), self.prefix + _BEYOND
+    def before(self, after: str) -> tuple[int, str]:
+        """Return what the candidates behind the mark are before, by their changes.
+
+        Raises:
+            Invalid: it is the mark of no page in that order.
+        """
+        if not after:
+            return _NEWEST, _BEYOND
+        found = _MARK.fullmatch(after)
+        if found is None:
+            raise Invalid("after is not the mark of a page")
+        return int(found[1]), found[2]
 
     def mark(self, last: Candidate) -> str:
         """Return what the page behind that one begins with: nothing that its row does not show."""
@@ -134,15 +140,42 @@ async def list_rows(  # noqa: PLR0913 - a page, in an order, of what is like tha
         Invalid: there is no such visibility, type, order or mark.
     """
     since = s.clock.now() // DAY - UNUSED_DAYS + 1
-    wanted = _Wanted(sort, namespace, visibility, kind, pulled, since)
+    ranges = _ranges_of(namespace, actor)
+    wanted = _Wanted(sort, namespace, visibility, kind, pulled, since, ranges)
     wanted.check()
-    wanted.bounds(after)  # before anything is read: a mark that is none is refused
+    if sort == CHANGED:
+        wanted.before(after)  # before anything is read: a mark that is none is refused
     whole = await sees_all(s, actor)
 
     async def read(tx: Tx) -> RepositoryPage:
         return await _page(tx, actor, wanted, after, limit, whole=whole)
 
     return await s.db.read(read, pages=True)
+
+
+def _ranges_of(namespace: str, actor: Actor) -> tuple[_Range, ...]:
+    """Return between what the names are of the namespace that the actor's credential is for."""
+    # One-component names belong to a namespace that they do not begin with.
+    prefix = f"{namespace}/" if namespace not in ("", DEFAULT_NAMESPACE) else ""
+    found = [(prefix, prefix + _BEYOND)]
+    for limit in (actor.scopes, actor.bound):
+        if limit is not None:
+            allowed = [_range_of(each) for each in limit if each.allows(Action.PULL)]
+            # Of two, either one is within the other or they have nothing in common.
+            cut = {(max(a, c), min(b, d)) for a, b in found for c, d in allowed}
+            found = [(first, last) for first, last in cut if first < last]
+    return tuple(
+        each
+        for each in sorted(found)
+        if not any(a <= each[0] and each[1] <= b for a, b in found if (a, b) != each)
+    )
+
+
+def _range_of(scope: Scope) -> _Range:
+    if scope.pattern.endswith("**"):
+        prefix = scope.pattern.removesuffix("**")
+        return prefix, prefix + _BEYOND
+    return scope.pattern, scope.pattern + _BELOW
 
 
 async def _page(
@@ -152,12 +185,11 @@ async def _page(
     if wanted.pulled == UNUSED:
         counted_since = await changes.counted_since(tx) or _NEVER
     window = _WINDOW if wanted.is_choosy else min(_WINDOW, limit + 1)
+    candidates = _Candidates(tx, None if whole else actor.subject, wanted, window)
     rows: list[RepositoryRow] = []
     windows, start, begun, last_shown = 0, after, after, ""
     while True:
-        found, is_all = await _candidates(
-            tx, None if whole else actor.subject, wanted, begun, window
-        )
+        found, is_all = await candidates.behind(begun)
         for each in found:
             begun = wanted.mark(each)
             # What the credential is not for is passed over: no page ends with what it can't show.
@@ -177,38 +209,56 @@ async def _page(
             return RepositoryPage(tuple(rows), after)
 
 
-async def _candidates(
-    tx: Tx, subject: Subject | None, wanted: _Wanted, after: str, window: int
-) -> tuple[list[Candidate], bool]:
-    """Return the next candidates behind the mark, and whether there are none behind them."""
-    bounds = wanted.bounds(after)
-    by_change = wanted.sort == CHANGED
-    if by_change and wanted.prefix:
-        own = await _of_namespace(tx, subject, wanted)
-        if own is not None:
-            behind = [each for each in own if (each.changed_at, each.name) < bounds]
-            return sorted(behind, key=lambda each: (each.changed_at, each.name))[::-1], True
-    span = Span(bounds, wanted.since, window)
-    found = await repository_pages.list_candidates(tx, subject, span, by_change=by_change)
-    return found, len(found) < window
+class _Candidates:
+    """What is within the ranges that are asked for, in the order that is, window by window."""
 
+    def __init__(self, tx: Tx, subject: Subject | None, wanted: _Wanted, window: int) -> None:
+        self._tx, self._subject, self._wanted, self._window = tx, subject, wanted, window
+        self._is_begun = False
+        self._gathered: list[Candidate] | None = None
 
-async def _of_namespace(tx: Tx, subject: Subject | None, wanted: _Wanted) -> list[Candidate] | None:
-    """Return all candidates of the namespace, None if there are very many.
+    async def behind(self, after: str) -> tuple[list[Candidate], bool]:
+        """Return the next behind the mark, and whether there are none behind them."""
+        if self._wanted.sort == BY_NAME:
+            found = await self._by_name(after, self._window)
+            return found, len(found) < self._window
+        before = self._wanted.before(after)
+        if self._wanted.is_confined and not self._is_begun:
+            self._is_begun = True
+            self._gathered = await self._gather()
+        if self._gathered is not None:
+            return [e for e in self._gathered if (e.changed_at, e.name) < before], True
+        span = Span(before, self._wanted.since, self._window)
+        found = await repository_pages.list_candidates(
+            self._tx, self._subject, span, by_change=True
+        )
+        return found, len(found) < self._window
 
-    They are found by name, since few namespaces are so large; by their changes, a page would go
-    through those of all others.
-    """
-    found: list[Candidate] = []
-    first = wanted.prefix
-    while len(found) <= _MOST_SORTED:
-        span = Span((first, wanted.prefix + _BEYOND), wanted.since, _WINDOW)
-        some = await repository_pages.list_candidates(tx, subject, span, by_change=False)
-        found += some
-        if len(some) < _WINDOW:
-            return found
-        first = some[-1].name + _BELOW
-    return None
+    async def _by_name(self, after: str, limit: int) -> list[Candidate]:
+        """Return the next `limit` behind the name; fewer are the last."""
+        found: list[Candidate] = []
+        for least, last in self._wanted.ranges:
+            first = max(after + _BELOW if after else "", least)
+            if first < last and len(found) < limit:
+                span = Span((first, last), self._wanted.since, limit - len(found))
+                found += await repository_pages.list_candidates(
+                    self._tx, self._subject, span, by_change=False
+                )
+        return found
+
+    async def _gather(self) -> list[Candidate] | None:
+        """Return all by their changes, None if there are very many.
+
+        They are found by name, since few namespaces are so large; by their changes, a page would go
+        through those of all others.
+        """
+        found: list[Candidate] = []
+        while len(found) <= _MOST_SORTED:
+            some = await self._by_name(found[-1].name if found else "", _WINDOW)
+            found += some
+            if len(some) < _WINDOW:
+                return sorted(found, key=lambda each: (each.changed_at, each.name), reverse=True)
+        return None
 
 
 async def _row(tx: Tx, actor: Actor, candidate: Candidate) -> RepositoryRow | None:
