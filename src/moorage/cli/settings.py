@@ -10,18 +10,25 @@ import click
 import msgspec
 
 from moorage import __version__
-from moorage.config import Loaded, flatten
+from moorage.config import SYSTEM_FILE, Loaded, flatten
 from moorage.web.listen import parse_address
 
 _STANDS_ON = ("aiohttp", "msgspec", "sqlalchemy", "apsw", "alembic", "structlog")
 
 
 def check(loaded: Loaded) -> None:
-    """Say that the settings are usable; loading them has refused them otherwise."""
+    """Say that the settings are usable, and which those are; loading has refused them otherwise."""
     for address in loaded.config.listen:
         parse_address(address)
     changed = sum(origin != "default" for origin in loaded.origins.values())
     click.echo(f"The settings are usable; {changed} of {len(loaded.origins)} are not the default.")
+    if loaded.file is not None:
+        click.echo(f"They are those of {loaded.file}, the environment and the options.")
+        return
+    click.echo(
+        "They are those of the environment and the options: there is no file. --config and"
+        f" MOORAGE_CONFIG name none, and {SYSTEM_FILE} is not there."
+    )
 
 
 def show(loaded: Loaded, *, origin: bool) -> None:
