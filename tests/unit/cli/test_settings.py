@@ -1,4 +1,4 @@
-"""`moorage config`: `show` is pasted into bug reports without passwords, `check` says what it read."""
+"""`moorage config`: bug reports get no password from `show`, and `check` says what it read."""
 
 from pathlib import Path
 
