@@ -54,7 +54,11 @@ async def examine_storage(config: Config) -> list[Finding]:
     """Write, read, overwrite nothing, redirect and delete, as pushes and pulls do."""
     store = blob_store(config)
     try:
-        found = [await _round_trip(store), await _parts(store, config), await _redirect(store)]
+        found = [
+            await examine_round_trip(store),
+            await examine_parts(store, config),
+            await _redirect(store),
+        ]
         found.append(await _rules(store))
     except (RegistryError, OSError, EOFError) as error:
         why = getattr(error, "message", "") or f"{type(error).__name__}: {error}"
@@ -114,12 +118,12 @@ async def _stored(store: BlobStore, raw: bytes) -> AsyncIterator[str]:
         try:
             await session.append(0, _pieces(raw))
             finished = await session.finish()
+            if finished.rest is not None:
+                await asyncio.to_thread(finished.rest)
         except BaseException:
             await session.abort()
             raise
     try:
-        if finished.rest is not None:
-            await asyncio.to_thread(finished.rest)
         yield finished.location
     finally:
         await store.delete([finished.location])
@@ -129,7 +133,8 @@ async def _read(store: BlobStore, location: str, start: int, end: int) -> bytes:
     return b"".join([part async for part in store.read(location, start, end)])
 
 
-async def _round_trip(store: BlobStore) -> Finding:
+async def examine_round_trip(store: BlobStore) -> Finding:
+    """Write, measure, read a range and delete."""
     raw = os.urandom(_SMALL)
     began = time.perf_counter()
     async with _stored(store, raw) as location:
@@ -143,7 +148,8 @@ async def _round_trip(store: BlobStore) -> Finding:
     return Finding("storage", "ok", f"written, read and deleted in {seconds * 1000:.0f} ms")
 
 
-async def _parts(store: BlobStore, config: Config) -> Finding:
+async def examine_parts(store: BlobStore, config: Config) -> Finding:
+    """Write an object that is large enough for parts, read it back and delete it."""
     raw = os.urandom(1 << 20) * ((config.s3.part_bytes >> 20) + 2)
     async with _stored(store, raw) as location:
         whole = await _read(store, location, 0, len(raw)) == raw
