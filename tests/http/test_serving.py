@@ -366,6 +366,45 @@ def test_the_start_tells_the_address_that_clients_use(server: Callable[..., Serv
     assert "docker push localhost" not in told
 
 
+@pytest.mark.parametrize("command", ["serve", "restore"])
+def test_a_directory_to_try_joins_no_database(tmp_path: Path, command: str) -> None:
+    """A file of settings that was there before must not make a trial a part of its registry."""
+    file = tmp_path / "moorage.toml"
+    place = "postgresql://moorage:hidden@127.0.0.1:9/moorage"
+    file.write_text(f'workers = 1\ndatabase = "{place}"\n')
+    words = [command, *(["nothing"] if command == "restore" else []), "--config", str(file)]
+    trial = ("--data", str(tmp_path / "trial"), "--listen", f"127.0.0.1:{free_port()}")
+    done = run_moorage(*words, *trial)
+    assert done.returncode == 2
+    assert f"{file}:2 names a database" in done.stderr
+    assert "--config /dev/null" in done.stderr
+    assert "hidden" not in done.stderr
+    assert not (tmp_path / "trial").exists()
+    # What names both, on the command line or in the file, is meant.
+    for others in ((*trial, "--database", place), trial[2:]):
+        meant = run_moorage(*words, *others)
+        assert "names a database elsewhere" not in meant.stderr
+        assert meant.returncode != 0
+
+
+def test_the_start_names_the_file_and_the_database(tmp_path: Path) -> None:
+    """Before anything is changed there, and without the password."""
+    file = tmp_path / "moorage.toml"
+    file.write_text(
+        'database = "postgresql://moorage:hidden@127.0.0.1:9/shop"\nstorage = "s3://bucket/there"\n'
+    )
+    done = run_moorage("serve", "--config", str(file), "--listen", f"127.0.0.1:{free_port()}")
+    assert done.returncode == 1
+    told = done.stderr.splitlines()
+    assert told[1:4] == [
+        f"  settings of {file}",
+        "  database shop at 127.0.0.1",
+        "  blobs in s3://bucket/there",
+    ]
+    assert "data in" not in told[0]
+    assert "hidden" not in done.stderr
+
+
 def test_short_password_is_refused(tmp_path: Path) -> None:
     """No server starts with a password that is quickly guessed."""
     (tmp_path / "password").write_text("admin")
