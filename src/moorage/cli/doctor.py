@@ -148,7 +148,8 @@ async def _reach(config: Config) -> list[Finding]:
                     " making is known by SSL_CERT_FILE",
                 )
             )
-        found += await probe.clear()
+        finally:  # also where somebody interrupts it
+            found += await probe.clear()
     return found
 
 
