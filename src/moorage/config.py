@@ -20,7 +20,7 @@ from moorage.errors import Refused
 
 PREFIX = "MOORAGE_"
 GIB = 1 << 30
-_SYSTEM_FILE = Path("/etc/moorage/moorage.toml")
+SYSTEM_FILE = Path("/etc/moorage/moorage.toml")
 _STORAGE = re.compile(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9][A-Za-z0-9._/-]*)?", re.ASCII)
 _ENDPOINT = re.compile(r"https?://[^/\s?#@]+(/[^\s?#]*)?", re.ASCII)
 # Not what the system takes for an address in an old way of writing, as 10.1 or 0x7f000001.
@@ -163,10 +163,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """The settings, and for each dotted key where its value came from."""
+    """The settings, for each dotted key where its value came from, and the file that was read."""
 
     config: Config
     origins: Mapping[str, str]
+    file: Path | None = None
 
 
 def find_file(named: Path | str | None, environment: Mapping[str, str]) -> Path | None:
@@ -174,7 +175,7 @@ def find_file(named: Path | str | None, environment: Mapping[str, str]) -> Path 
     chosen = named or environment.get("MOORAGE_CONFIG")
     if chosen:
         return Path(chosen)
-    return _SYSTEM_FILE if _SYSTEM_FILE.exists() else None
+    return SYSTEM_FILE if SYSTEM_FILE.exists() else None
 
 
 def load(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Loaded:
@@ -197,7 +198,7 @@ def load(file: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
         origins[key] = origin
     config = msgspec.convert(_nested(values), Config)
     _check(config, origins)
-    return Loaded(config, origins)
+    return Loaded(config, origins, file)
 
 
 def flatten(config: Config) -> Iterator[tuple[str, Any]]:

@@ -69,6 +69,24 @@ EXEMPT: dict[str, tuple[Exempt, ...]] = {
             has("tests/clients/test_deploy.py", "moorage.service"),
         ),
     ),
+    "how-to/upgrade.md": (
+        Exempt(
+            "/opt/moorage/bin/pip install",
+            "installs a service on this machine; a test of its own has systemd judge the unit",
+            has("tests/clients/test_deploy.py", "moorage.service"),
+        ),
+        Exempt(
+            "docker build --tag moorage:0.2.0",
+            "builds the image and runs it on a volume, which a test of its own does",
+            has("tests/clients/test_container.py", "deploy/Dockerfile"),
+        ),
+        Exempt(
+            "MOORAGE_IMAGE=moorage:0.2.0 docker compose --file deploy/compose.ha.yaml",
+            "replaces a fleet by a release that is not there yet; tests of their own read the file"
+            " and run two releases side by side",
+            has("tests/faults/test_releases.py", "def test_side_by_side_on_postgres("),
+        ),
+    ),
 }
 
 
@@ -295,6 +313,25 @@ def test_backup(docker: Docker, readied: Stage) -> None:
         story.play()
         found = Registry(f"http://localhost:{port}", ("alice", PASSWORD)).get("/v2/_catalog")
         assert "web/shop" in found.expect(200).json()["repositories"]
+
+
+@require_tool("curl")
+def test_upgrade(readied: Stage) -> None:
+    """To the release that is there already: what a step does is tested where there is one more."""
+    place = {"127.0.0.1:5000": readied.server.address, "/srv/back": str(readied.home / "back")}
+    story = readied.story("how-to/upgrade.md", place)
+    prepare(readied, story)
+    settings = story.root / "etc" / "moorage"
+    settings.mkdir()
+    (settings / "password").write_text(PASSWORD)
+    (settings / "moorage.toml").write_text(
+        f'data = "{readied.server.data}"\nurl = "{readied.server.url}"\n'
+        f'admin_user = "alice"\nadmin_password_file = "{settings}/password"\n'
+    )
+    told = [each.out for each in story.play()]
+    assert "Nothing is to be done." in told[1]
+    assert "OK    push and pull" in told[-2]
+    assert "every one verified" in told[-1]
 
 
 @require_tool("nginx")

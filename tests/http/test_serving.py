@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from api import PASSWORD, Api
 from process import Server, free_port, run_moorage
 
 Start = Callable[..., Server]
@@ -196,6 +197,76 @@ def test_doctor_finds_nothing_wrong(server: Start) -> None:
         "clock",
         "push and pull",
     }
+    assert Api(running.url).items("/repositories") == []
+
+
+def start_administered(
+    server: Start, directory: Path, **settings: str
+) -> tuple[Server, dict[str, str]]:
+    """Return a server that Alice administers, and the settings that name her."""
+    password = directory / "password"
+    password.write_text(PASSWORD)
+    named = {
+        "MOORAGE_ADMIN_USER": "alice",
+        "MOORAGE_ADMIN_PASSWORD_FILE": str(password),
+        "MOORAGE_LIMITS__FREE_BYTES": "1",
+    }
+    return server(env={**named, **settings}), named
+
+
+def examine(running: Server, settings: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return what the doctor finds at the server, by checks."""
+    place = ("--listen", running.address, "--data", str(running.data))
+    done = run_moorage("doctor", "--json", *place, **settings)
+    return {each["check"]: each for each in json.loads(done.stdout)}
+
+
+@pytest.mark.on("sqlite")
+@pytest.mark.on("directory")
+def test_doctor_leaves_nothing_after_a_failure(server: Start, tmp_path: Path) -> None:
+    """Neither a repository nor a namespace, also where the push ended half-way."""
+    small = {"MOORAGE_LIMITS__MANIFEST_BYTES": "10"}
+    running, settings = start_administered(server, tmp_path, **small)
+    alice = Api(running.url, ("alice", PASSWORD))
+    before = alice.items("/namespaces")
+    found = examine(running, settings)
+    assert "a manifest could not be pushed: 413" in found["push and pull"]["found"]
+    assert "clean-up" not in found
+    assert alice.items("/repositories") == []
+    assert alice.items("/namespaces") == before
+    [trashed] = alice.items("/namespaces/alice/trash")
+    assert trashed["name"].startswith("alice/moorage-doctor-")
+
+
+@pytest.mark.on("sqlite")
+@pytest.mark.on("directory")
+def test_doctor_says_what_it_could_not_remove(server: Start, tmp_path: Path) -> None:
+    """It names the repository, and the command that removes it."""
+    running, settings = start_administered(server, tmp_path)
+    alice = Api(running.url, ("alice", PASSWORD))
+    alice.post("/namespaces/alice/rules", {"pattern": "*"}).expect(201)
+    found = examine(running, settings)
+    [left] = alice.items("/repositories")
+    assert found["clean-up"]["state"] == "warn"
+    assert f"{left['name']} could not be removed: 403" in found["clean-up"]["found"]
+    assert found["clean-up"]["do"] == f"moorage repo delete {left['name']}"
+
+
+@pytest.mark.on("sqlite")
+@pytest.mark.on("directory")
+def test_doctor_says_who_was_refused(server: Start, tmp_path: Path) -> None:
+    """And how to be somebody else."""
+    running, settings = start_administered(server, tmp_path)
+    nobody = {"MOORAGE_LIMITS__FREE_BYTES": "1"}
+    found = examine(running, nobody)["push and pull"]
+    assert "none was given" in found["found"]
+    assert "MOORAGE_ADMIN_USER=NAME MOORAGE_ADMIN_PASSWORD_FILE=FILE moorage doctor" in found["do"]
+    Path(settings["MOORAGE_ADMIN_PASSWORD_FILE"]).write_text("another password")
+    found = examine(running, settings)["push and pull"]
+    assert "401 as alice: the user name or password is wrong" in found["found"]
+    assert "docker login" not in found["found"]
+    assert settings["MOORAGE_ADMIN_PASSWORD_FILE"] in found["do"]
+    assert "moorage user link alice" in found["do"]
 
 
 def test_doctor_tells_what_is_wrong(tmp_path: Path) -> None:
@@ -293,6 +364,45 @@ def test_the_start_tells_the_address_that_clients_use(server: Callable[..., Serv
     assert f"listening on localhost:{running.port}\n" in told
     assert "docker push registry.example/NAME:TAG\n" in told
     assert "docker push localhost" not in told
+
+
+@pytest.mark.parametrize("command", ["serve", "restore"])
+def test_a_directory_to_try_joins_no_database(tmp_path: Path, command: str) -> None:
+    """A file of settings that was there before must not make a trial a part of its registry."""
+    file = tmp_path / "moorage.toml"
+    place = "postgresql://moorage:hidden@127.0.0.1:9/moorage"
+    file.write_text(f'workers = 1\ndatabase = "{place}"\n')
+    words = [command, *(["nothing"] if command == "restore" else []), "--config", str(file)]
+    trial = ("--data", str(tmp_path / "trial"), "--listen", f"127.0.0.1:{free_port()}")
+    done = run_moorage(*words, *trial)
+    assert done.returncode == 2
+    assert f"{file}:2 names a database" in done.stderr
+    assert "--config /dev/null" in done.stderr
+    assert "hidden" not in done.stderr
+    assert not (tmp_path / "trial").exists()
+    # What names both, on the command line or in the file, is meant.
+    for others in ((*trial, "--database", place), trial[2:]):
+        meant = run_moorage(*words, *others)
+        assert "names a database elsewhere" not in meant.stderr
+        assert meant.returncode != 0
+
+
+def test_the_start_names_the_file_and_the_database(tmp_path: Path) -> None:
+    """Before anything is changed there, and without the password."""
+    file = tmp_path / "moorage.toml"
+    file.write_text(
+        'database = "postgresql://moorage:hidden@127.0.0.1:9/shop"\nstorage = "s3://bucket/there"\n'
+    )
+    done = run_moorage("serve", "--config", str(file), "--listen", f"127.0.0.1:{free_port()}")
+    assert done.returncode == 1
+    told = done.stderr.splitlines()
+    assert told[1:4] == [
+        f"  settings of {file}",
+        "  database shop at 127.0.0.1",
+        "  blobs in s3://bucket/there",
+    ]
+    assert "data in" not in told[0]
+    assert "hidden" not in done.stderr
 
 
 def test_short_password_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from moorage import __version__
+from moorage.app import require_postgres
 from moorage.config import Config
 from moorage.registry.links import SETUP_LIFE, NewLink
 from moorage.web.listen import Address
@@ -21,6 +22,25 @@ def tell(text: str) -> None:
         os.write(2, f"{text}\n".encode(errors="backslashreplace"))
 
 
+def introduce(config: Config, file: Path | None) -> None:
+    """Tell where everything is, and the file that says so: another one than meant is seen here.
+
+    Raises:
+        Refused: the database is PostgreSQL, and its driver is not installed or can't read its URL.
+    """
+    place = f", data in {config.directory}" if config.uses_directory else ""
+    tell(f"Moorage {__version__}{place}")
+    if file is not None:
+        tell(f"  settings of {file}")
+    if config.database:
+        require_postgres()
+        from moorage.db.address import Address as Place  # noqa: PLC0415 - its driver is an extra
+
+        tell(f"  database {Place(config.database)}")
+    if config.storage:
+        tell(f"  blobs in {config.storage}")
+
+
 def announce(
     config: Config,
     addresses: list[Address],
@@ -33,7 +53,6 @@ def announce(
     Where no terminal reads along, the link goes into a file of the directory that only the
     server's own user can read: a log is no place for it.
     """
-    tell(f"Moorage {__version__}, data in {config.directory}")
     bases = _list_addresses(config, addresses, listeners)
     is_loopback = all(address.is_loopback for address in addresses)
     if link is None:

@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Literal
@@ -15,20 +14,18 @@ import aiohttp
 import click
 import msgspec
 
+from moorage.cli.doctor_push import Probe
 from moorage.cli.doctor_stores import examine_database, examine_storage
 from moorage.cli.finding import Finding
 from moorage.clock import new_id
 from moorage.config import Config
 from moorage.errors import Refused
-from moorage.oci.digest import digest_of
-from moorage.oci.media_types import OCI_INDEX, OCTET_STREAM
-from moorage.outbound import Client, Reply, open_client
+from moorage.outbound import Client, open_client
 from moorage.web.listen import parse_address
 
 _FEW_FILES = 4_096
 _SKEW_SECONDS = 60
 _SLOW_FSYNC = 0.05
-_PROBE = "moorage-doctor/probe"
 _NAMES = {"ok": "OK  ", "warn": "WARN", "fail": "FAIL"}
 
 
@@ -135,23 +132,24 @@ async def _reach(config: Config) -> list[Finding]:
         return [
             Finding("port", "warn", f"nothing answers at {base}", "start it with moorage serve")
         ]
-    checks: list[Callable[[Client], Awaitable[Finding]]] = [_clock, _push_and_pull]
     found = []
     async with open_client(base, _credentials(config), verify=bool(config.url)) as client:
-        for check in checks:
-            try:
-                found.append(await check(client))
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                found.append(
-                    Finding(
-                        "address",
-                        "fail",
-                        f"{base}: {type(error).__name__} {error}",
-                        "check that the address and the proxy are right; a certificate of your own"
-                        " making is known by SSL_CERT_FILE",
-                    )
+        probe = Probe(client, config)
+        try:
+            found.append(await _clock(client))
+            found.append(await probe.push_and_pull())
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            found.append(
+                Finding(
+                    "address",
+                    "fail",
+                    f"{base}: {type(error).__name__} {error}",
+                    "check that the address and the proxy are right; a certificate of your own"
+                    " making is known by SSL_CERT_FILE",
                 )
-                break
+            )
+        finally:  # also where somebody interrupts it
+            found += await probe.clear()
     return found
 
 
@@ -164,45 +162,6 @@ async def _clock(client: Client) -> Finding:
     if skew > _SKEW_SECONDS:
         return Finding("clock", "fail", f"{skew:.0f} s apart", "set the clocks by NTP")
     return Finding("clock", "ok", "the same here and there")
-
-
-async def _push_and_pull(client: Client) -> Finding:
-    """Push a blob and a manifest as a client would, pull them back, delete them."""
-    blob = os.urandom(1 << 20)
-    digest = digest_of(blob)
-    opened = await client.request("POST", f"/v2/{_PROBE}/blobs/uploads/")
-    if opened.status != 202:
-        return _refused("a push could not begin", opened)
-    address = opened.headers.get("location", "")
-    joint = "&" if "?" in address else "?"
-    put = await client.request("PUT", f"{address}{joint}digest={digest}", blob, OCTET_STREAM)
-    if put.status != 201:
-        return _refused("1 MiB could not be pushed", put)
-    got = await client.request("GET", f"/v2/{_PROBE}/blobs/{digest}")
-    if got.status == 307:
-        # To the object store, which must not be told the registry's credentials.
-        async with open_client("") as store:
-            got = await store.request("GET", got.headers.get("location", ""))
-    if got.body != blob:
-        return _refused("what was pulled is not what was pushed", got)
-    index = msgspec.json.encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []})
-    tagged = await client.request("PUT", f"/v2/{_PROBE}/manifests/probe", index, OCI_INDEX)
-    if tagged.status != 201:
-        return _refused("a manifest could not be pushed", tagged)
-    for path in (f"manifests/{digest_of(index)}", f"blobs/{digest}"):
-        ended = await client.request("DELETE", f"/v2/{_PROBE}/{path}")
-        if ended.status != 202:
-            return _refused("what was pushed could not be deleted", ended)
-    return Finding("push and pull", "ok", "1 MiB and a manifest, pushed, pulled and deleted")
-
-
-def _refused(what: str, reply: Reply) -> Finding:
-    told = reply.body[:300].decode("utf-8", "replace")
-    advice = {
-        401: "set MOORAGE_ADMIN_USER and MOORAGE_ADMIN_PASSWORD_FILE as the server has them",
-        413: "let the proxy pass bodies of any size (nginx: client_max_body_size 0)",
-    }.get(reply.status, "the server's log has the reason")
-    return Finding("push and pull", "fail", f"{what}: {reply.status} {told}", advice)
 
 
 def _credentials(config: Config) -> dict[str, str]:

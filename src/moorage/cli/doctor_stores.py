@@ -5,6 +5,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 
@@ -53,7 +54,11 @@ async def examine_storage(config: Config) -> list[Finding]:
     """Write, read, overwrite nothing, redirect and delete, as pushes and pulls do."""
     store = blob_store(config)
     try:
-        found = [await _round_trip(store), await _parts(store, config), await _redirect(store)]
+        found = [
+            await examine_round_trip(store),
+            await examine_parts(store, config),
+            await _redirect(store),
+        ]
         found.append(await _rules(store))
     except (RegistryError, OSError, EOFError) as error:
         why = getattr(error, "message", "") or f"{type(error).__name__}: {error}"
@@ -105,40 +110,49 @@ async def _pieces(raw: bytes) -> AsyncIterator[bytes]:
         yield raw[start : start + (1 << 20)]
 
 
-async def _put(store: BlobStore, raw: bytes) -> str:
+@asynccontextmanager
+async def _stored(store: BlobStore, raw: bytes) -> AsyncIterator[str]:
+    """Put bytes into the store and yield where they are; they are gone after, whatever happened."""
     state = await store.begin(new_id(), len(raw))
     async with store.session(state, keep_nowhere) as session:
-        await session.append(0, _pieces(raw))
-        finished = await session.finish()
-        if finished.rest is not None:
-            await asyncio.to_thread(finished.rest)
-        return finished.location
+        try:
+            await session.append(0, _pieces(raw))
+            finished = await session.finish()
+            if finished.rest is not None:
+                await asyncio.to_thread(finished.rest)
+        except BaseException:
+            await session.abort()
+            raise
+    try:
+        yield finished.location
+    finally:
+        await store.delete([finished.location])
 
 
 async def _read(store: BlobStore, location: str, start: int, end: int) -> bytes:
     return b"".join([part async for part in store.read(location, start, end)])
 
 
-async def _round_trip(store: BlobStore) -> Finding:
+async def examine_round_trip(store: BlobStore) -> Finding:
+    """Write, measure, read a range and delete."""
     raw = os.urandom(_SMALL)
     began = time.perf_counter()
-    location = await _put(store, raw)
-    if await store.size(location) != len(raw):
-        return Finding("storage", "fail", "an object has not the size that was written")
-    if await _read(store, location, 1_000, 2_000) != raw[1_000:2_000]:
-        return Finding("storage", "fail", "a range of an object is not what was written")
-    await store.delete([location])
+    async with _stored(store, raw) as location:
+        if await store.size(location) != len(raw):
+            return Finding("storage", "fail", "an object has not the size that was written")
+        if await _read(store, location, 1_000, 2_000) != raw[1_000:2_000]:
+            return Finding("storage", "fail", "a range of an object is not what was written")
     if await store.size(location) is not None:
         return Finding("storage", "fail", "an object that was deleted is still there")
     seconds = time.perf_counter() - began
     return Finding("storage", "ok", f"written, read and deleted in {seconds * 1000:.0f} ms")
 
 
-async def _parts(store: BlobStore, config: Config) -> Finding:
+async def examine_parts(store: BlobStore, config: Config) -> Finding:
+    """Write an object that is large enough for parts, read it back and delete it."""
     raw = os.urandom(1 << 20) * ((config.s3.part_bytes >> 20) + 2)
-    location = await _put(store, raw)
-    whole = await _read(store, location, 0, len(raw)) == raw
-    await store.delete([location])
+    async with _stored(store, raw) as location:
+        whole = await _read(store, location, 0, len(raw)) == raw
     if not whole:
         return Finding("large blobs", "fail", "an object in parts is not what was written")
     return Finding("large blobs", "ok", f"{len(raw) >> 20} MiB in parts, read back")
@@ -156,19 +170,16 @@ async def _rules(store: BlobStore) -> Finding:
 
 async def _redirect(store: BlobStore) -> Finding:
     raw = os.urandom(1_000)
-    location = await _put(store, raw)
-    located = await store.locate(location, redirect=True)
-    if not isinstance(located, Redirect):
-        await store.delete([location])
-        return Finding("redirects", "ok", "not used with this store")
-    try:
-        async with open_client("") as client:
-            reply = await client.request("GET", located.url)
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        advice = "clients must reach the store by s3.endpoint; or set redirect.blobs = false"
-        return Finding("redirects", "fail", f"{type(error).__name__}", advice)
-    finally:
-        await store.delete([location])
+    async with _stored(store, raw) as location:
+        located = await store.locate(location, redirect=True)
+        if not isinstance(located, Redirect):
+            return Finding("redirects", "ok", "not used with this store")
+        try:
+            async with open_client("") as client:
+                reply = await client.request("GET", located.url)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            advice = "clients must reach the store by s3.endpoint; or set redirect.blobs = false"
+            return Finding("redirects", "fail", f"{type(error).__name__}", advice)
     if reply.body != raw:
         advice = "set redirect.blobs = false, or correct s3.endpoint"
         return Finding("redirects", "fail", f"the address was answered {reply.status}", advice)

@@ -154,8 +154,10 @@ def commands(context: click.Context) -> None:
 def serve(file: Path | None = None, **flags: Any) -> None:
     """Serve the registry until told to stop."""
     from moorage.cli.serve import serve as run
+    from moorage.cli.settings import require_one_registry
 
-    run(_load(file, **flags).config)
+    loaded = _load(file, **flags)
+    run(require_one_registry(loaded), loaded.file)
 
 
 @commands.group()
@@ -299,8 +301,9 @@ def restore(
 ) -> None:
     """Restore BACKUP, or the youngest of a directory of them, to an empty machine."""
     from moorage.cli.restore import restore as run
+    from moorage.cli.settings import require_one_registry
 
-    run(_load(file, **flags).config, path, key, as_json=as_json)
+    run(require_one_registry(_load(file, **flags)), path, key, as_json=as_json)
 
 
 @commands.group()

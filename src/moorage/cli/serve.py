@@ -20,7 +20,7 @@ import msgspec
 from moorage.auth.fair_use import FairUse
 from moorage.cli import heap, process
 from moorage.cli.admin import AdminSocket
-from moorage.cli.announce import announce, tell
+from moorage.cli.announce import announce, introduce, tell
 from moorage.cli.lock import BEAT_SECONDS, DataLock
 from moorage.cli.preparing import prepare_apart
 from moorage.config import Config
@@ -34,8 +34,8 @@ _LAST_BACKOFF = 30.0
 _STEADY_SECONDS = 10.0
 
 
-def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT, then drain.
+def serve(config: Config, file: Path | None) -> None:
+    """Serve until SIGTERM or SIGINT, then drain; `file` is the one that settings are from, if any.
 
     Raises:
         Refused: something that is needed to start is missing or taken.
@@ -43,6 +43,8 @@ def serve(config: Config) -> None:
     require_c_parser()
     addresses = [parse_address(text) for text in config.listen]
     tls = ReloadingTls(config.tls.cert, config.tls.key) if config.tls.cert else None
+    # Before anything is changed there.
+    introduce(config, file)
     with ExitStack() as held:
         # Before the addresses: whoever can connect there finds the admin socket as well.
         admin = AdminSocket.open(config)

@@ -1,5 +1,6 @@
 """`moorage config` and `moorage version`."""
 
+import os
 import platform
 import re
 from importlib.metadata import version
@@ -10,18 +11,51 @@ import click
 import msgspec
 
 from moorage import __version__
-from moorage.config import Loaded, flatten
+from moorage.config import SYSTEM_FILE, Config, Loaded, flatten
+from moorage.errors import Refused
 from moorage.web.listen import parse_address
 
 _STANDS_ON = ("aiohttp", "msgspec", "sqlalchemy", "apsw", "alembic", "structlog")
 
 
 def check(loaded: Loaded) -> None:
-    """Say that the settings are usable; loading them has refused them otherwise."""
+    """Say that the settings are usable, and which those are; loading has refused them otherwise."""
     for address in loaded.config.listen:
         parse_address(address)
     changed = sum(origin != "default" for origin in loaded.origins.values())
     click.echo(f"The settings are usable; {changed} of {len(loaded.origins)} are not the default.")
+    if loaded.file is not None:
+        click.echo(f"They are those of {loaded.file}, the environment and the options.")
+        return
+    click.echo(
+        "They are those of the environment and the options: there is no file. --config and"
+        f" MOORAGE_CONFIG name none, and {SYSTEM_FILE} is not there."
+    )
+
+
+def require_one_registry(loaded: Loaded) -> Config:
+    """Return the settings, if they don't name a directory here and a database in their file.
+
+    Whoever names a directory to try something in it would else join the registry of the file, with
+    none of its blobs.
+
+    Raises:
+        Refused: they do.
+    """
+    origins = loaded.origins
+    is_of_file = origins["database"] not in ("default", "flag") and origins["database"][0] != "$"
+    if loaded.config.database and is_of_file and origins["data"] == "flag":
+        directory = loaded.config.data
+        raise Refused(
+            f"--data names {directory}, and {origins['database']} names a database elsewhere.",
+            why="With both this would be a part of the registry that has that database, and not"
+            " one of its own.",
+            do=f"For one of its own in {directory}, leave the file out: --config {os.devnull}."
+            " For that registry leave --data out; where its blobs are in a directory, name that"
+            " as `data` in the file.",
+            exit_code=2,
+        )
+    return loaded.config
 
 
 def show(loaded: Loaded, *, origin: bool) -> None:

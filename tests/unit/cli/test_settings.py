@@ -1,8 +1,10 @@
-"""What `moorage config show` prints is pasted into bug reports: no password is in it."""
+"""`moorage config`: bug reports get no password from `show`, and `check` says what it read."""
+
+from pathlib import Path
 
 import pytest
 
-from moorage.cli.settings import show
+from moorage.cli.settings import check, show
 from moorage.config import load
 
 
@@ -26,3 +28,20 @@ def test_no_password_is_shown(address: str, shown: str, capsys: pytest.CaptureFi
     told = capsys.readouterr().out
     assert f'database = "{shown}"\n' in told
     assert "hid" not in told
+
+
+def test_a_check_names_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else nobody knows whether it was the one that he meant."""
+    file = tmp_path / "moorage.toml"
+    file.write_text("workers = 2\n")
+    check(load(file, {}, {}))
+    told = capsys.readouterr().out
+    assert "1 of" in told
+    assert f"of {file}, the environment" in told
+
+
+def test_a_check_says_that_there_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+    check(load(None, {}, {}))
+    told = capsys.readouterr().out
+    assert "there is no file" in told
+    assert "/etc/moorage/moorage.toml is not there" in told
