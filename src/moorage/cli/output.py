@@ -85,7 +85,9 @@ class Output:
             for row in rows:
                 click.echo("\t".join(plain(row, column) for column in self._chosen(columns)))
         elif rows:
-            told, rest = table(rows, self._chosen(columns), time.time()).split("\n", 1)
+            longest = None if self.form == "wide" else _WIDEST
+            printed = table(rows, self._chosen(columns), time.time(), longest)
+            told, rest = printed.split("\n", 1)
             self.tell(f"{self.styled(told, bold=True)}\n{rest}")
         else:
             click.echo("There are none.")
@@ -201,10 +203,18 @@ def confirm(question: str, *, yes: bool) -> None:
     click.confirm(question, abort=True, err=True)
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], now: float) -> str:
-    """Return the rows under the columns' titles; what is too long is cut."""
+def table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[Column],
+    now: float,
+    longest: int | None = _WIDEST,
+) -> str:
+    """Return the rows under the columns' titles.
+
+    What has more than `longest` characters is cut to as many; None leaves everything whole.
+    """
     cells = [[column.title.upper() for column in columns]]
-    cells += [[_cut(cell(row, column, now)) for column in columns] for row in rows]
+    cells += [[_cut(cell(row, column, now), longest) for column in columns] for row in rows]
     widths = [max(map(len, each)) for each in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
@@ -323,5 +333,5 @@ def _shown(value: Any) -> str:
     return clean(str(value))
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+def _cut(text: str, longest: int | None) -> str:
+    return text if longest is None or len(text) <= longest else text[: longest - 1] + "…"

@@ -100,6 +100,14 @@ def test_what_is_too_long_is_cut() -> None:
     assert max(map(len, table([{"name": "x" * 500}], COLUMNS[:1], NOW).splitlines())) == 60
 
 
+@pytest.mark.parametrize(("form", "told"), [("table", "x" * 59 + "…"), ("wide", "x" * 500)])
+def test_a_wide_table_cuts_nothing(
+    form: Form, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Output(form, no_color=True).items([{"name": "x" * 500}], COLUMNS[:1], None)
+    assert capsys.readouterr().out == f"NAME\n{told}\n"
+
+
 @pytest.mark.parametrize(
     ("form", "told"),
     [
