@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Literal, NamedTuple
@@ -32,13 +32,15 @@ _SIZES = ("B", "kB", "MB", "GB", "TB")
 class Column(NamedTuple):
     """A column: its title, where its value is in a document, and how it is shown.
 
-    One that is `wide` is in wide tables only, and in what programs read.
+    One that is `wide` is in wide tables only, and in what programs read. `say` turns what is no
+    plain value into words, wherever it is not printed as a document.
     """
 
     title: str
     key: str
     kind: Literal["text", "time", "digest", "size", "change"] = "text"
     wide: bool = False
+    say: Callable[[Any], str] | None = None
 
 
 class Output:
@@ -148,7 +150,7 @@ class Output:
         column = _named(self._sort.removeprefix("-"), columns)
         return sorted(
             found,
-            key=lambda row: _sortable(_value(row, column.key)),
+            key=lambda row: _sortable(_said(row, column)),
             reverse=self._sort.startswith("-"),
         )
 
@@ -224,7 +226,7 @@ def table(
 
 def cell(document: Mapping[str, Any], column: Column, now: float) -> str:
     """Return a value as a person reads it."""
-    value = _value(document, column.key)
+    value = _said(document, column)
     if column.kind == "time":
         moment = seconds_of(value)
         return relative(moment, now) if moment else "never"
@@ -237,7 +239,7 @@ def cell(document: Mapping[str, Any], column: Column, now: float) -> str:
 
 def plain(document: Mapping[str, Any], column: Column) -> str:
     """Return a value on one line without tabs; times as they came."""
-    return _shown(_value(document, column.key))
+    return _shown(_said(document, column))
 
 
 def seconds_of(value: Any) -> float:
@@ -319,6 +321,11 @@ def _value(document: Any, key: str) -> Any:
     for part in key.split("."):
         document = document.get(part) if isinstance(document, Mapping) else None
     return document
+
+
+def _said(document: Mapping[str, Any], column: Column) -> Any:
+    value = _value(document, column.key)
+    return value if column.say is None or value is None else column.say(value)
 
 
 def _shown(value: Any) -> str:

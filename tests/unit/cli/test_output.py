@@ -121,6 +121,24 @@ def test_lists_for_programs(form: Form, told: str, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == told
 
 
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ("table", "PLACE\n<web>\n\n"),
+        ("csv", "place\n<web>\n\n"),
+        ("plain", "<web>\n\n"),
+        ("jsonl", '{"place": "web"}\n{"place": null}\n'),
+    ],
+)
+def test_a_column_says_it_in_its_own_words(
+    form: Form, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A document has the value itself, and what is not there is no value to be put into words."""
+    columns = (Column("place", "place", say=lambda value: f"<{value}>"),)
+    Output(form, no_color=True).items([{"place": "web"}, {"place": None}], columns, None)
+    assert capsys.readouterr().out.replace('""', "").replace("\r", "") == told
+
+
 @pytest.mark.parametrize(("form", "told"), [("json", "[]\n"), ("jsonl", ""), ("plain", "")])
 def test_an_empty_list(form: Form, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     Output(form).items([], COLUMNS, 5)
