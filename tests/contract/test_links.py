@@ -40,6 +40,25 @@ def test_the_first_account(registries: Registries) -> None:
     registries.run(use)
 
 
+@pytest.mark.parametrize(
+    ("asked", "proposed"),
+    [("ann", "ann"), ("", "admin"), ("Ann Lee", "admin"), ("local", "admin"), ("ann$", "admin")],
+)
+def test_a_name_for_the_first_account(registries: Registries, asked: str, proposed: str) -> None:
+    """One that an account can have is proposed, and whoever opens the link may take another."""
+
+    async def use(s: Services) -> None:
+        link = await links.put_setup_link(s.db, s.clock, asked)
+        assert link is not None
+        found = await links.find_link(s, link.secret)
+        assert (found.proposed_name, found.fixed_name) == (proposed, "")
+        with pytest.raises(Invalid):
+            await links.redeem(s, link.secret, PASSWORD, "r")
+        assert await links.redeem(s, link.secret, PASSWORD, "r", name="root") == "root"
+
+    registries.run(use)
+
+
 def test_an_earlier_setup_link_is_of_no_use_later(registries: Registries) -> None:
     async def use(s: Services) -> None:
         one = await links.put_setup_link(s.db, s.clock)

@@ -71,6 +71,11 @@ def check_name(name: str) -> None:
         raise Invalid(f"the name {name} is kept for something else")
 
 
+def is_possible(name: str) -> bool:
+    """Tell whether an account can have the name, as `check_name` does."""
+    return is_component(name) and name not in RESERVED
+
+
 async def list_accounts(s: Services, actor: Actor, after: str, limit: int) -> list[AccountRecord]:
     """Return up to `limit` accounts behind `after`, by name; for administrators."""
     await rights.require_administrator(s, actor)
