@@ -117,7 +117,7 @@ async def make_password_link(s: Services, actor: Actor, name: str, by: TagChange
         await rights.hold_administration(tx, actor)
         account = await principals.find_account(tx, name)
         if account is None:
-            raise NotFound(f"there is no account {name}")
+            raise await accounts.absent(s, tx, actor, name)
         refuse_foreign(account)
         record = LinkRecord("password", account.id, name, (), s.clock.now() + LIFE)
         made = await _add(tx, record, by.actor, s.clock)
