@@ -329,14 +329,17 @@ async def _put_administrator(config: Config, password: str) -> None:
         await accounts.put_administrator(db, clock, config.admin_user, password)
 
 
-def make_setup_link(config: Config) -> NewLink | None:
-    """Return a fresh link for the first account; None once there is or has been one."""
-    return asyncio.run(_make_setup_link(config))
+def make_setup_link(config: Config, proposed: str) -> NewLink | None:
+    """Return a fresh link for the first account; None once there is or has been one.
+
+    Its page proposes the name, if an account can have it.
+    """
+    return asyncio.run(_make_setup_link(config, proposed))
 
 
-async def _make_setup_link(config: Config) -> NewLink | None:
+async def _make_setup_link(config: Config, proposed: str) -> NewLink | None:
     async with opened(config) as (db, clock):
-        return await links.put_setup_link(db, clock)
+        return await links.put_setup_link(db, clock, proposed)
 
 
 async def build(

@@ -12,6 +12,7 @@ import queue
 import sys
 import threading
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -30,20 +31,24 @@ _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0, 30
 _QUEUE_LINES = 100_000
 _LAG_INTERVAL = 0.1
 _GATHER_SECONDS = 0.05
+Style = Literal["auto", "json", "text"]
 
 
 class LogSink:
-    """Writes whole lines to standard error from a thread of its own."""
+    """Writes whole lines to standard error, from a thread of its own unless told otherwise."""
 
-    def __init__(self, descriptor: int = 2) -> None:
+    def __init__(self, descriptor: int = 2, *, threaded: bool = True) -> None:
         """Begin with no thread: one is started by the first line, after any fork."""
-        self._descriptor = descriptor
+        self._descriptor, self._threaded = descriptor, threaded
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self.dropped = 0
 
     def write(self, line: bytes) -> None:
         """Queue the line; when the reader has fallen far behind, lines are counted, not kept."""
+        if not self._threaded:
+            self._put([line])
+            return
         if self._thread is None:
             self._thread = threading.Thread(target=self._drain, name="log", daemon=True)
             self._thread.start()
@@ -68,29 +73,32 @@ class LogSink:
                     self._lines.put(None)
                     break
                 lines.append(following)
-            data = b"".join(lines)
-            try:
-                while data:
-                    data = data[os.write(self._descriptor, data) :]
-            except OSError:  # a full disk, a reader that went away: lines are lost, not the thread
-                self.dropped += len(lines)
+            self._put(lines)
+
+    def _put(self, lines: list[bytes]) -> None:
+        data = b"".join(lines)
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError:  # a full disk, a reader that went away: lines are lost, not the thread
+            self.dropped += len(lines)
 
 
 class Telemetry:
     """What one process tells of itself: a logger, an access log and metrics."""
 
-    def __init__(
-        self, worker: str, style: Literal["auto", "json", "text"], *, access: bool
-    ) -> None:
-        """Name the process; `auto` writes text to a terminal and JSON to anything else."""
-        text = style == "text" or (style == "auto" and sys.stderr.isatty())
+    def __init__(self, worker: str, style: Style, *, access: bool) -> None:
+        """Name the process; `auto` writes text to a terminal and JSON to anything else.
+
+        Text is for people: lines begin with their time, and those of level `debug` are left out.
+        """
         self.worker = worker
         self.sink = LogSink()
         self._access = access
-        self._text = text
+        self._text = _is_text(style)
         self._pending: list[bytes] = []
         self._encode = msgspec.json.Encoder().encode
-        self.log = _logger(self.sink, text=text).bind(worker=worker)
+        self.log = _logger(self.sink, text=self._text).bind(worker=worker)
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=False)
         self.metrics = Metrics(self.registry, worker)
@@ -113,9 +121,10 @@ class Telemetry:
         if not self._access:
             return
         if self._text:
+            moment = datetime.fromtimestamp(line["time"], UTC)
             told = (
-                f"{line['method']} {line['path']!a} {line['status']} {line['bytes']} B "
-                f"{line['seconds'] * 1000:.1f} ms\n"
+                f"{moment:%Y-%m-%dT%H:%M:%S.%fZ} {line['method']} {line['path']!a} "
+                f"{line['status']} {line['bytes']} B {line['seconds'] * 1000:.1f} ms\n"
             )
             self._pending.append(told.encode())
         else:
@@ -149,6 +158,15 @@ class _Adopting(logging.Handler):
         tell("library", library=record.name, message=record.getMessage(), **told)
 
 
+def unbuffered_log(worker: str, style: Style) -> Any:
+    """Return a logger for who starts no thread: its lines are written before it returns."""
+    return _logger(LogSink(threaded=False), text=_is_text(style)).bind(worker=worker)
+
+
+def _is_text(style: Style) -> bool:
+    return style == "text" or (style == "auto" and sys.stderr.isatty())
+
+
 def _printable(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -158,8 +176,11 @@ def _printable(value: Any) -> Any:
 def _logger(sink: LogSink, *, text: bool) -> Any:
     def emit(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> bytes:
         if text:
-            told = " ".join(f"{key}={value!r}" for key, value in event.items() if key != "event")
-            return f"{event['event']} {told}\n".encode()
+            if event["level"] == "debug":
+                raise structlog.DropEvent
+            first = (event.pop("timestamp"), event.pop("level"), event.pop("event"))
+            told = " ".join((*first, *(f"{key}={value!r}" for key, value in event.items())))
+            return f"{told}\n".encode()
         return msgspec.json.encode(event, enc_hook=repr) + b"\n"
 
     class Line:

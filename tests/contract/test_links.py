@@ -1,13 +1,15 @@
 """Links that are good once: for the first account, for invitations, for new passwords."""
 
 import asyncio
+from collections.abc import Awaitable
 
 import pytest
 
 from contract.conftest import Registries
 from moorage.db import members
 from moorage.errors import Conflicting, Invalid, NotFound, NotPermitted, Unauthorized
-from moorage.registry import accounts, links, sign_in
+from moorage.model.access import Actor, Role
+from moorage.registry import accounts, grants, links, sign_in, teams
 from moorage.registry.services import Services
 from people import (
     ANONYMOUS,
@@ -36,6 +38,25 @@ def test_the_first_account(registries: Registries) -> None:
         assert await links.put_setup_link(s.db, s.clock) is None
         with pytest.raises(Conflicting):
             await links.make_setup_link(s, root, BY)
+
+    registries.run(use)
+
+
+@pytest.mark.parametrize(
+    ("asked", "proposed"),
+    [("ann", "ann"), ("", "admin"), ("Ann Lee", "admin"), ("local", "admin"), ("ann$", "admin")],
+)
+def test_a_name_for_the_first_account(registries: Registries, asked: str, proposed: str) -> None:
+    """One that an account can have is proposed, and whoever opens the link may take another."""
+
+    async def use(s: Services) -> None:
+        link = await links.put_setup_link(s.db, s.clock, asked)
+        assert link is not None
+        found = await links.find_link(s, link.secret)
+        assert (found.proposed_name, found.fixed_name) == (proposed, "")
+        with pytest.raises(Invalid):
+            await links.redeem(s, link.secret, PASSWORD, "r")
+        assert await links.redeem(s, link.secret, PASSWORD, "r", name="root") == "root"
 
     registries.run(use)
 
@@ -188,5 +209,52 @@ def test_links_are_made_by_administrators(registries: Registries) -> None:
             ):
                 with pytest.raises((NotPermitted, Unauthorized)):
                     await attempt
+
+    registries.run(use)
+
+
+def test_who_was_invited_and_has_not_come_yet(registries: Registries) -> None:
+    """Administrators, who invite, are told wherever the account is missing; nobody else is."""
+
+    async def told(asked: Awaitable[object]) -> str:
+        with pytest.raises(NotFound) as refused:
+            await asked
+        return str(refused.value)
+
+    async def use(s: Services) -> None:
+        admin = await person(s, "root", administrator=True)
+        owner = await person(s, "olga")
+        await organisation(s, owner, "web")
+        await team(s, owner, "dev")
+        plain, invited = "there is no account alice", "the invitation has not been accepted"
+
+        def asked(actor: Actor, name: str) -> list[Awaitable[object]]:
+            place = grants.Where("web")
+            return [
+                grants.put_grant(s, actor, place, name, Role.READER, BY),
+                teams.add_member(s, actor, "web", "dev", name, BY),
+            ]
+
+        async def everywhere(actor: Actor, name: str) -> list[str]:
+            return [await told(each) for each in asked(actor, name)]
+
+        def of_administrators(name: str) -> list[Awaitable[object]]:
+            return [
+                links.make_password_link(s, admin, name, BY),
+                accounts.find_account(s, admin, name),
+                accounts.set_enabled(s, admin, name, BY, enabled=False),
+                *asked(admin, name),
+            ]
+
+        assert {await told(each) for each in of_administrators("alice")} == {plain}
+        await links.invite(s, admin, BY, name="alice")
+        for each in of_administrators("alice"):
+            assert invited in await told(each)
+        # An owner of a namespace, who may well ask, is told what he was told before.
+        assert set(await everywhere(owner, "alice")) == {plain}
+        for each in of_administrators("bob"):
+            assert await told(each) == "there is no account bob"
+        late = later(s, links.LIFE + 1)
+        assert await told(accounts.find_account(late, admin, "alice")) == plain
 
     registries.run(use)

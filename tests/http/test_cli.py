@@ -140,11 +140,14 @@ def test_who_may_what_and_why(team: Person, alice: Person) -> None:
     told = alice("access", "can", "bob", "push", "web/shop", "-o", "json").json()
     assert told["allowed"]
     assert {"through": "web/dev", "role": "writer", "on": "web/**"} in told["paths"]
+    told = alice("access", "can", "bob", "push", "web/shop")
+    assert "by          web/dev is writer of web\n" in told.out
     told = alice.run("access", "can", "bob", "delete", "web/shop")
     assert told.code == 7
     assert "allowed     no" in told.out
     assert team("access", "can", "bob", "pull", "web/shop").out.startswith("allowed     yes")
     assert team.run("access", "can", "alice", "pull", "web/shop").code in (3, 4)
+    assert "alice\taccount\towner\tweb\t" in alice("access", "report", "web", "-o", "plain").out
     rows = alice("access", "report", "web", "-o", "json").json()
     held = {(each["who"], each["role"], each["on"]) for each in rows}
     assert held >= {("alice", "owner", "web/**"), ("web/dev", "writer", "web/**")}
@@ -352,6 +355,8 @@ def test_trusts(alice: Person, team: Person, tmp_path: Path) -> None:
         {"claim": "sub", "patterns": ["job/shop"]},
         {"claim": "ref", "patterns": ["refs/heads/*"]},
     ]
+    told = alice("trust", "list", "web", "-o", "plain")
+    assert "shop\tweb+trusted\tsub job/shop, branch *\t" in told.out
     token.write_text(signed(key, address, sub="job/shop", ref="refs/heads/main"))
     told = alice("trust", "test", "web", "--jwt", str(token))
     assert "job/shop" in told.out
@@ -400,6 +405,11 @@ def test_a_shared_issuer_needs_what_never_changes_hands(alice: Person, tmp_path:
     (shown,) = alice("trust", "list", "web", "-o", "json").json()
     assert {"claim": "repository_id", "patterns": ["17"]} in shown["rules"]
     assert {"claim": "ref", "patterns": ["refs/heads/main"]} in shown["rules"]
+    told = alice("trust", "list", "web", "-o", "wide").out
+    said = (
+        "repository_id 17, repository acme/shop, branch main, event_name push or workflow_dispatch"
+    )
+    assert said in told
     alice("trust", "remove", "web", "github-acme-shop", "--yes")
     alice("issuer", "remove", str(made.json()["id"]), "--yes")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from api import Api
+from cli import Person
 from conftest import PASSWORD
 from process import Server
 from registry import Registry, basic, unique
@@ -34,6 +35,19 @@ def test_in_a_file_of_its_own(tmp_path: Path) -> None:
         assert link.partition("#")[2] not in server.stderr_tail(1_000)
         server.stop()
     assert not path.exists()
+
+
+def test_it_proposes_a_name(tmp_path: Path) -> None:
+    """A service's user is nobody who signs in; whoever asks for a link on the host names one."""
+    with Server(tmp_path / "data", env={"MOORAGE_ADMIN_SOCKET": "on"}) as server:
+        secret = (place_of(server) or tmp_path).read_text().strip().partition("#")[2]
+        found = Api(server.url).post("/links/find", {"secret": secret}).expect(200).json()
+        assert (found["name"], found["proposed_name"]) == ("", "admin")
+        host = Person(tmp_path / "home")
+        words = ("--server", "local", "--data", str(server.data), "-o", "json")
+        made = host("user", "link", "ann", *words).json()
+        found = Api(server.url).post("/links/find", {"secret": made["secret"]}).expect(200).json()
+        assert (found["name"], found["proposed_name"]) == ("", "ann")
 
 
 def test_none_once_there_is_an_administrator(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from moorage.telemetry import LogSink, Telemetry
 
 # A header that is not UTF-8, as the server library hands it on.
 BROKEN = b"agent \xff".decode("utf-8", "surrogateescape")
-LINE = {"method": "GET", "path": "/v2/", "status": 200, "bytes": 2, "seconds": 0.001}
+LINE = {"time": 1.0, "method": "GET", "path": "/v2/", "status": 200, "bytes": 2, "seconds": 0.001}
 
 
 @pytest.mark.parametrize("style", ["json", "text"])

@@ -16,7 +16,10 @@ from moorage.web.response import Response
 
 
 class NewLink(Ask, frozen=True):
-    """A link to be: an invitation, perhaps with a name and teams; or a new password for a name."""
+    """A link to be: an invitation, perhaps with a name and teams; or a new password for a name.
+
+    For the first account the name is one that is proposed.
+    """
 
     kind: Literal["invitation", "password", "setup"]
     name: Name | None = None
@@ -48,10 +51,11 @@ class MadeLink(msgspec.Struct, frozen=True):
 
 
 class Link(msgspec.Struct, frozen=True):
-    """What a link is for; an open name is empty."""
+    """What a link is for; a name that is open is empty, and one may be proposed for it."""
 
     kind: str
     name: str
+    proposed_name: str
     expires_at: datetime | None
 
 
@@ -68,7 +72,7 @@ async def create_link(s: Services, call: Call) -> Response:
     asked = await call.asked(NewLink)
     by = change_by(actor, call.request)
     if asked.kind == "setup":
-        made = await links.make_setup_link(s, actor, by)
+        made = await links.make_setup_link(s, actor, by, asked.name or "")
     elif asked.kind == "invitation":
         made = await links.invite(s, actor, by, name=asked.name or "", teams=asked.teams)
     elif asked.name is None:
@@ -83,7 +87,8 @@ async def find_link(s: Services, call: Call) -> Response:
     """Answer with what a link is for; whoever has its secret may know."""
     asked = await call.asked(Shown)
     found = await links.find_link(s, asked.secret, call.request.client)
-    return told(200, Link(found.kind, found.name, when(found.expires_at)))
+    until = when(found.expires_at)
+    return told(200, Link(found.kind, found.fixed_name, found.proposed_name, until))
 
 
 async def redeem_link(s: Services, call: Call) -> Response:

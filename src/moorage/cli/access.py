@@ -1,10 +1,25 @@
 """`moorage access`: who may do what, where, and why."""
 
+from collections.abc import Mapping, Sequence
+
 import click
 
 from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column
 from moorage.cli.words import ROLES, grants_of, limit_of, principal_of
+
+
+def place_told(pattern: str) -> str:
+    """Return a place as `access grant` takes it: all of a namespace is its name."""
+    return pattern.removesuffix("/**")
+
+
+def paths_told(paths: Sequence[Mapping[str, str]]) -> str:
+    """Return the grants that count, each in the words that `access grant` confirms it with."""
+    return ", ".join(
+        f"{each['through']} is {each['role']} of {place_told(each['on'])}" for each in paths
+    )
+
 
 GRANTS = (
     Column("who", "principal"),
@@ -17,14 +32,14 @@ GRANTS = (
 ANSWER = (
     Column("allowed", "allowed"),
     Column("because", "reason"),
-    Column("by", "paths"),
+    Column("by", "paths", say=paths_told),
     Column("visibility", "visibility"),
 )
 REPORT = (
     Column("who", "who"),
     Column("kind", "kind"),
     Column("role", "role"),
-    Column("on", "on"),
+    Column("on", "on", say=place_told),
     Column("may", "may"),
 )
 

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Literal, NamedTuple
@@ -32,13 +32,15 @@ _SIZES = ("B", "kB", "MB", "GB", "TB")
 class Column(NamedTuple):
     """A column: its title, where its value is in a document, and how it is shown.
 
-    One that is `wide` is in wide tables only, and in what programs read.
+    One that is `wide` is in wide tables only, and in what programs read. `say` turns what is no
+    plain value into words, wherever it is not printed as a document.
     """
 
     title: str
     key: str
     kind: Literal["text", "time", "digest", "size", "change"] = "text"
     wide: bool = False
+    say: Callable[[Any], str] | None = None
 
 
 class Output:
@@ -85,7 +87,9 @@ class Output:
             for row in rows:
                 click.echo("\t".join(plain(row, column) for column in self._chosen(columns)))
         elif rows:
-            told, rest = table(rows, self._chosen(columns), time.time()).split("\n", 1)
+            longest = None if self.form == "wide" else _WIDEST
+            printed = table(rows, self._chosen(columns), time.time(), longest)
+            told, rest = printed.split("\n", 1)
             self.tell(f"{self.styled(told, bold=True)}\n{rest}")
         else:
             click.echo("There are none.")
@@ -146,7 +150,7 @@ class Output:
         column = _named(self._sort.removeprefix("-"), columns)
         return sorted(
             found,
-            key=lambda row: _sortable(_value(row, column.key)),
+            key=lambda row: _sortable(_said(row, column)),
             reverse=self._sort.startswith("-"),
         )
 
@@ -201,10 +205,18 @@ def confirm(question: str, *, yes: bool) -> None:
     click.confirm(question, abort=True, err=True)
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], now: float) -> str:
-    """Return the rows under the columns' titles; what is too long is cut."""
+def table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[Column],
+    now: float,
+    longest: int | None = _WIDEST,
+) -> str:
+    """Return the rows under the columns' titles.
+
+    What has more than `longest` characters is cut to as many; None leaves everything whole.
+    """
     cells = [[column.title.upper() for column in columns]]
-    cells += [[_cut(cell(row, column, now)) for column in columns] for row in rows]
+    cells += [[_cut(cell(row, column, now), longest) for column in columns] for row in rows]
     widths = [max(map(len, each)) for each in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
@@ -214,7 +226,7 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], now: flo
 
 def cell(document: Mapping[str, Any], column: Column, now: float) -> str:
     """Return a value as a person reads it."""
-    value = _value(document, column.key)
+    value = _said(document, column)
     if column.kind == "time":
         moment = seconds_of(value)
         return relative(moment, now) if moment else "never"
@@ -227,7 +239,7 @@ def cell(document: Mapping[str, Any], column: Column, now: float) -> str:
 
 def plain(document: Mapping[str, Any], column: Column) -> str:
     """Return a value on one line without tabs; times as they came."""
-    return _shown(_value(document, column.key))
+    return _shown(_said(document, column))
 
 
 def seconds_of(value: Any) -> float:
@@ -311,6 +323,11 @@ def _value(document: Any, key: str) -> Any:
     return document
 
 
+def _said(document: Mapping[str, Any], column: Column) -> Any:
+    value = _value(document, column.key)
+    return value if column.say is None or value is None else column.say(value)
+
+
 def _shown(value: Any) -> str:
     if value is None or value == "":
         return ""
@@ -323,5 +340,5 @@ def _shown(value: Any) -> str:
     return clean(str(value))
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
+def _cut(text: str, longest: int | None) -> str:
+    return text if longest is None or len(text) <= longest else text[: longest - 1] + "…"

@@ -5,6 +5,7 @@ leave 9 MB and a torn heap to every process that is forked from it.
 """
 
 import os
+import pwd
 import signal
 import sys
 from contextlib import ExitStack
@@ -81,7 +82,20 @@ def prepare_apart(config: Config, held: ExitStack) -> Prepared:
 def _prepare(config: Config) -> Prepared:
     secrets = prepare(config)
     put_administrator(config)
-    return Prepared(secrets, make_setup_link(config), restored_at(config))
+    return Prepared(secrets, make_setup_link(config, _own_name()), restored_at(config))
+
+
+def _own_name() -> str:
+    """Return what the person is called who starts the server at a terminal; empty for a service.
+
+    A service runs as `moorage`, `nobody` or a number: names of nobody who signs in.
+    """
+    if not sys.stderr.isatty() or os.geteuid() == 0:
+        return ""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # as in a container that runs as a number of its own
+        return ""
 
 
 def _send(sink: int, prepared: Prepared) -> None:

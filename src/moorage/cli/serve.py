@@ -9,7 +9,6 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -20,11 +19,12 @@ import msgspec
 from moorage.auth.fair_use import FairUse
 from moorage.cli import heap, process
 from moorage.cli.admin import AdminSocket
-from moorage.cli.announce import announce, introduce, tell
+from moorage.cli.announce import announce, introduce
 from moorage.cli.lock import BEAT_SECONDS, DataLock
 from moorage.cli.preparing import prepare_apart
 from moorage.config import Config
 from moorage.db.at_rest import compile_at_rest
+from moorage.telemetry import unbuffered_log
 from moorage.web.listen import ReloadingTls, bind, parse_address
 from moorage.web.server import require_c_parser
 
@@ -96,6 +96,7 @@ class Supervisor:
         `descriptors` are those of all locks, which no child may hold on to.
         """
         self._descriptors = descriptors
+        self._log = unbuffered_log("supervisor", shared.config.log.format)
         self._drain = shared.config.limits.drain_seconds
         self._lock = lock
         self._beat_failed = False
@@ -124,7 +125,7 @@ class Supervisor:
             self._lock.beat()
         except OSError as error:  # a disk in trouble: what can be served still is
             if not self._beat_failed:
-                tell(f"moorage: {error}: other hosts may take the data directory")
+                self._log.warning("other hosts may take the data directory", error=str(error))
             self._beat_failed = True
         else:
             self._beat_failed = False
@@ -139,7 +140,8 @@ class Supervisor:
                 child.pid = self._fork(child)
             except OSError as error:  # no memory, too many processes: the others go on
                 self._wait_to_start(child)
-                tell(f"moorage: process {child.name} can't be started yet: {error}")
+                told = f"process {child.name} can't be started yet"
+                self._log.warning(told, error=str(error))
 
     def _fork(self, child: _Child) -> int:
         supervisor = os.getpid()
@@ -157,7 +159,7 @@ class Supervisor:
             # Never back into the supervisor's code, whatever happened.
             try:
                 if code:
-                    tell(traceback.format_exc())
+                    self._log.error(f"process {child.name} failed", exc_info=True)
             finally:
                 os._exit(code)
 
@@ -171,7 +173,7 @@ class Supervisor:
             if child.pid and os.waitpid(child.pid, os.WNOHANG)[0]:
                 child.pid = 0
                 self._wait_to_start(child)
-                tell(f"moorage: process {child.name} ended, starting it again")
+                self._log.warning(f"process {child.name} ended, starting it again")
 
     def _wait_to_start(self, child: _Child) -> None:
         steady = time.monotonic() - child.started > _STEADY_SECONDS

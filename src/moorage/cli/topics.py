@@ -32,7 +32,7 @@ web/shop@sha256:9f86d081…   a digest; eight of its digits will do where no oth
     "output": (
         "How commands print, and how to have less of it.",
         """
--o table    for people; -o wide has more columns
+-o table    for people; -o wide has more columns, and cuts nothing
 -o json     as the API has it; jsonl is one document a line; yaml the same as YAML
 -o csv      the columns with their titles; plain has tabs and no titles
 -o name     names alone, one a line

@@ -1,5 +1,8 @@
 """`moorage trust`: which tokens of CI systems stand for which robot, without a stored secret."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import click
 
 from moorage.cli.client import Client, client_command, read_token
@@ -7,11 +10,22 @@ from moorage.cli.output import Column, confirm
 from moorage.cli.trust_add import add
 from moorage.cli.words import limit_of
 from moorage.errors import Refused
+from moorage.model.trusts import Rule
+
+
+def rules_told(rules: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a trust asks of tokens as people say it, those rules first that allow least.
+
+    Such as `repository acme/shop, branch main, event_name push or schedule`.
+    """
+    shortest = sorted(rules, key=lambda rule: len(rule["patterns"]))
+    return ", ".join(Rule(each["claim"], tuple(each["patterns"])).shown for each in shortest)
+
 
 TRUSTS = (
     Column("name", "name"),
     Column("robot", "robot"),
-    Column("if", "rules"),
+    Column("if", "rules", say=rules_told),
     Column("for", "audience"),
     Column("enabled", "enabled"),
     Column("last used", "last_used_at", "time"),

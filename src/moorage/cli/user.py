@@ -80,7 +80,7 @@ def user_link(client: Client, name: str) -> None:
     except ServerRefused as missing:
         if missing.status != 404:
             raise
-        made = _setup_link(client, missing)
+        made = _setup_link(client, name, missing)
         _print_link(client, made, f"{name}, or whoever is first, makes the first account")
     else:
         _print_link(client, made, f"{name} chooses a new password")
@@ -151,10 +151,13 @@ def _password_link(client: Client, name: str) -> Document:
     return client.api.send("POST", "links", document={"kind": "password", "name": name})
 
 
-def _setup_link(client: Client, missing: ServerRefused) -> Document:
-    """Return the link for the first account; where there is one, `missing` is what is wrong."""
+def _setup_link(client: Client, name: str, missing: ServerRefused) -> Document:
+    """Return the link for the first account, with the name proposed.
+
+    Where there is an account already, `missing` is what is wrong.
+    """
     try:
-        return client.api.send("POST", "links", document={"kind": "setup"})
+        return client.api.send("POST", "links", document={"kind": "setup", "name": name})
     except ServerRefused as refused:
         if refused.status == 409:
             raise missing from None

@@ -40,6 +40,17 @@ SPEND_LINK = Query(
     .values(spent_at=sa.bindparam("now"))
     .returning(*_COLUMNS),
 )
+# Of those that are good still, some days' worth.
+FIND_INVITATION = Query(
+    "find_invitation",
+    sa.select(link.c.expires_at)
+    .where(link.c.expires_at > sa.bindparam("now"))
+    .where(link.c.kind == sa.bindparam("of_kind"))
+    .where(link.c.name == sa.bindparam("name"))
+    .where(link.c.spent_at == LIVE)
+    .order_by(link.c.expires_at)
+    .limit(sa.bindparam("limit")),
+)
 LIST_OLD_LINKS = Query(
     "list_old_links",
     sa.select(link.c.hash)
@@ -81,6 +92,12 @@ async def spend_link(tx: Tx, hashed: bytes, kind: str, now: int) -> LinkRecord |
     """Spend a link of that kind and return it; None if it is not good, or not any more."""
     row = await tx.one(SPEND_LINK, key=hashed, of_kind=kind, now=now)
     return _link_of(row) if row else None
+
+
+async def is_invited(tx: Tx, name: str, now: int) -> bool:
+    """Tell whether an invitation for the name is still good."""
+    row = await tx.one(FIND_INVITATION, name=name, of_kind="invitation", now=now, limit=1)
+    return row is not None
 
 
 async def forget_links(tx: Tx, before: int, limit: int) -> int:

@@ -73,10 +73,23 @@ class GrantRecord(msgspec.Struct, frozen=True):
 
 
 class LinkRecord(msgspec.Struct, frozen=True):
-    """A link that is good once; without its secret, which nobody keeps."""
+    """A link that is good once; without its secret, which nobody keeps.
+
+    `name` is the account's, which is open if it is empty; for the set-up it is only proposed.
+    """
 
     kind: str
     account_id: int
     name: str
     teams: tuple[int, ...]
     expires_at: int
+
+    @property
+    def fixed_name(self) -> str:
+        """The name that the account must have; empty where whoever spends the link chooses."""
+        return "" if self.kind == "setup" else self.name
+
+    @property
+    def proposed_name(self) -> str:
+        """A name that whoever spends the link may take or leave; empty where none is proposed."""
+        return self.name if self.kind == "setup" else ""

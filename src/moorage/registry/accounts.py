@@ -5,9 +5,9 @@ What they sign in with is in `registry/passwords.py`, `tokens.py` and `sign_in.p
 
 from moorage.auth.passwords import Passwords, hash_password
 from moorage.clock import Clock
-from moorage.db import accounts, grants, members, namespaces, principals
+from moorage.db import accounts, grants, links, members, namespaces, principals
 from moorage.db.engine import Database, Tx
-from moorage.errors import Conflicting, Invalid, NotFound, Refused
+from moorage.errors import Conflicting, Invalid, NotFound, NotPermitted, Refused, Unauthorized
 from moorage.events.outbox import Event
 from moorage.model.access import Actor, Role
 from moorage.model.artifacts import TagChange
@@ -71,6 +71,11 @@ def check_name(name: str) -> None:
         raise Invalid(f"the name {name} is kept for something else")
 
 
+def is_possible(name: str) -> bool:
+    """Tell whether an account can have the name, as `check_name` does."""
+    return is_component(name) and name not in RESERVED
+
+
 async def list_accounts(s: Services, actor: Actor, after: str, limit: int) -> list[AccountRecord]:
     """Return up to `limit` accounts behind `after`, by name; for administrators."""
     await rights.require_administrator(s, actor)
@@ -90,12 +95,12 @@ async def find_account(s: Services, actor: Actor, name: str) -> AccountRecord:
             await rights.require_own(tx, actor)
         else:
             await rights.allow_administrator(tx, actor)
-        return await present(tx, name)
+        return await present(s, tx, actor, name)
 
     return await s.db.read(read)
 
 
-async def present(tx: Tx, name: str) -> AccountRecord:
+async def present(s: Services, tx: Tx, actor: Actor, name: str) -> AccountRecord:
     """Return the live account of that name.
 
     Raises:
@@ -103,8 +108,26 @@ async def present(tx: Tx, name: str) -> AccountRecord:
     """
     found = await accounts.show_account(tx, name)
     if found is None:
-        raise NotFound(f"there is no account {name}")
+        raise await absent(s, tx, actor, name)
     return found
+
+
+async def absent(s: Services, tx: Tx, actor: Actor, name: str) -> NotFound:
+    """Return what tells the actor that there is no account of that name.
+
+    Administrators, who make invitations, hear of one that nobody has accepted; nobody else does.
+    """
+    told = NotFound(f"there is no account {name}")
+    try:
+        await rights.allow_administrator(tx, actor)
+    except (Unauthorized, NotPermitted):
+        return told
+    if not await links.is_invited(tx, name, s.clock.now()):
+        return told
+    return NotFound(
+        f"there is no account {name} yet: the invitation has not been accepted",
+        hint="Send the link once more, or invite them again if it is lost",
+    )
 
 
 async def add_account(
@@ -123,9 +146,9 @@ async def add_account(
     async def write(tx: Tx) -> AccountRecord:
         await rights.hold_administration(tx, actor)
         await put_account(s, tx, name, "", by, administrator=False)
-        made = await present(tx, name)
+        made = await present(s, tx, actor, name)
         await accounts.set_profile(tx, made.id, full_name, email)
-        return await present(tx, name)
+        return await present(s, tx, actor, name)
 
     return await s.db.write(write)
 
@@ -199,9 +222,9 @@ async def _set_standing(  # noqa: PLR0913 - the two halves of one standing
     await rights.require_administrator(s, actor)
 
     async def write(tx: Tx) -> AccountRecord:
-        known = await present(tx, name)
+        known = await present(s, tx, actor, name)
         await rights.hold_administration(tx, actor, [known.id])
-        before = await present(tx, name)
+        before = await present(s, tx, actor, name)
         is_enabled = before.enabled if enabled is None else enabled
         is_administrator = before.administrator if administrator is None else administrator
         if (is_enabled, is_administrator) == (before.enabled, before.administrator):
@@ -216,7 +239,7 @@ async def _set_standing(  # noqa: PLR0913 - the two halves of one standing
             await principals.end_credentials(tx, before.id)
             await members.revoke_sessions(tx, before.id, now)
         await s.events.publish(tx, Event(kind, 0, now, by, {"account": name}))
-        return await present(tx, name)
+        return await present(s, tx, actor, name)
 
     return await s.db.write(write)
 
@@ -233,9 +256,9 @@ async def delete_account(s: Services, actor: Actor, name: str, by: TagChange) ->
     await rights.require_administrator(s, actor)
 
     async def write(tx: Tx) -> None:
-        known = await present(tx, name)
+        known = await present(s, tx, actor, name)
         await rights.hold_administration(tx, actor, [known.id])
-        account = await present(tx, name)
+        account = await present(s, tx, actor, name)
         await _keep_an_administrator(tx, account)
         now = s.clock.now()
         await principals.end_credentials(tx, account.id)
@@ -265,11 +288,11 @@ async def set_profile(
             await rights.hold_own(tx, actor)
         else:
             await rights.hold_administration(tx, actor)
-        account = await present(tx, name)
+        account = await present(s, tx, actor, name)
         await accounts.set_profile(tx, account.id, full_name, email)
         data = {"account": name}
         await s.events.publish(tx, Event("account.described", 0, s.clock.now(), by, data))
-        return await present(tx, name)
+        return await present(s, tx, actor, name)
 
     return await s.db.write(write)
 

@@ -69,8 +69,9 @@ async def seal(s: Services, running: Running) -> None:
         sealed, further = await running.write(chain)
         head = further or head
     if head is not None:
-        # Wherever the log goes, it tells later whether the trail was cut off or written anew.
-        s.telemetry.log.info(
+        # Wherever the log goes, it tells later whether the trail was cut off or written anew. It is
+        # routine: nobody at a terminal waits for it.
+        s.telemetry.log.debug(
             "audit sealed",
             place=head.place,
             seal=head.seal.hex(),

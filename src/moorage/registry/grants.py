@@ -11,7 +11,7 @@ from moorage.model.access import Action, Actor, Role
 from moorage.model.artifacts import TagChange
 from moorage.model.people import GrantRecord, Principal
 from moorage.oci.names import RepositoryName
-from moorage.registry import owners, readers, rights
+from moorage.registry import accounts, owners, readers, rights
 from moorage.registry.services import Services
 
 
@@ -61,7 +61,7 @@ async def put_grant(
     await _require(s, actor, where)
 
     async def write(tx: Tx) -> GrantRecord:
-        whom, place = await _hold(tx, actor, where, who)
+        whom, place = await _hold(s, tx, actor, where, who)
         before = await rows.find_grant(tx, whom.id, place)
         if before is not None and before.role is role:
             return before
@@ -90,7 +90,7 @@ async def revoke_grant(s: Services, actor: Actor, where: Where, who: str, by: Ta
     await _require(s, actor, where)
 
     async def write(tx: Tx) -> None:
-        whom, place = await _hold(tx, actor, where, who)
+        whom, place = await _hold(s, tx, actor, where, who)
         before = await rows.find_grant(tx, whom.id, place)
         if before is None:
             raise NotFound(f"{who} has no role on {where}")
@@ -130,9 +130,11 @@ async def _allow(tx: Tx, actor: Actor, action: Action, where: Where) -> tuple[in
     return (await rights.allow_namespace(tx, actor, action, where.namespace)).id, 0
 
 
-async def _hold(tx: Tx, actor: Actor, where: Where, who: str) -> tuple[Principal, tuple[int, int]]:
+async def _hold(
+    s: Services, tx: Tx, actor: Actor, where: Where, who: str
+) -> tuple[Principal, tuple[int, int]]:
     """Decide once more, with the grantee's writes at an end; return it and the place."""
-    known = await _find(tx, who)
+    known = await _find(s, tx, actor, who)
     take = [known.id]
     if where.repository is not None:
         repository = await rights.hold_repository(
@@ -144,7 +146,7 @@ async def _hold(tx: Tx, actor: Actor, where: Where, who: str) -> tuple[Principal
             tx, actor, Action.MANAGE_ACCESS, where.namespace, take
         )
         place = (namespace.id, 0)
-    whom = await _find(tx, who)
+    whom = await _find(s, tx, actor, who)
     if whom.namespace_id not in (0, place[0]):
         await _see_home(tx, actor, who)
     return whom, place
@@ -159,9 +161,11 @@ async def _see_home(tx: Tx, actor: Actor, who: str) -> None:
         raise _nobody(who) from None
 
 
-async def _find(tx: Tx, who: str) -> Principal:
+async def _find(s: Services, tx: Tx, actor: Actor, who: str) -> Principal:
     found = await members.find_principal(tx, who)
     if found is None:
+        if members.home_of(who)[0] == "account":
+            raise await accounts.absent(s, tx, actor, who)
         raise _nobody(who)
     return found
 

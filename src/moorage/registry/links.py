@@ -24,6 +24,7 @@ from moorage.registry.services import Services
 SETUP_LIFE = 15 * MINUTE
 LIFE = 72 * HOUR
 _MOST_TEAMS = 20
+_FIRST_NAME = "admin"
 
 
 class NewLink(msgspec.Struct, frozen=True):
@@ -39,28 +40,32 @@ class NewLink(msgspec.Struct, frozen=True):
         return f"/{'setup' if self.kind == 'setup' else 'link'}#{self.secret}"
 
 
-async def put_setup_link(db: Database, clock: Clock) -> NewLink | None:
+async def put_setup_link(db: Database, clock: Clock, proposed: str = "") -> NewLink | None:
     """Make a link for the first account; None if there has been one.
 
-    For whoever starts the server, who needs no account for it.
+    For whoever starts the server, who needs no account for it. The page of the link proposes the
+    name if an account can have it, else `admin`; whoever opens it is free to choose another.
     """
+    name = proposed if accounts.is_possible(proposed) else _FIRST_NAME
 
     async def write(tx: Tx) -> NewLink | None:
         if await principals.has_accounts(tx):
             return None
-        return await _add(tx, LinkRecord("setup", 0, "", (), clock.now() + SETUP_LIFE), "", clock)
+        return await _add(tx, LinkRecord("setup", 0, name, (), clock.now() + SETUP_LIFE), "", clock)
 
     return await db.write(write)
 
 
-async def make_setup_link(s: Services, actor: Actor, by: TagChange) -> NewLink:
+async def make_setup_link(s: Services, actor: Actor, by: TagChange, proposed: str = "") -> NewLink:
     """Make a link for the first account once more; for whoever administers the registry's host.
+
+    `proposed` is as for `put_setup_link`.
 
     Raises:
         Conflicting: there is an account already.
     """
     await rights.require_administrator(s, actor)
-    made = await put_setup_link(s.db, s.clock)
+    made = await put_setup_link(s.db, s.clock, proposed)
     if made is None:
         raise Conflicting(
             "there is an account already", hint="Ask for a link for a new password instead"
@@ -112,7 +117,7 @@ async def make_password_link(s: Services, actor: Actor, name: str, by: TagChange
         await rights.hold_administration(tx, actor)
         account = await principals.find_account(tx, name)
         if account is None:
-            raise NotFound(f"there is no account {name}")
+            raise await accounts.absent(s, tx, actor, name)
         refuse_foreign(account)
         record = LinkRecord("password", account.id, name, (), s.clock.now() + LIFE)
         made = await _add(tx, record, by.actor, s.clock)
@@ -168,9 +173,9 @@ async def _redeem(
     s: Services, secret: str, password: str, request_id: str, name: str, address: str
 ) -> str:
     link = await _find(s, secret)
-    if link.name and name not in ("", link.name):
-        raise Invalid(f"the link is for the account {link.name}")
-    chosen = link.name or name
+    if link.fixed_name and name not in ("", link.fixed_name):
+        raise Invalid(f"the link is for the account {link.fixed_name}")
+    chosen = link.fixed_name or name
     if link.kind != "password":
         accounts.check_name(chosen)
     check_password(chosen, password)

@@ -84,8 +84,8 @@ async def end_credentials(s: Services, actor: Actor, name: str, by: TagChange) -
         if is_own:
             await rights.hold_own(tx, actor)
         else:
-            await rights.hold_administration(tx, actor, [(await present(tx, name)).id])
-        account = await present(tx, name)
+            await rights.hold_administration(tx, actor, [(await present(s, tx, actor, name)).id])
+        account = await present(s, tx, actor, name)
         now = s.clock.now()
         await principals.end_credentials(tx, account.id)
         await members.revoke_tokens(tx, account.id, now)

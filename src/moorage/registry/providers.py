@@ -193,9 +193,9 @@ async def bind_account(
         raise Invalid("an identity is a provider and the subject that it knows the person by")
 
     async def write(tx: Tx) -> AccountRecord:
-        known = await accounts.present(tx, name)
+        known = await accounts.present(s, tx, actor, name)
         await rights.hold_administration(tx, actor, [known.id])
-        account = await accounts.present(tx, name)
+        account = await accounts.present(s, tx, actor, name)
         now = s.clock.now()
         if account.provider:
             await providers.leave_all(tx, account.id, account.provider)
@@ -211,7 +211,7 @@ async def bind_account(
         await members.revoke_sessions(tx, account.id, now)
         data = {"account": name, "provider": provider, "subject": subject}
         await s.events.publish(tx, Event("account.bound", 0, now, by, data))
-        return await accounts.present(tx, name)
+        return await accounts.present(s, tx, actor, name)
 
     return await s.db.write(write)
 

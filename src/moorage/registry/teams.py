@@ -9,7 +9,7 @@ from moorage.events.outbox import Event
 from moorage.model.access import Action, Actor, Role
 from moorage.model.artifacts import TagChange
 from moorage.model.people import Principal
-from moorage.registry import belonging, owners, rights
+from moorage.registry import accounts, belonging, owners, rights
 from moorage.registry.services import Services
 
 _KIND = "team"
@@ -188,9 +188,9 @@ async def _change(
 
     async def write(tx: Tx) -> None:
         # What the account writes at this moment, in whatever namespace the team's rights are, ends.
-        known = await _account(tx, account)
+        known = await _account(s, tx, actor, account)
         await rights.hold_namespace(tx, actor, Action.MANAGE_ACCESS, namespace, [known])
-        member = await _account(tx, account)
+        member = await _account(s, tx, actor, account)
         team = await belonging.present(tx, _KIND, namespace, name)
         kind = await change(tx, team, member)
         if kind:
@@ -200,8 +200,8 @@ async def _change(
     await s.db.write(write)
 
 
-async def _account(tx: Tx, name: str) -> int:
+async def _account(s: Services, tx: Tx, actor: Actor, name: str) -> int:
     found = await members.find_principal(tx, name)
     if found is None or found.kind != "account":
-        raise NotFound(f"there is no account {name}")
+        raise await accounts.absent(s, tx, actor, name)
     return found.id

@@ -126,7 +126,7 @@ async def remove(
             await rights.hold_own(tx, actor)
         else:
             await rights.hold_administration(tx, actor)
-        account = await present(tx, name)
+        account = await present(s, tx, actor, name)
         if not account.has_totp:
             return
         await accounts.set_totp(tx, account.id, b"", 0)

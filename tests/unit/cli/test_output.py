@@ -100,6 +100,14 @@ def test_what_is_too_long_is_cut() -> None:
     assert max(map(len, table([{"name": "x" * 500}], COLUMNS[:1], NOW).splitlines())) == 60
 
 
+@pytest.mark.parametrize(("form", "told"), [("table", "x" * 59 + "…"), ("wide", "x" * 500)])
+def test_a_wide_table_cuts_nothing(
+    form: Form, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Output(form, no_color=True).items([{"name": "x" * 500}], COLUMNS[:1], None)
+    assert capsys.readouterr().out == f"NAME\n{told}\n"
+
+
 @pytest.mark.parametrize(
     ("form", "told"),
     [
@@ -111,6 +119,24 @@ def test_what_is_too_long_is_cut() -> None:
 def test_lists_for_programs(form: Form, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     Output(form).items(ROWS, COLUMNS, None)
     assert capsys.readouterr().out == told
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ("table", "PLACE\n<web>\n\n"),
+        ("csv", "place\n<web>\n\n"),
+        ("plain", "<web>\n\n"),
+        ("jsonl", '{"place": "web"}\n{"place": null}\n'),
+    ],
+)
+def test_a_column_says_it_in_its_own_words(
+    form: Form, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A document has the value itself, and what is not there is no value to be put into words."""
+    columns = (Column("place", "place", say=lambda value: f"<{value}>"),)
+    Output(form, no_color=True).items([{"place": "web"}, {"place": None}], columns, None)
+    assert capsys.readouterr().out.replace('""', "").replace("\r", "") == told
 
 
 @pytest.mark.parametrize(("form", "told"), [("json", "[]\n"), ("jsonl", ""), ("plain", "")])

@@ -31,10 +31,10 @@ function show(title, lead) {
 function askFor(link) {
   show(...TITLES[link.kind]);
   const name = part("name");
-  name.value = link.name;
+  name.value = link.name || link.proposed_name;
   name.readOnly = link.name !== "";
   part("form").hidden = false;
-  (name.readOnly ? part("password") : name).focus();
+  (name.value ? part("password") : name).focus();
   part("form").addEventListener("submit", (event) => {
     event.preventDefault();
     send(link);
