@@ -160,7 +160,11 @@ def test_a_connection_lost_in_the_middle_is_not_retried(url: str, postgres: Post
 
 
 def test_a_deadlock_is_run_again(url: str) -> None:
-    """Two bodies that lock each other's rows both end."""
+    """Two bodies that lock each other's rows both end.
+
+    Who is run again may take its row once more before the other, just woken, has it: PostgreSQL
+    lets it pass, and there is one more deadlock.
+    """
     runs = 0
 
     async def body(db: PostgresDatabase) -> None:
@@ -181,7 +185,7 @@ def test_a_deadlock_is_run_again(url: str) -> None:
         assert await get(db, "a") == await get(db, "b") == "y"
 
     use(url, body)
-    assert runs == 3
+    assert 3 <= runs < 10
 
 
 @pytest.mark.parametrize(("lost", "told"), [(3, None), (1_000, StoreUnavailable)])
