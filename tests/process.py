@@ -12,8 +12,10 @@ writes to stdout and stderr is in the file `log` beside the data directory, over
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -33,15 +35,31 @@ READY_SECONDS = 20
 STOP_SECONDS = 20
 # A restore of what ten minutes of load have made takes minutes.
 COMMAND_SECONDS = 600
+# Browsers refuse some ports below the first one.
+_LOWEST_PORT, _USUAL_LEAST = 11_000, 32_768
 # In place of the settings of a server that this machine may have.
 NO_FILE = {"MOORAGE_CONFIG": os.devnull}
 
 
 def free_port() -> int:
-    """Return a loopback port that nothing listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that nothing has at this moment, and no connection ever takes.
+
+    Those that the kernel gives out are given to connections as well, also while a server that has
+    one is away for a moment.
+    """
+    while True:
+        port = _LOWEST_PORT + secrets.randbelow(_least_of_connections() - _LOWEST_PORT)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+@functools.cache
+def _least_of_connections() -> int:
+    """Return the lowest port that the kernel gives to a connection."""
+    place = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    least = int(place.read_text().split()[0]) if place.exists() else _USUAL_LEAST
+    return least if least > 2 * _LOWEST_PORT else _USUAL_LEAST
 
 
 def is_listening(port: int) -> bool:
