@@ -43,9 +43,9 @@ def test_it_proposes_a_name(tmp_path: Path) -> None:
         secret = (place_of(server) or tmp_path).read_text().strip().partition("#")[2]
         found = Api(server.url).post("/links/find", {"secret": secret}).expect(200).json()
         assert (found["name"], found["proposed_name"]) == ("", "admin")
-        host = Person(tmp_path / "home")
-        words = ("--server", "local", "--data", str(server.data), "-o", "json")
-        made = host("user", "link", "ann", *words).json()
+        database = {key: each for key, each in server.env.items() if key == "MOORAGE_DATABASE"}
+        host = Person(tmp_path / "home", MOORAGE_DATA=str(server.data), **database)
+        made = host("user", "link", "ann", "--server", "local", "-o", "json").json()
         found = Api(server.url).post("/links/find", {"secret": made["secret"]}).expect(200).json()
         assert (found["name"], found["proposed_name"]) == ("", "ann")
 
