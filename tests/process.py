@@ -42,10 +42,10 @@ NO_FILE = {"MOORAGE_CONFIG": os.devnull}
 
 
 def free_port() -> int:
-    """Return a loopback port that nothing has at this moment, and no connection ever takes.
+    """Return a loopback port that nothing has at this moment.
 
-    Those that the kernel gives out are given to connections as well, also while a server that has
-    one is away for a moment.
+    The kernel would give one that it gives to connections as well, also while a server that has it
+    is away for a moment; so it is from below those, where there is room.
     """
     while True:
         port = _LOWEST_PORT + secrets.randbelow(_least_of_connections() - _LOWEST_PORT)
