@@ -1,14 +1,17 @@
-"""A page that shows what is pushed, when the server does not let it listen."""
+"""A page that shows what is pushed: told late, or not let listen."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route, expect
 
 from process import Server
-from registry import Registry
+from registry import Registry, unique
 from streaming import Stream, wait_for_a_place
+from ui.filled import Filled
+from ui.watching import Watched
 
 SHARE = 16
 MINUTE_MS = 60_000
@@ -30,3 +33,54 @@ def test_a_page_that_was_refused_listens_again(browser: Browser, bare: Server) -
         wait_for_a_place(nobody)
         page.clock.fast_forward(MINUTE_MS)
         page.wait_for_selector("#live[data-state=live]", timeout=5_000)
+
+
+def test_rows_stay_when_the_page_is_told_late_of_what_it_has(
+    watched: Callable[..., Watched], filled: Filled
+) -> None:
+    """What was pushed just before the page was made is told behind it; what is ticked stays."""
+    there = filled.owner.repository(f"acme/{unique('late')}")
+    with Stream(filled.owner) as stream:
+        there.push_image("before")
+        while stream.next()["repository"] != there.name:
+            pass
+        place = stream.place
+    for tag in ("one", "two"):
+        there.push_image(tag)
+    one = watched("owner")
+
+    def ask_from_before(route: Route) -> None:
+        route.continue_(headers={**route.request.headers, "Last-Event-ID": place})
+
+    one.page.route("**/events", ask_from_before)
+    one.open(f"/r/{there.name}")
+    one.page.get_by_label("Choose all tags that are shown").check()
+    chosen = one.page.get_by_role("button", name="Delete 3 tags…")
+    expect(chosen).to_be_enabled()
+    there.push_image("three")
+    expect(one.page.locator("tr.new")).to_have_count(1)
+    expect(one.page.locator("[data-pushes] th")).to_have_text(["three", "two", "one", "before"])
+    expect(chosen).to_be_enabled()
+
+
+def test_a_push_that_the_home_page_has_is_not_on_it_twice(
+    watched: Callable[..., Watched], filled: Filled
+) -> None:
+    there = filled.owner.repository(f"acme/{unique('late')}")
+    with Stream(filled.owner) as stream:
+        there.push_image("before")
+        while stream.next()["repository"] != there.name:
+            pass
+        place = stream.place
+    there.push_image("one")
+    one = watched("owner")
+
+    def ask_from_before(route: Route) -> None:
+        route.continue_(headers={**route.request.headers, "Last-Event-ID": place})
+
+    one.page.route("**/events", ask_from_before)
+    one.open("/")
+    there.push_image("two")
+    expect(one.page.locator("tr.new")).to_have_count(1)
+    of_it = one.page.locator("[data-pushes] tr", has_text=there.name)
+    expect(of_it.locator(".tag")).to_have_text(["two", "one", "before"])

@@ -30,10 +30,23 @@ function row(push, tag) {
   return made.firstElementChild;
 }
 
+// What was pushed just before the page was made is told behind it, and the row of it stays as it is. Rows
+// say when to the second.
+function isThere(push, tag) {
+  const is = table.dataset.repository ? [tag, push.digest] : [push.repository, push.digest];
+  const at = Math.floor(Date.parse(push.at) / 1000) * 1000;
+  return [...table.rows].some((each) => {
+    const words = each.dataset.is?.split(" ") ?? [];
+    return is.every((word, n) => words[n] === word) && words.includes(tag) && Date.parse(each.querySelector("time").dateTime) >= at;
+  });
+}
+
 function tell(push) {
   const only = table.dataset.repository;
   if (only && only !== push.repository) return;
-  for (const tag of push.tags) {
+  const tags = push.tags.filter((tag) => !isThere(push, tag));
+  if (!tags.length) return;
+  for (const tag of tags) {
     const made = row(push, tag);
     made.dataset.key = `${push.repository}:${tag}`;
     for (const each of table.querySelectorAll("tr[data-key]")) {
@@ -47,7 +60,7 @@ function tell(push) {
   for (const each of document.querySelectorAll("[data-when-pushed]")) each.hidden = false;
   if (Date.now() - spoken > 5000) {
     spoken = Date.now();
-    said.textContent = `${push.repository}:${push.tags[0]} was pushed`;
+    said.textContent = `${push.repository}:${tags[0]} was pushed`;
   }
 }
 
