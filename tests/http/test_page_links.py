@@ -18,7 +18,9 @@ pytestmark = pytest.mark.metadata
 
 def row_of(page: str, name: str) -> str:
     """Return the row of a page's first table that is about the repository."""
-    found = [each for each in re.findall(r"<tr>.*?</tr>", page, re.DOTALL) if f">{name}<" in each]
+    found = [
+        each for each in re.findall(r"<tr[ >].*?</tr>", page, re.DOTALL) if f">{name}<" in each
+    ]
     assert found, name
     return found[0]
 
