@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from process import Server
-from registry import Registry, unique
+from registry import Registry, Repository, unique
 from streaming import Stream, wait_for_a_place
 from ui.filled import Filled
 from ui.watching import Watched
@@ -35,24 +35,34 @@ def test_a_page_that_was_refused_listens_again(browser: Browser, bare: Server) -
         page.wait_for_selector("#live[data-state=live]", timeout=5_000)
 
 
+def place_behind(registry: Registry, there: Repository) -> str:
+    """Push an image and return the place in the feed at which that is told."""
+    with Stream(registry) as stream:
+        there.push_image("before")
+        while stream.next()["repository"] != there.name:
+            pass
+        return stream.place
+
+
+def listen_from(page: Page, place: str) -> None:
+    """Have the page told all that came behind the place, as what is told late."""
+
+    def ask(route: Route) -> None:
+        route.continue_(headers={**route.request.headers, "Last-Event-ID": place})
+
+    page.route("**/events", ask)
+
+
 def test_rows_stay_when_the_page_is_told_late_of_what_it_has(
     watched: Callable[..., Watched], filled: Filled
 ) -> None:
     """What was pushed just before the page was made is told behind it; what is ticked stays."""
     there = filled.owner.repository(f"acme/{unique('late')}")
-    with Stream(filled.owner) as stream:
-        there.push_image("before")
-        while stream.next()["repository"] != there.name:
-            pass
-        place = stream.place
+    place = place_behind(filled.owner, there)
     for tag in ("one", "two"):
         there.push_image(tag)
     one = watched("owner")
-
-    def ask_from_before(route: Route) -> None:
-        route.continue_(headers={**route.request.headers, "Last-Event-ID": place})
-
-    one.page.route("**/events", ask_from_before)
+    listen_from(one.page, place)
     one.open(f"/r/{there.name}")
     one.page.get_by_label("Choose all tags that are shown").check()
     chosen = one.page.get_by_role("button", name="Delete 3 tags…")
@@ -67,18 +77,10 @@ def test_a_push_that_the_home_page_has_is_not_on_it_twice(
     watched: Callable[..., Watched], filled: Filled
 ) -> None:
     there = filled.owner.repository(f"acme/{unique('late')}")
-    with Stream(filled.owner) as stream:
-        there.push_image("before")
-        while stream.next()["repository"] != there.name:
-            pass
-        place = stream.place
+    place = place_behind(filled.owner, there)
     there.push_image("one")
     one = watched("owner")
-
-    def ask_from_before(route: Route) -> None:
-        route.continue_(headers={**route.request.headers, "Last-Event-ID": place})
-
-    one.page.route("**/events", ask_from_before)
+    listen_from(one.page, place)
     one.open("/")
     there.push_image("two")
     expect(one.page.locator("tr.new")).to_have_count(1)
