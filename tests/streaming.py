@@ -13,14 +13,15 @@ from registry import Registry
 class Stream:
     """An open stream of one visitor."""
 
-    def __init__(self, registry: Registry, last: str = "") -> None:
+    def __init__(self, registry: Registry, last: str = "", after: int | None = None) -> None:
         self._connection = HTTPConnection(registry.host, registry.port, timeout=5)
         headers = {"Accept": "text/event-stream"}
         if registry.authorization:
             headers["Authorization"] = registry.authorization
         if last:
             headers["Last-Event-ID"] = last
-        self._connection.request("GET", "/events", headers=headers)
+        place = "/events" if after is None else f"/events?after={after}"
+        self._connection.request("GET", place, headers=headers)
         self.answer: HTTPResponse = self._connection.getresponse()
         assert self.answer.status == 200
         assert self.answer.readline().startswith(b"retry:")

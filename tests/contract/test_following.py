@@ -33,9 +33,9 @@ async def add(db: Database, *numbers: int) -> None:
     await db.write(write)
 
 
-async def take(found: list[bytes], follower: Follower, after: int, count: int) -> int:
+async def take(found: list[bytes], follower: Follower, after: int | None, count: int) -> int:
     """Take so many events from the place on; return the place of the last."""
-    place = after
+    place = after or 0
     async with asyncio.timeout(SOON), aclosing(follower.follow(after, ALICE, HERE)) as following_it:
         async for event in following_it:
             if event is not None:
@@ -52,7 +52,7 @@ def test_each_event_comes_once_and_in_order(database: OpenDatabase) -> None:
         await add(db, 0)
         follower = Follower(db, Telemetry("test", "json", access=False))
         followers: list[list[bytes]] = [[], [], []]
-        taking = [asyncio.create_task(take(each, follower, 0, 60)) for each in followers]
+        taking = [asyncio.create_task(take(each, follower, None, 60)) for each in followers]
         await asyncio.sleep(0.3)
         for number in range(1, 61, 20):
             await add(db, *range(number, number + 20))
@@ -70,7 +70,7 @@ def test_who_was_away_gets_what_came_meanwhile(database: OpenDatabase) -> None:
     async def body(db: Database) -> None:
         follower = Follower(db, Telemetry("test", "json", access=False))
         found: list[bytes] = []
-        taking = asyncio.create_task(take(found, follower, 0, 1))
+        taking = asyncio.create_task(take(found, follower, None, 1))
         await asyncio.sleep(0.3)
         await add(db, 1)
         place = await taking
@@ -82,11 +82,25 @@ def test_who_was_away_gets_what_came_meanwhile(database: OpenDatabase) -> None:
     database.run(body)
 
 
+def test_who_came_before_anything_gets_all_that_came_since(database: OpenDatabase) -> None:
+    """Its place is 0, which is one as any other is."""
+
+    async def body(db: Database) -> None:
+        follower = Follower(db, Telemetry("test", "json", access=False))
+        await add(db, 1, 2)
+        found: list[bytes] = []
+        await take(found, follower, 0, 2)
+        await follower.close()
+        assert found == [b"1", b"2"]
+
+    database.run(body)
+
+
 def test_nobody_reads_where_nobody_looks(database: OpenDatabase) -> None:
     async def body(db: Database) -> None:
         follower = Follower(db, Telemetry("test", "json", access=False))
         await add(db, 1)
-        async with aclosing(follower.follow(0, ALICE, HERE)) as one:
+        async with aclosing(follower.follow(None, ALICE, HERE)) as one:
             assert await anext(one) is None
         await asyncio.sleep(1.2)
         await add(db, 2)
@@ -126,14 +140,16 @@ def test_so_many_and_no_more(
         follower = Follower(db, Telemetry("test", "json", access=False))
         async with AsyncExitStack() as looking:
             for who, address in let_in:
-                one = await looking.enter_async_context(aclosing(follower.follow(0, who, address)))
+                one = await looking.enter_async_context(
+                    aclosing(follower.follow(None, who, address))
+                )
                 await anext(one)
             for who, address in refused:
                 with pytest.raises(TooManyRequests) as told:
-                    await anext(follower.follow(0, who, address))
+                    await anext(follower.follow(None, who, address))
                 assert int(told.value.headers["Retry-After"]) > 0
         for who, address in refused:
-            async with aclosing(follower.follow(0, who, address)) as one:
+            async with aclosing(follower.follow(None, who, address)) as one:
                 assert await anext(one) is None
         await follower.close()
 
@@ -147,7 +163,7 @@ def test_those_who_come_at_once_are_as_many_as_one_by_one(
 
     async def body(db: Database) -> None:
         follower = Follower(db, Telemetry("test", "json", access=False))
-        streams = [follower.follow(0, NOBODY, HERE) for _ in range(10)]
+        streams = [follower.follow(None, NOBODY, HERE) for _ in range(10)]
         begun = await asyncio.gather(*map(anext, streams), return_exceptions=True)
         assert sum(each is None for each in begun) == 3
         assert sum(isinstance(each, TooManyRequests) for each in begun) == 7

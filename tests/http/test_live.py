@@ -75,6 +75,35 @@ def test_who_was_away_takes_up_where_it_was(cast: Cast) -> None:
         assert again.next()["tags"] == [missed]
 
 
+@pytest.mark.parametrize("page", ["/.json", "/r/acme/private/-/tags.json"])
+def test_a_page_hears_what_came_since_it_was_made(cast: Cast, page: str) -> None:
+    """And nothing of before, whatever had been pushed when it was made."""
+    there = cast.asked_by["writer"].repository("acme/private")
+    reader = cast.asked_by["reader"]
+    with Stream(reader) as stream:
+        there.push_image(unique())
+        stream.next()
+    place = reader.get(page).expect(200).json()["place"]
+    missed = unique()
+    there.push_image(missed)
+    with Stream(reader, after=place) as late:
+        assert late.next()["tags"] == [missed]
+
+
+def test_the_first_page_of_all_hears_what_came_since(cast: Cast) -> None:
+    """Nothing had happened yet: what is behind that is everything, and not nothing."""
+    tag = unique()
+    cast.asked_by["writer"].repository("acme/private").push_image(tag)
+    with Stream(cast.asked_by["reader"], after=0) as stream:
+        while stream.next()["tags"] != [tag]:
+            pass
+
+
+@pytest.mark.parametrize("after", ["x", "-1", "9" * 40, "1&after=2"])
+def test_an_address_without_a_place_is_refused(cast: Cast, after: str) -> None:
+    cast.asked_by["reader"].get(f"/events?after={after}").expect(422)
+
+
 def test_what_was_deleted_meanwhile_is_not_told(cast: Cast) -> None:
     there = cast.asked_by["writer"].repository("acme/private")
     with Stream(cast.asked_by["reader"]) as stream:

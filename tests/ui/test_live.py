@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
+import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from process import Server
@@ -25,7 +26,7 @@ def test_a_page_that_was_refused_listens_again(browser: Browser, bare: Server) -
             pages.enter_context(Stream(nobody))
         page = context.new_page()
         page.clock.install()
-        with page.expect_response(f"{bare.url}/events") as refused:
+        with page.expect_response(f"{bare.url}/events?*") as refused:
             page.goto(f"{bare.url}/")
         assert refused.value.status == 429
         page.wait_for_selector("#live[data-state=paused]")
@@ -50,7 +51,7 @@ def listen_from(page: Page, place: str) -> None:
     def ask(route: Route) -> None:
         route.continue_(headers={**route.request.headers, "Last-Event-ID": place})
 
-    page.route("**/events", ask)
+    page.route("**/events?*", ask)
 
 
 def test_rows_stay_when_the_page_is_told_late_of_what_it_has(
@@ -86,3 +87,22 @@ def test_a_push_that_the_home_page_has_is_not_on_it_twice(
     expect(one.page.locator("tr.new")).to_have_count(1)
     of_it = one.page.locator("[data-pushes] tr", has_text=there.name)
     expect(of_it.locator(".tag")).to_have_text(["two", "one", "before"])
+
+
+@pytest.mark.parametrize("place", ["/", "/r/{name}"])
+def test_what_is_pushed_before_the_page_listens_is_told(
+    watched: Callable[..., Watched], filled: Filled, place: str
+) -> None:
+    """Its script came late: the page that was made before the push shows it all the same."""
+    there = filled.owner.repository(f"acme/{unique('between')}")
+    there.push_image("before")
+    one = watched("owner")
+
+    def late(route: Route) -> None:
+        there.push_image("between")
+        route.continue_()
+
+    one.page.route("**/live.*.js", late)
+    one.open(place.format(name=there.name))
+    fresh = one.page.locator("tr.new", has_text="between")
+    expect(fresh).to_have_count(1)

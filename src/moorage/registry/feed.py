@@ -72,10 +72,19 @@ async def list_pushes(s: Services, actor: Actor, limit: int) -> list[Push]:
     return await s.db.read(read, pages=True)
 
 
+async def find_place(s: Services) -> int:
+    """Return the place of the feed's newest event, 0 if there has been none.
+
+    A page that asks for it first, and then follows from there, misses nothing of what comes between
+    its making and its listening.
+    """
+    return await s.db.read(events.last_place)
+
+
 async def follow_pushes(
-    s: Services, actor: Actor, after: int, address: str
+    s: Services, actor: Actor, after: int | None, address: str
 ) -> AsyncGenerator[Push | None, None]:
-    """Yield pushes of tags behind the place of the feed, 0 for those from now on.
+    """Yield pushes of tags behind the place of the feed, None for those from now on.
 
     One whose manifest has been deleted since is left out: whoever comes back late would get a row
     that leads nowhere. The first is None: nothing that is pushed from then on is missed.

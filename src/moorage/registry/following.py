@@ -44,9 +44,9 @@ class Follower:
         self._place = 0
 
     async def follow(
-        self, after: int, actor: Actor, address: str
+        self, after: int | None, actor: Actor, address: str
     ) -> AsyncGenerator[FeedEvent | None, None]:
-        """Yield the events behind the place, 0 for those from now on, until the caller ends it.
+        """Yield the events behind the place, None for those from now on, until the caller ends it.
 
         The first is None: nothing that happens from then on is missed.
         Whoever is too slow to take them misses the oldest. `address` is where the actor asks from.
@@ -86,7 +86,7 @@ class Follower:
                 if not self._taken[key]:
                     del self._taken[key]
 
-    async def _follow(self, after: int) -> AsyncGenerator[FeedEvent | None, None]:
+    async def _follow(self, after: int | None) -> AsyncGenerator[FeedEvent | None, None]:
         queue: asyncio.Queue[FeedEvent] = asyncio.Queue(_MOST_WAITING)
         async with self._starting:  # else two who come at once would both read
             if self._reading is None or self._reading.done():
@@ -95,7 +95,7 @@ class Follower:
                 self._reading = asyncio.get_running_loop().create_task(self._read())
             self._waiting.add(queue)
         try:
-            seen = min(after, self._place) if after else self._place
+            seen = self._place if after is None else min(after, self._place)
             yield None
             for each in await self._between(seen, self._place):
                 seen = each.place

@@ -27,6 +27,7 @@ async def show(s: Services, visit: Visit) -> View:
     facts = {
         **asked,
         "entries": [_entry(each) for each in found.entries],
+        "is_first": not visit.number("before"),
         "next": more(visit, found.before, "before"),
     }
     return View("activity.html", "Activity", facts, "activity", crumbs=(("Activity", ""),))

@@ -11,7 +11,7 @@ from moorage.ui.caller import authenticate
 from moorage.ui.page import ROWS, Page, View, Visit, more, when
 from moorage.ui.references import image_place, repository_place
 
-_RECENT = 40
+_RECENT = 20
 _SHOWN = 10
 _MOST_CHOICES = 100
 
@@ -24,9 +24,11 @@ async def show_home(s: Services, visit: Visit) -> View:
         # Before there are accounts: what to do is told, and not that nothing is public.
         require(actor, Action.CATALOG, System(), standing)
     decision = decide(actor, Action.CATALOG, System(), standing)
+    place = await feed.find_place(s)
     shown_all = await repository_table.list_rows(s, actor, "", _SHOWN)
     recent = await feed.list_pushes(s, actor, _RECENT) if shown_all.rows else []
     facts = {
+        "place": place,
         "recent": [shown(each) for each in _together(recent)],
         "repositories": [repository_row(each) for each in shown_all.rows],
         "more": bool(shown_all.after),

@@ -35,6 +35,7 @@ async def show(s: Services, visit: Visit) -> View:
             }
             for each in rows
         ],
+        "is_first": not visit.number("before"),
         "next": more(visit, rows[-1].id if is_more else None, "before"),
     }
     return View("jobs.html", "Jobs", facts, "jobs", crumbs=(("Jobs", ""),))

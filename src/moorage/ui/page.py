@@ -21,7 +21,7 @@ from moorage.web.origin import is_own_page, is_own_place
 from moorage.web.request import Request
 from moorage.web.response import Response
 
-ROWS = 50
+ROWS = 30
 # What the address of a page's JSON twin ends in.
 TWIN = ".json"
 MAX_FORM = 256 << 10

@@ -9,7 +9,7 @@ from moorage.errors import NotFound
 from moorage.model.access import Action, Actor, RepositoryTarget
 from moorage.model.images import TagRow
 from moorage.oci.names import RepositoryName, Tag
-from moorage.registry import about, delete, rights, tag_table
+from moorage.registry import about, delete, feed, rights, tag_table
 from moorage.registry.services import Services, change_by
 from moorage.ui import plain
 from moorage.ui.caller import authenticate
@@ -64,6 +64,7 @@ async def list_tags(s: Services, visit: Visit) -> View:
     found = await rights.find(s, actor, name)
     require(actor, Action.PULL, RepositoryTarget(name), found.facts)
     place = opened(actor, name, found)
+    feed_place = await feed.find_place(s)
     sort, pattern = visit.parameter("sort") or tag_table.NEWEST, visit.parameter("filter")
     rows = plain.LINES if visit.as_text else ROWS
     page = await tag_table.list_rows(
@@ -72,6 +73,7 @@ async def list_tags(s: Services, visit: Visit) -> View:
     told = await about.find_about(s, actor, name)
     facts = {
         **place.facts(),
+        "place": feed_place,
         "description": told.shown,
         "tags": [_row(name, each) for each in page.rows],
         "sort": sort,

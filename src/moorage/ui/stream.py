@@ -27,11 +27,16 @@ _HEARTBEAT = b": still here\n\n"
 async def follow(s: Services, visit: Visit) -> Response:
     """Answer with the pushes of what the visitor may read, as they come.
 
+    They begin behind the last that a browser which comes back was told, else behind the place that
+    the page had when it was made (`after`), else now.
+
     Raises:
+        Invalid: `after` is no place.
         TooManyRequests: as many listen as may, or as may of the visitor or from where it is.
     """
     actor = await authenticate(s, visit)
-    after = number_of(visit.request.headers.get("Last-Event-ID", "")) or 0
+    place = visit.number("after") if visit.parameter("after") else None
+    after = number_of(visit.request.headers.get("Last-Event-ID", "")) or place
     pushes = feed.follow_pushes(s, actor, after, visit.request.client)
     parts = _parts(pushes, seconds_for(actor, s.clock.now()))
     # It has a place from here on, and gives it back when it is closed: so it must have begun.

@@ -1,13 +1,18 @@
-// What is pushed while the page is open appears on it, within two seconds.
+// What happens while the page is open appears on it: what is pushed, within two seconds, and a list that goes
+// on, which is asked for again every few seconds.
 
 const mark = document.getElementById("live");
 const table = document.querySelector("[data-pushes]");
+const list = document.querySelector("[data-live=asked]");
 const said = document.getElementById("said");
 const HIDDEN_FOR = 60000;
 const AGAIN_AFTER = 60000;
+const ASK_EVERY = 5000;
+const ASK_AFTER_FAILURE = 20000;
 let source = null;
 let hidden = 0;
 let again = 0;
+let asking = 0;
 let spoken = 0;
 
 function state(text, name) {
@@ -67,7 +72,7 @@ function tell(push) {
 function open() {
   if (source) return;
   clearTimeout(again);
-  source = new EventSource("/events");
+  source = new EventSource(table.dataset.pushes);
   source.onopen = () => state("Live", "live");
   source.onerror = () => {
     state("Paused", "paused");
@@ -86,6 +91,43 @@ function close() {
   state("Paused", "paused");
 }
 
+// Nothing in the list moves under the mouse or the keyboard, while a row is open, or text in it is chosen.
+function isInUse() {
+  const chosen = getSelection();
+  const isRead = !chosen.isCollapsed && chosen.containsNode(list, true);
+  return isRead || list.matches(":hover, :focus-within") || list.querySelector("details[open]");
+}
+
+function take(text) {
+  const made = new DOMParser().parseFromString(text, "text/html").querySelector("[data-live=asked]");
+  if (made && !made.isEqualNode(list)) list.replaceChildren(...made.childNodes);
+}
+
+// Whoever may not see it any more is asked to sign in when the page is loaded anew, and not behind its back.
+async function ask() {
+  if (document.hidden) return;
+  if (isInUse()) {
+    asking = setTimeout(ask, ASK_EVERY);
+    return;
+  }
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "error" });
+    if (answer.status < 500 && !answer.ok) {
+      state("Paused", "paused");
+      return;
+    }
+    if (!answer.ok) throw new Error(answer.statusText);
+    const text = await answer.text();
+    if (!isInUse()) take(text);
+    state("Live", "live");
+    asking = setTimeout(ask, ASK_EVERY);
+  } catch {
+    // The server can't be reached, or is not able to answer: it is asked again, more seldom.
+    state("Paused", "paused");
+    asking = setTimeout(ask, ASK_AFTER_FAILURE);
+  }
+}
+
 if (mark && table) {
   mark.hidden = false;
   open();
@@ -95,4 +137,16 @@ if (mark && table) {
     else open();
   });
   addEventListener("pagehide", close);
+}
+
+if (mark && list) {
+  mark.hidden = false;
+  state("Live", "live");
+  asking = setTimeout(ask, ASK_EVERY);
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(asking);
+    if (document.hidden) state("Paused", "paused");
+    else ask();
+  });
+  addEventListener("pagehide", () => clearTimeout(asking));
 }

@@ -1,6 +1,5 @@
 // What every page can do better with a script: copying, times that go on, keys, menus.
 
-document.documentElement.classList.add("scripted");
 const said = document.getElementById("said");
 
 function say(text) {
@@ -13,9 +12,9 @@ async function copy(button) {
   try {
     await navigator.clipboard.writeText(source);
     say("Copied");
-    button.setAttribute("title", "Copied");
+    button.title = "Copied";
     button.classList.add("ok");
-    setTimeout(() => { button.setAttribute("title", "Copy"); button.classList.remove("ok"); }, 1500);
+    setTimeout(() => { button.title = button.ariaLabel; button.classList.remove("ok"); }, 1500);
   } catch {
     say("The browser does not let pages copy here. Select the text instead.");
   }
@@ -59,15 +58,18 @@ function opening(row) {
   return [...row.querySelectorAll("th a"), ...row.querySelectorAll("a, summary")].find(isSeen);
 }
 
-function rows() {
-  const all = document.querySelectorAll("main tbody tr, main .timeline > li, main .more");
-  return [...all].filter((each) => !each.closest(".prose") && opening(each));
+function all() {
+  return [...document.querySelectorAll("main tbody tr, main .timeline > li, main .more")];
+}
+
+function isRow(each) {
+  return !each.closest(".prose") && opening(each);
 }
 
 function step(by) {
-  const all = rows();
-  const last = all.findIndex((each) => each.contains(document.activeElement));
-  const row = all[Math.min(Math.max(last + by, 0), all.length - 1)];
+  const rows = all().filter(isRow);
+  const last = rows.findIndex((each) => each.contains(document.activeElement));
+  const row = rows[Math.min(Math.max(last + by, 0), rows.length - 1)];
   if (!row) return;
   opening(row).focus({ preventScroll: true });
   row.scrollIntoView({ block: "nearest" });
@@ -88,7 +90,7 @@ function line(link) {
 }
 
 function list() {
-  const has = { rows: rows().length > 0, pulls: document.querySelector("main tbody .command .copy") };
+  const has = { rows: all().some(isRow), pulls: document.querySelector("main tbody .command .copy") };
   for (const each of sheet.querySelectorAll("[data-of]")) each.hidden = !has[each.dataset.of];
   document.getElementById("sheet-go").replaceChildren(...sections().map(line));
   sheet.showModal();
