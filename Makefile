@@ -106,10 +106,15 @@ fleet-shape: compiled $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 long: compiled $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
 	$(BIN)/pytest -q tests --long
 
+# How soon pages are there and answer, as a slow telephone has them: measured by itself.
+BUDGETS := tests/ui/test_budgets.py
+
 # Holes put into the program that the tests must find, and a long fire at every address of the API.
 deep: compiled tools
 	sh tests/beside.sh "sh tests/in_memory.sh $(BIN)/pytest -q tests/http/test_openapi.py --deep" \
-		"sh tests/in_memory.sh $(BIN)/pytest -q tests --ignore=tests/http/test_openapi.py --deep"
+		"sh tests/in_memory.sh $(BIN)/pytest -q tests --ignore=tests/http/test_openapi.py \
+		--ignore=$(BUDGETS) --deep"
+	$(BIN)/pytest -q $(BUDGETS) --deep
 
 # The long forms of what `make test` proves shortly, and what a release is tested with; two hours.
 faults: export FLEET_PUSHES := 5000
