@@ -425,7 +425,7 @@ async def _choose(s: Services, request: Request) -> Response:
         return await v2.answer(s, request)
     if request.path in token.ROUTES:
         return await token.answer(s, request)
-    if request.path.startswith(files.PREFIX):
+    if files.is_one(request.path):
         return await files.respond(request)
     is_wanted = ui.is_wanted(request)
     page = ui.find(request.path)
