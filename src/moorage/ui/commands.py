@@ -297,11 +297,21 @@ def _issuers(_: _Facts) -> list[Command]:
     ]
 
 
+def _condition(_: _Facts) -> list[Command]:
+    return [
+        Command("Look further, on the server's host", "doctor"),
+        Command("Show the settings, on the server's host", "config show", (), ("--origin",)),
+        Command("Make a backup, on the server's host", "backup create", ("DIRECTORY",)),
+        Command("List the jobs that have failed", "job list", (), ("--state=dead",)),
+    ]
+
+
 _OF: Mapping[str, Callable[[_Facts], list[Command]]] = {
     "about.html": _about,
     "access.html": _access,
     "accounts.html": _accounts,
     "compare.html": _compare,
+    "condition.html": _condition,
     "delete_tags.html": _delete_tags,
     "grants.html": _grants,
     "history.html": _history,
