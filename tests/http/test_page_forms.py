@@ -216,7 +216,7 @@ def test_administration(cast: Cast) -> None:
     assert browser.post(page, {**change, "to": "enabled"}).status == 303
     assert browser.post(page, {**change, "to": "administrator"}).status == 303
     assert browser.post(page, {**change, "to": "account"}).status == 303
-    assert browser.post("/storage", {"do": "start"}).status == 303
+    assert browser.post("/storage/clean-up", {"do": "start"}).status == 303
     assert (
         browser.post("/n", {"do": "create", "name": unique(), "visibility": "private"}).status
         == 303

@@ -232,6 +232,14 @@ def _storage(facts: _Facts) -> list[Command]:
     return made
 
 
+def _clean_up(_: _Facts) -> list[Command]:
+    return [
+        Command("Say what would go, and why the rest stays", "gc", (), ("--dry-run",)),
+        Command("Say what keeps some content", "gc", (), ("--explain=DIGEST",)),
+        Command("Clean up now", "gc", (), ("--now",)),
+    ]
+
+
 def _usage_of_namespace(facts: _Facts) -> list[Command]:
     namespace = facts["namespace"]
     return [
@@ -310,6 +318,7 @@ _OF: Mapping[str, Callable[[_Facts], list[Command]]] = {
     "about.html": _about,
     "access.html": _access,
     "accounts.html": _accounts,
+    "clean_up.html": _clean_up,
     "compare.html": _compare,
     "condition.html": _condition,
     "delete_tags.html": _delete_tags,
