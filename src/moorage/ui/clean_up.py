@@ -2,38 +2,31 @@
 
 from moorage.model.access import Action
 from moorage.registry import collection, rights, storage
+from moorage.registry.collection import Planned
 from moorage.registry.services import Services
 from moorage.registry.storage import CleanUp
 from moorage.ui.caller import authenticate
-from moorage.ui.page import ROWS, Page, View, Visit, cut, go, when
+from moorage.ui.page import Page, View, Visit, cut, go, when
 from moorage.ui.references import image_place, repository_place
 from moorage.web.response import Response
 
+_MOST = 1_000
+
 
 async def show(s: Services, visit: Visit) -> View:
-    """Show the first candidates, each with whether it would go, or why it would stay."""
+    """Show what of the first candidates would go, and why the others would stay."""
     actor = await authenticate(s, visit)
     await rights.require_administrator(s, actor)
     plan = await storage.plan_clean_up(s, actor)
-    planned, is_more = cut(await collection.preview(s, actor, ROWS + 1))
+    planned = await collection.preview(s, actor, _MOST)
+    going, more_going = cut([each for each in planned if not each.why])
+    staying, more_staying = cut([each for each in planned if each.why])
     facts = {
         **shown(plan),
-        "planned": [
-            {
-                "kind": each.kind,
-                "repository": each.repository,
-                "page": repository_place(each.repository) if each.repository else "",
-                "image": image_place(each.repository, each.digest)
-                if each.kind == "manifest" and each.why == "live"
-                else "",
-                "digest": each.digest,
-                "size": each.size,
-                "goes": not each.why,
-                "why": each.why,
-            }
-            for each in planned
-        ],
-        "more_planned": is_more,
+        "going": [_planned(each) for each in going],
+        "more_going": more_going or plan.more,
+        "staying": [_planned(each) for each in staying],
+        "more_staying": more_staying or plan.more,
         "delay_hours": s.config.collection.delay_hours,
     }
     crumbs = (("Storage", "/storage"), ("Clean-up", ""))
@@ -46,6 +39,19 @@ async def start(s: Services, visit: Visit) -> Response:
     await rights.require_administrator(s, actor)
     await collection.start(s, actor)
     return go("/storage", "collected")
+
+
+def _planned(planned: Planned) -> dict[str, object]:
+    is_page = planned.kind == "manifest" and planned.why == "live"
+    return {
+        "kind": planned.kind,
+        "repository": planned.repository,
+        "page": repository_place(planned.repository) if planned.repository else "",
+        "image": image_place(planned.repository, planned.digest) if is_page else "",
+        "digest": planned.digest,
+        "size": planned.size,
+        "why": planned.why,
+    }
 
 
 def shown(plan: CleanUp) -> dict[str, object]:

@@ -168,6 +168,7 @@ def _robot(facts: _Facts) -> list[Command]:
     may = ("--may=pull:REPOSITORY",)
     return [
         Command("Make a token of it", "robot token", (name,), may),
+        Command("Rotate a token of it", "token rotate", ("ID",)),
         Command("End it with its tokens", "robot delete", (name,)),
     ]
 
