@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from cast import PASSWORD, Cast
-from registry import Answer
+from registry import Answer, Registry
 
 HTML = ("Accept", "text/html,application/xhtml+xml")
 COOKIE = re.compile(r"(moorage(?:-form)?)=([^;]*)")
@@ -17,8 +17,8 @@ FORM = re.compile(r'name="form" value="([0-9a-f]{128})"')
 class Browser:
     """What a browser keeps and sends: its cookies, and where its forms come from."""
 
-    def __init__(self, cast: Cast) -> None:
-        self.registry = cast.asked_by["anonymous"]
+    def __init__(self, there: Cast | Registry) -> None:
+        self.registry = there if isinstance(there, Registry) else there.asked_by["anonymous"]
         self.origin = self.registry.url
         self.cookies: dict[str, str] = {}
         self.token = ""

@@ -8,7 +8,7 @@ What speaks to PostgreSQL and S3 are extras, imported only where the settings as
 import asyncio
 import importlib
 import importlib.util
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -348,11 +348,12 @@ async def build(
     worker: str,
     run_directory: Path | None = None,
     fair_use: FairUse | None = None,
+    origins: Mapping[str, str] | None = None,
 ) -> Services:
     """Return the services of one process; call it after the fork, it opens the database.
 
     `secrets` is what `prepare` returned, `worker` the process's name in logs and metrics,
-    `fair_use` what all processes of the server count in.
+    `fair_use` what all processes of the server count in, `origins` where the settings are from.
     """
     telemetry = Telemetry(worker, config.log.format, access=config.log.access)
     db, clock = database(config, telemetry.metrics)
@@ -392,6 +393,7 @@ async def build(
         refusals=Refusals(db, clock, telemetry),
         follower=Follower(db, telemetry),
         pulls=PullCounts(clock),
+        origins=origins or {},
         run_directory=run_directory,
     )
 
@@ -425,7 +427,7 @@ async def _choose(s: Services, request: Request) -> Response:
         return await v2.answer(s, request)
     if request.path in token.ROUTES:
         return await token.answer(s, request)
-    if request.path.startswith(files.PREFIX):
+    if files.is_one(request.path):
         return await files.respond(request)
     is_wanted = ui.is_wanted(request)
     page = ui.find(request.path)

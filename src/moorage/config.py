@@ -210,6 +210,14 @@ def flatten(config: Config) -> Iterator[tuple[str, Any]]:
         yield key, value
 
 
+def written(value: Any) -> str:
+    """Return a value as TOML would write it, without the passwords that are in it."""
+    text = msgspec.json.encode(value).decode()
+    # An address may carry a password, and what is printed is pasted into bug reports.
+    text = re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", text)
+    return re.sub(r"([?&](?:ssl)?password=)[^&\s\"]*", r"\1***", text)
+
+
 def _keys(struct: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for field in msgspec.structs.fields(struct):
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):

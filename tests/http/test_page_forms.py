@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from api import Api
 from browser import Browser
 from cast import PASSWORD, Cast
 from identity import CLIENT, IdentityProvider
@@ -186,6 +187,13 @@ def test_teams_robots_and_grants(cast: Cast, owner: Browser) -> None:
     assert made.status == 200
     assert b"mrg_" in made.body
     assert made["Cache-Control"] == "no-store"
+    number = re.findall(r'name="token" value="(\d+)"', made.body.decode())[-1]
+    rotated = owner.post(f"{base}/robots/{robot}", {"do": "rotate", "token": number}).body.decode()
+    secrets = [re.findall(r"mrg_\w{20,}", text)[0] for text in (made.body.decode(), rotated)]
+    assert secrets[0] != secrets[1]
+    assert "The one before goes on being good, and ends " in rotated
+    for secret in secrets:
+        Api(cast.server.url, secret).get("/whoami").expect(200)
     change = {"do": "enable", "enabled": "no"}
     assert owner.post(f"{base}/robots/{robot}", change).status == 303
     assert owner.post(f"{base}/robots/{robot}", {"do": "delete"}).status == 303
@@ -216,7 +224,7 @@ def test_administration(cast: Cast) -> None:
     assert browser.post(page, {**change, "to": "enabled"}).status == 303
     assert browser.post(page, {**change, "to": "administrator"}).status == 303
     assert browser.post(page, {**change, "to": "account"}).status == 303
-    assert browser.post("/storage", {"do": "start"}).status == 303
+    assert browser.post("/storage/clean-up", {"do": "start"}).status == 303
     assert (
         browser.post("/n", {"do": "create", "name": unique(), "visibility": "private"}).status
         == 303

@@ -309,6 +309,18 @@ def test_files_are_kept_for_ever_and_compressed(cast: Cast, name: str) -> None:
     assert nobody.request("GET", f"/static/{name}").status == 404
 
 
+def test_crawlers_are_told_that_there_is_nothing_for_them(cast: Cast) -> None:
+    """Also those who take nothing but text: it is no name of a repository at a terminal."""
+    nobody = cast.asked_by["anonymous"]
+    for headers in ([], [HTML], [("Accept", "text/plain")]):
+        answer = nobody.request("GET", "/robots.txt", headers)
+        assert (answer.status, answer.body) == (200, b"User-agent: *\nDisallow: /\n")
+        assert answer["Content-Type"] == "text/plain; charset=utf-8"
+        assert "immutable" not in answer["Cache-Control"]
+    assert nobody.request("HEAD", "/robots.txt").status == 200
+    assert nobody.request("POST", "/robots.txt").status == 405
+
+
 @pytest.mark.parametrize(
     "path",
     ["/static/", "/static", "/static/../app.py", "/static/%2e%2e/app.py", "/static//link.js"],

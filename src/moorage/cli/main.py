@@ -156,8 +156,7 @@ def serve(file: Path | None = None, **flags: Any) -> None:
     from moorage.cli.serve import serve as run
     from moorage.cli.settings import require_one_registry
 
-    loaded = _load(file, **flags)
-    run(require_one_registry(loaded), loaded.file)
+    run(require_one_registry(_load(file, **flags)))
 
 
 @commands.group()
@@ -303,7 +302,7 @@ def restore(
     from moorage.cli.restore import restore as run
     from moorage.cli.settings import require_one_registry
 
-    run(require_one_registry(_load(file, **flags)), path, key, as_json=as_json)
+    run(require_one_registry(_load(file, **flags)).config, path, key, as_json=as_json)
 
 
 @commands.group()

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ class Shared(msgspec.Struct, frozen=True):
     """What every child inherits."""
 
     config: Config
+    origins: Mapping[str, str]
     secrets: Secrets
     listeners: list[socket.socket]
     tls: ReloadingTls | None
@@ -118,7 +119,14 @@ def give_way() -> None:
 
 def _run(shared: Shared, name: str, main: Callable[[Services], Coroutine[Any, Any, None]]) -> None:
     async def body() -> None:
-        s = await build(shared.config, shared.secrets, name, shared.run_directory, shared.fair_use)
+        s = await build(
+            shared.config,
+            shared.secrets,
+            name,
+            shared.run_directory,
+            shared.fair_use,
+            shared.origins,
+        )
         s.telemetry.adopt_libraries()
         sibling = await metrics.serve_own(s, shared.run_directory / f"{name}.sock")
         lag = asyncio.create_task(s.telemetry.metrics.watch_loop())

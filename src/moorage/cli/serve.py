@@ -22,7 +22,7 @@ from moorage.cli.admin import AdminSocket
 from moorage.cli.announce import announce, introduce
 from moorage.cli.lock import BEAT_SECONDS, DataLock
 from moorage.cli.preparing import prepare_apart
-from moorage.config import Config
+from moorage.config import Loaded
 from moorage.db.at_rest import compile_at_rest
 from moorage.telemetry import unbuffered_log
 from moorage.web.listen import ReloadingTls, bind, parse_address
@@ -34,17 +34,18 @@ _LAST_BACKOFF = 30.0
 _STEADY_SECONDS = 10.0
 
 
-def serve(config: Config, file: Path | None) -> None:
-    """Serve until SIGTERM or SIGINT, then drain; `file` is the one that settings are from, if any.
+def serve(loaded: Loaded) -> None:
+    """Serve with these settings until SIGTERM or SIGINT, then drain.
 
     Raises:
         Refused: something that is needed to start is missing or taken.
     """
+    config = loaded.config
     require_c_parser()
     addresses = [parse_address(text) for text in config.listen]
     tls = ReloadingTls(config.tls.cert, config.tls.key) if config.tls.cert else None
     # Before anything is changed there.
-    introduce(config, file)
+    introduce(config, loaded.file)
     with ExitStack() as held:
         # Before the addresses: whoever can connect there finds the admin socket as well.
         admin = AdminSocket.open(config)
@@ -62,6 +63,7 @@ def serve(config: Config, file: Path | None) -> None:
         heap.settle()
         shared = process.Shared(
             config,
+            loaded.origins,
             prepared.secrets,
             listeners,
             tls,

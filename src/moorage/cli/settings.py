@@ -2,16 +2,13 @@
 
 import os
 import platform
-import re
 from importlib.metadata import version
-from typing import Any
 
 import apsw
 import click
-import msgspec
 
 from moorage import __version__
-from moorage.config import SYSTEM_FILE, Config, Loaded, flatten
+from moorage.config import SYSTEM_FILE, Loaded, flatten, written
 from moorage.errors import Refused
 from moorage.web.listen import parse_address
 
@@ -33,7 +30,7 @@ def check(loaded: Loaded) -> None:
     )
 
 
-def require_one_registry(loaded: Loaded) -> Config:
+def require_one_registry(loaded: Loaded) -> Loaded:
     """Return the settings, if they don't name a directory here and a database in their file.
 
     Whoever names a directory to try something in it would else join the registry of the file, with
@@ -55,23 +52,16 @@ def require_one_registry(loaded: Loaded) -> Config:
             " as `data` in the file.",
             exit_code=2,
         )
-    return loaded.config
+    return loaded
 
 
 def show(loaded: Loaded, *, origin: bool) -> None:
     """Print each key with its value, as TOML would write it, and where it came from."""
-    rows = [(key, _written(value)) for key, value in flatten(loaded.config)]
+    rows = [(key, written(value)) for key, value in flatten(loaded.config)]
     width = max(len(f"{key} = {value}") for key, value in rows)
     for key, value in rows:
         line = f"{key} = {value}"
         click.echo(f"{line:<{width}}  # {loaded.origins[key]}" if origin else line)
-
-
-def _written(value: Any) -> str:
-    text = msgspec.json.encode(value).decode()
-    # An address may carry a password, and what is printed is pasted into bug reports.
-    text = re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", text)
-    return re.sub(r"([?&](?:ssl)?password=)[^&\s\"]*", r"\1***", text)
 
 
 def versions() -> None:

@@ -47,7 +47,7 @@ LIST_BACKUPS_IN = Query(
 )
 FIND_LAST = Query(
     "find_last_backup",
-    sa.select(backup.c.taken_at)
+    sa.select(*_COLUMNS)
     .where(backup.c.state == sa.literal_column(f"'{COMPLETE}'"))
     .order_by(backup.c.id.desc())
     .limit(ONE),
@@ -112,10 +112,10 @@ async def list_backups_in(tx: Tx, host: str, place: str, limit: int) -> list[Bac
     return [Backup(*row) for row in rows]
 
 
-async def find_last(tx: Tx) -> int | None:
-    """Return the time that the last complete backup shows, None without one."""
+async def find_last(tx: Tx) -> Backup | None:
+    """Return the last complete backup, None without one."""
     row = await tx.one(FIND_LAST)
-    return row[0] if row else None
+    return Backup(*row) if row else None
 
 
 async def hold_store(tx: Tx, backup_id: str, until: int) -> None:

@@ -29,7 +29,7 @@ class Holder(msgspec.Struct, frozen=True):
 async def tell_age(s: Services) -> None:
     """Tell the metrics how old the last complete backup is."""
     last = await s.db.read(rows.find_last)
-    age = (s.clock.now() - last) / SECOND if last is not None else float("inf")
+    age = (s.clock.now() - last.taken_at) / SECOND if last is not None else float("inf")
     s.telemetry.metrics.backups.age.set(max(0.0, age))
 
 

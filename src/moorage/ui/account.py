@@ -1,10 +1,13 @@
 """`/account`: one's own password, second factor and sessions."""
 
+import asyncio
+
 from moorage.auth.policy import require_whole
 from moorage.errors import Invalid
 from moorage.model.access import Action
 from moorage.registry import accounts, passwords, rights, sign_in, tokens, totp
 from moorage.registry.services import Services, change_by
+from moorage.ui import qr
 from moorage.ui.caller import authenticate
 from moorage.ui.page import ROWS, Page, View, Visit, cut, go, more, when
 from moorage.web.response import Response
@@ -32,7 +35,9 @@ async def begin_totp(s: Services, visit: Visit) -> View:
     actor = await authenticate(s, visit)
     require_whole(actor, await rights.find_standing(s, actor))
     made = await totp.begin(s, actor)
-    told = {"secret": made.secret, "uri": made.uri, "ticket": made.ticket}
+    # It is tried which of eight forms of the code reads best, and others are not to wait for that.
+    code = await asyncio.to_thread(qr.draw, made.uri, "The same secret as a code for your device")
+    told = {"secret": made.secret, "uri": made.uri, "code": code, "ticket": made.ticket}
     return await _view(s, visit, enrolment=told)
 
 

@@ -168,6 +168,7 @@ def _robot(facts: _Facts) -> list[Command]:
     may = ("--may=pull:REPOSITORY",)
     return [
         Command("Make a token of it", "robot token", (name,), may),
+        Command("Rotate a token of it", "token rotate", ("ID",)),
         Command("End it with its tokens", "robot delete", (name,)),
     ]
 
@@ -230,6 +231,14 @@ def _storage(facts: _Facts) -> list[Command]:
             Command("Let it go on that has paused", "gc resume"),
         ]
     return made
+
+
+def _clean_up(_: _Facts) -> list[Command]:
+    return [
+        Command("Say what would go, and why the rest stays", "gc", (), ("--dry-run",)),
+        Command("Say what keeps some content", "gc", (), ("--explain=DIGEST",)),
+        Command("Clean up now", "gc", (), ("--now",)),
+    ]
 
 
 def _usage_of_namespace(facts: _Facts) -> list[Command]:
@@ -297,11 +306,22 @@ def _issuers(_: _Facts) -> list[Command]:
     ]
 
 
+def _condition(_: _Facts) -> list[Command]:
+    return [
+        Command("Look further, on the server's host", "doctor"),
+        Command("Show the settings, on the server's host", "config show", (), ("--origin",)),
+        Command("Make a backup, on the server's host", "backup create", ("DIRECTORY",)),
+        Command("List the jobs that have failed", "job list", (), ("--state=dead",)),
+    ]
+
+
 _OF: Mapping[str, Callable[[_Facts], list[Command]]] = {
     "about.html": _about,
     "access.html": _access,
     "accounts.html": _accounts,
+    "clean_up.html": _clean_up,
     "compare.html": _compare,
+    "condition.html": _condition,
     "delete_tags.html": _delete_tags,
     "grants.html": _grants,
     "history.html": _history,

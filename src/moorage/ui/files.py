@@ -1,5 +1,7 @@
 """The files of pages: named by what is in them, compressed at the start, and kept for ever.
 
+Beside them is what tells crawlers that they have nothing to look for here.
+
 A name changes with its content, so browsers never ask for the same file twice, and a page that was
 loaded before an upgrade still has the files that it was made for, or none.
 """
@@ -16,6 +18,9 @@ from moorage.web.request import Request
 from moorage.web.response import Response
 
 PREFIX = "/static/"
+# What is public is for people, and each page of it is made when it is asked for (RFC 9309).
+CRAWLERS = "/robots.txt"
+_NONE_TO_GATHER = b"User-agent: *\nDisallow: /\n"
 NAMES = (
     "choose.js",
     "icon.svg",
@@ -32,6 +37,7 @@ _TYPES = {
 }
 _MARK = 12
 _FOR_EVER = "public, max-age=31536000, immutable"
+_FOR_A_DAY = "public, max-age=86400"
 # Nothing in them may load or run anything where somebody opens one by itself.
 _POLICY = "default-src 'none'; sandbox"
 
@@ -53,12 +59,19 @@ def all_files() -> dict[str, File]:
 
 @cache
 def _by_address() -> dict[str, File]:
-    return {each.address: each for each in all_files().values()}
+    packed = gzip.compress(_NONE_TO_GATHER, mtime=0)
+    crawlers = File(CRAWLERS, "text/plain; charset=utf-8", _NONE_TO_GATHER, packed)
+    return {each.address: each for each in (*all_files().values(), crawlers)}
 
 
 def address_of(name: str) -> str:
     """Return where a file is, for the pages that use it."""
     return all_files()[name].address
+
+
+def is_one(path: str) -> bool:
+    """Tell whether a file may be at the path, and nothing else is."""
+    return path.startswith(PREFIX) or path == CRAWLERS
 
 
 async def respond(request: Request) -> Response:
@@ -76,7 +89,7 @@ async def respond(request: Request) -> Response:
         raise Unsupported(headers={"Allow": "GET, HEAD"})
     headers = {
         "Content-Type": found.kind,
-        "Cache-Control": _FOR_EVER,
+        "Cache-Control": _FOR_A_DAY if found.address == CRAWLERS else _FOR_EVER,
         "Content-Security-Policy": _POLICY,
         "Cross-Origin-Resource-Policy": "same-origin",
         "Vary": "Accept-Encoding",

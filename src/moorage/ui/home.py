@@ -5,9 +5,10 @@ import msgspec
 from moorage.auth.policy import decide, require
 from moorage.model.access import Action, Actor, System
 from moorage.model.images import RepositoryRow
-from moorage.registry import feed, namespaces, repository_table, rights
+from moorage.registry import condition, feed, namespaces, repository_table, rights
 from moorage.registry.services import Services
 from moorage.ui.caller import authenticate
+from moorage.ui.concerns import shown as concern
 from moorage.ui.page import ROWS, Page, View, Visit, more, when
 from moorage.ui.references import image_place, repository_place
 
@@ -25,10 +26,14 @@ async def show_home(s: Services, visit: Visit) -> View:
         require(actor, Action.CATALOG, System(), standing)
     decision = decide(actor, Action.CATALOG, System(), standing)
     place = await feed.find_place(s)
-    shown_all = await repository_table.list_rows(s, actor, "", _SHOWN)
+    shown_all = await repository_table.list_rows(
+        s, actor, "", _SHOWN, sort=repository_table.CHANGED
+    )
     recent = await feed.list_pushes(s, actor, _RECENT) if shown_all.rows else []
+    concerns = await condition.list_concerns(s, actor, standing)
     facts = {
         "place": place,
+        "concerns": [concern(each) for each in concerns],
         "recent": [shown(each) for each in _together(recent)],
         "repositories": [repository_row(each) for each in shown_all.rows],
         "more": bool(shown_all.after),

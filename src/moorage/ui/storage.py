@@ -4,6 +4,7 @@ from moorage.auth.policy import decide, require
 from moorage.model.access import Action, System
 from moorage.registry import collection, rights, storage
 from moorage.registry.services import Services, change_by
+from moorage.ui import clean_up as clean_ups
 from moorage.ui import namespaces, treemap
 from moorage.ui.caller import authenticate
 from moorage.ui.namespaces import crumbs_of
@@ -23,21 +24,12 @@ async def show(s: Services, visit: Visit) -> View:
     rows, is_more = cut(await storage.list_namespaces(s, actor, visit.parameter("after"), ROWS + 1))
     most = max((each.bytes or 0 for each in rows), default=0)
     clean_up: dict[str, object] | None = None
+    free: int | None = None
     runs = []
     if decide(actor, Action.ADMINISTER, System(), standing).allowed:
         plan = await storage.plan_clean_up(s, actor)
-        clean_up = {
-            "due_objects": plan.due_objects,
-            "due_bytes": plan.due_bytes,
-            "later_objects": plan.later_objects,
-            "later_bytes": plan.later_bytes,
-            "first_at": when(plan.first_at),
-            "last_at": when(plan.last_at),
-            "candidates": plan.candidates,
-            "candidate_bytes": plan.candidate_bytes,
-            "paused": plan.paused,
-            "more": plan.more,
-        }
+        clean_up = clean_ups.shown(plan)
+        free = await s.blobs.free()
         runs = await collection.list_runs(s, actor, 0, _RUNS)
     facts = {
         "namespaces": [
@@ -53,6 +45,7 @@ async def show(s: Services, visit: Visit) -> View:
             [(each.name, each.bytes or 0, namespace_place(each.name, "storage")) for each in rows]
         ),
         "clean_up": clean_up,
+        "free": free,
         "runs": [
             {
                 "kind": each.kind,
@@ -118,14 +111,6 @@ async def show_namespace(s: Services, visit: Visit) -> View:
     return View("usage.html", f"Storage of {name}", facts, "namespaces", "storage", crumbs)
 
 
-async def start(s: Services, visit: Visit) -> Response:
-    """Start a clean-up now."""
-    actor = await authenticate(s, visit)
-    await rights.require_administrator(s, actor)
-    await collection.start(s, actor)
-    return go("/storage", "collected")
-
-
 async def resume(s: Services, visit: Visit) -> Response:
     """Let the clean-up go on that was paused."""
     actor = await authenticate(s, visit)
@@ -140,7 +125,7 @@ PAGES = (
         path="/storage",
         action=Action.CATALOG,
         show=show,
-        acts={"start": start, "resume": resume},
+        acts={"resume": resume},
     ),
     Page(
         name="namespace-storage",

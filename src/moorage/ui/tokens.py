@@ -42,9 +42,10 @@ async def rotate(s: Services, visit: Visit) -> View:
     require_whole(actor, await rights.find_standing(s, actor))
     by = change_by(actor, visit.request)
     made = await tokens.rotate_token(s, actor, visit.field_number("token"), by)
+    old = await tokens.find_token(s, actor, visit.field_number("token"))
     rows, is_more = cut(await tokens.list_tokens(s, actor, actor.name, 0, ROWS + 1))
     next_place = f"/tokens?after={rows[-1].id}" if is_more else ""
-    return _own(visit, rows, next_place, revealed(actor.name, made))
+    return _own(visit, rows, next_place, revealed(actor.name, made, old.expires_at))
 
 
 async def revoke(s: Services, visit: Visit) -> Response:
@@ -85,9 +86,17 @@ def wanted_of(visit: Visit) -> tokens.Wanted:
     return tokens.Wanted(visit.field("name").strip(), scopes, days * DAY)
 
 
-def revealed(whose: str, made: tokens.Created) -> dict[str, object]:
-    """Return a new token with its secret, for the one page that shows it."""
-    return {"whose": whose, "secret": made.secret, "token": shown(made.token)}
+def revealed(whose: str, made: tokens.Created, old_until: int = 0) -> dict[str, object]:
+    """Return a new token with its secret, for the one page that shows it.
+
+    `old_until` is when the one ends that it was made in the place of, 0 for none.
+    """
+    return {
+        "whose": whose,
+        "secret": made.secret,
+        "token": shown(made.token),
+        "old_until": when(old_until),
+    }
 
 
 def shown(record: TokenRecord) -> dict[str, object]:
