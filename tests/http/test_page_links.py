@@ -115,6 +115,32 @@ def test_a_comparison_with_another_repository_names_it(cast: Cast, owner: Browse
     assert f"and {there.name}:2.0 {digest[7:19]}" in heading(page)
 
 
+def test_a_comparison_is_swapped_and_copied_wherever_its_sides_are(
+    cast: Cast, owner: Browser
+) -> None:
+    here, there = (cast.asked_by["owner"].repository(f"acme/{unique()}") for _ in "ab")
+    labels = {"org.opencontainers.image.source": "https://gitlab.example/acme/shop"}
+    for each, commit in ((here, "a" * 40), (there, "b" * 40)):
+        told = {**labels, "org.opencontainers.image.revision": commit}
+        each.push_image("1.0", annotations=told)
+    names = [quote(each.name, safe="") for each in (here, there)]
+    place = f"/r/{here.name}/-/compare/1.0...{names[1]}:1.0"
+    facts = owner.get(f"{place}.json").expect(200).json()
+    assert facts["swap"] == f"/r/{there.name}/-/compare/1.0...{names[0]}:1.0"
+    back = owner.get(f"{facts['swap']}.json").expect(200).json()
+    assert back["swap"] == place
+    for one, other in (("a", "b"), ("b", "a")):
+        assert back[one]["image"] == facts[other]["image"]
+    digest = there.tagged("1.0")
+    swapped = owner.get(f"/r/{here.name}/-/compare/1.0...{names[1]}@{digest}.json").json()["swap"]
+    assert swapped == f"/r/{there.name}/-/compare/{digest}...{names[0]}:1.0"
+    page = owner.get(place).body.decode()
+    commits = f"https://gitlab.example/acme/shop/-/compare/{'a' * 40}...{'b' * 40}"
+    assert f'<a href="{commits}" rel="nofollow noopener noreferrer">' in page
+    assert f"`{here.name}@{facts['a']['digest'][:19]}` → `{there.name}@" in facts["markdown"]
+    assert "| annotations `org.opencontainers.image.revision` |" in page
+
+
 def test_a_comparison_of_one_platform_names_the_tags_of_the_indexes(
     cast: Cast, owner: Browser
 ) -> None:

@@ -170,7 +170,7 @@ def _facts(image: Image) -> dict[str, object]:
         "config": config,
         "is_root": config is not None and config.is_root,
         "built_at": _built_at(config.created) if config is not None else None,
-        "source": source.source_of(image),
+        "source": source.source_of(image.fields),
         "layers": [_layer(number, each, most) for number, each in enumerate(image.layers, 1)],
         "annotations": dict(image.annotations),
         "subject": image.subject,

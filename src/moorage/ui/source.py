@@ -5,11 +5,11 @@ text, and nothing of it is asked by this registry.
 """
 
 import re
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import msgspec
 
-from moorage.model.images import Image
 from moorage.oci.config import MASK
 
 _SOURCE = "org.opencontainers.image.source"
@@ -56,10 +56,8 @@ class Source(msgspec.Struct, frozen=True):
     base_digest: str = ""
 
 
-def source_of(image: Image) -> Source:
-    """Return what the image says by its labels, or by its annotations where these do not."""
-    labels = image.config.labels if image.config is not None else {}
-    told = {**image.annotations, **{key: value for key, value in labels.items() if value}}
+def source_of(told: Mapping[str, str]) -> Source:
+    """Return what an image says by its labels and annotations."""
     source, commit = told.get(_SOURCE, ""), told.get(_REVISION, "")
     project = _project(source)
     forge = _forge(project)
