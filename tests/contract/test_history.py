@@ -115,6 +115,31 @@ def test_every_move_is_told_with_its_cause(registries: Registries) -> None:
     within(registries, use)
 
 
+def test_tags_that_ended_are_told_with_what_they_named(registries: Registries) -> None:
+    async def use(place: Place) -> None:
+        for tag, raw in (("a", A), ("b", A), ("c", B), ("d", B), ("e", B)):
+            await place.shop.manifest(raw, tag)
+        for tag in "abe":
+            await place.shop.delete_tag(tag)
+        await place.at(5_000, place.shop.manifest(A, "b"))  # made anew
+        await place.at(6_000, place.shop.delete_manifest(B))
+        a, b = digest_of(A), digest_of(B)
+        whole = (await history.list_ended(place.s, ALICE, NAME, "", 10)).tags
+        told = [(each.name, each.version, each.digest, each.is_deleted) for each in whole]
+        assert told == [("a", 2, a, False), *((name, 2, b, True) for name in "cde")]
+        assert [each.at for each in whole[1:3]] == [6_000, 6_000]
+        paged, after = [], ""
+        for _ in range(4):
+            page = await history.list_ended(place.s, ALICE, NAME, after, 1)
+            paged, after = paged + page.tags, page.after
+        assert paged == whole
+        assert (await history.list_ended(place.s, ALICE, NAME, after, 1)).tags == []
+        names = [Tag.parse(each) for each in "abc"]
+        assert await history.find_digests(place.s, ALICE, NAME, names) == {names[1]: a}
+
+    within(registries, use)
+
+
 def test_pages_of_moves_follow_one_another(registries: Registries) -> None:
     async def use(place: Place) -> None:
         for number in range(5):
@@ -247,6 +272,8 @@ def test_who_may_not_read_is_told_nothing(registries: Registries) -> None:
             place.moves(actor=nobody),
             place.now(nobody),
             place.then(10**15, nobody),
+            history.list_ended(place.s, nobody, NAME, "", 1),
+            history.find_digests(place.s, nobody, NAME, [LATEST]),
         ):
             with pytest.raises(SignInNeeded):
                 await asked

@@ -65,6 +65,21 @@ def test_tags_at_any_time(admin: Api, shop: Repository) -> None:
     assert told(f"?as_of={east}") == told(f"?as_of={early}")
 
 
+def test_tags_that_were_deleted(admin: Api, shop: Repository) -> None:
+    gone, _ = shop.push_image("gone"), shop.push_image("kept")
+    shop.push_image("anew")
+    for tag in ("gone", "anew"):
+        shop.registry.delete(shop.path(f"manifests/{tag}")).expect(202)
+    shop.push_image("anew")
+    [told] = admin.items(f"{tags_of(shop)}?deleted=true")
+    assert (told["name"], told["digest"], told["version"]) == ("gone", gone.digest, 2)
+    assert told["by"]["through"] == "delete"
+    names = {each["name"] for each in admin.items(f"{tags_of(shop)}?deleted=false")}
+    assert names == {"anew", "kept"}
+    problem(admin.get(f"{tags_of(shop)}?deleted=1"), 422, "INVALID")
+    problem(admin.get(f"{tags_of(shop)}?deleted=true&as_of={now()}"), 422, "INVALID")
+
+
 @pytest.mark.parametrize(
     "moment",
     [
@@ -109,6 +124,13 @@ def test_the_commands(host: Person, opened: Server) -> None:
     found = host("tag", "list", shop.name, "--as-of", early, "-o", "json").json()
     assert [(each["name"], each["digest"]) for each in found] == [("latest", first.digest)]
     assert host("tag", "list", shop.name, "--as-of", "2001-01-01").out == "There are none.\n"
+    assert host("tag", "list", shop.name, "--deleted").out == "There are none.\n"
+    shop.push_image("gone")
+    shop.registry.delete(shop.path("manifests/gone")).expect(202)
+    table = host("tag", "list", shop.name, "--deleted").out.splitlines()
+    assert table[0].split() == ["TAG", "NAMED", "DELETED", "BY"]
+    assert [each.split()[0] for each in table[1:]] == ["gone"]
+    assert host.run("tag", "list", shop.name, "--deleted", "--newest").code == 2
     table = host("tag", "history", f"{shop.name}:latest").out.splitlines()
     assert table[0].split() == ["VERSION", "WHEN", "FROM", "TO", "THROUGH", "BY"]
     assert first.digest[:19] in table[1]

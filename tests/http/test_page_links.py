@@ -115,6 +115,32 @@ def test_a_comparison_with_another_repository_names_it(cast: Cast, owner: Browse
     assert f"and {there.name}:2.0 {digest[7:19]}" in heading(page)
 
 
+def test_a_comparison_is_swapped_and_copied_wherever_its_sides_are(
+    cast: Cast, owner: Browser
+) -> None:
+    here, there = (cast.asked_by["owner"].repository(f"acme/{unique()}") for _ in "ab")
+    labels = {"org.opencontainers.image.source": "https://gitlab.example/acme/shop"}
+    for each, commit in ((here, "a" * 40), (there, "b" * 40)):
+        told = {**labels, "org.opencontainers.image.revision": commit}
+        each.push_image("1.0", annotations=told)
+    names = [quote(each.name, safe="") for each in (here, there)]
+    place = f"/r/{here.name}/-/compare/1.0...{names[1]}:1.0"
+    facts = owner.get(f"{place}.json").expect(200).json()
+    assert facts["swap"] == f"/r/{there.name}/-/compare/1.0...{names[0]}:1.0"
+    back = owner.get(f"{facts['swap']}.json").expect(200).json()
+    assert back["swap"] == place
+    for one, other in (("a", "b"), ("b", "a")):
+        assert back[one]["image"] == facts[other]["image"]
+    digest = there.tagged("1.0")
+    swapped = owner.get(f"/r/{here.name}/-/compare/1.0...{names[1]}@{digest}.json").json()["swap"]
+    assert swapped == f"/r/{there.name}/-/compare/{digest}...{names[0]}:1.0"
+    page = owner.get(place).body.decode()
+    commits = f"https://gitlab.example/acme/shop/-/compare/{'a' * 40}...{'b' * 40}"
+    assert f'<a href="{commits}" rel="nofollow noopener noreferrer">' in page
+    assert f"`{here.name}@{facts['a']['digest'][:19]}` → `{there.name}@" in facts["markdown"]
+    assert "| annotations `org.opencontainers.image.revision` |" in page
+
+
 def test_a_comparison_of_one_platform_names_the_tags_of_the_indexes(
     cast: Cast, owner: Browser
 ) -> None:
@@ -202,6 +228,54 @@ def test_all_tags_as_they_were_lead_to_no_image_that_was_deleted(
         ("1.0", True),
         ("2.0", False),
     ]
+
+
+def test_tags_that_were_deleted_are_listed_and_brought_back(cast: Cast, owner: Browser) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    first = there.push_image("1.0")
+    there.push_image("2.0")
+    place = f"/r/{there.name}/-/history"
+    assert "No tag was deleted" in owner.get(f"{place}?deleted=1").body.decode()
+    assert f'href="{place}?deleted=1"' in owner.get(place).body.decode()
+    owner.get(f"/r/{there.name}")
+    assert owner.post(f"/r/{there.name}", {"do": "delete-tag", "tag": "1.0"}).status == 303
+    deleted(there, there.tagged("2.0") or "")
+    [one, two] = owner.get(f"{place}.json?deleted=1").json()["ended"]
+    assert (one["name"], one["digest"], one["version"]) == ("1.0", first.digest, 1)
+    assert (two["name"], two["is_deleted"], two["image"]) == ("2.0", True, "")
+    page = owner.get(f"{place}?deleted=1").body.decode()
+    assert page.count(">Undelete<") == 2
+    for each in (one, two):
+        fields = {"do": "restore", "tag": each["name"], "version": str(each["version"])}
+        assert owner.post(place, fields).status == 303
+        assert there.tagged(each["name"]) == each["digest"]
+    writer = Browser(cast).sign_in("writer")
+    deleted(there, first.digest)
+    assert ">Undelete<" not in writer.get(f"{place}?deleted=1").body.decode()
+
+
+def test_tags_as_they_were_are_told_with_what_they_are_now(cast: Cast, owner: Browser) -> None:
+    there = cast.asked_by["owner"].repository(f"acme/{unique()}")
+    moved, _ = there.push_image("moved"), there.push_image("gone")
+    same = there.push_image("same")
+    time.sleep(0.01)
+    then = datetime.now(UTC).isoformat()
+    time.sleep(0.01)
+    other = there.push_image("moved")
+    assert there.registry.delete(there.path("manifests/gone")).status == 202
+    place = f"/r/{there.name}/-/history?{urlencode({'at': then})}"
+    states = owner.get(place.replace("history?", "history.json?")).json()["states"]
+    assert [(each["name"], each["is_as_then"], each["now"]) for each in states] == [
+        ("gone", False, None),
+        ("moved", False, other.digest),
+        ("same", True, same.digest),
+    ]
+    page = owner.get(place).body.decode()
+    assert {owner.get(each).status for each in links(page) if "/compare/" in each} == {200}
+    assert page.count(">Restore<") == 2
+    fields = {"do": "restore", "tag": "moved", "version": str(states[1]["version"])}
+    assert owner.post(f"/r/{there.name}/-/history", fields).status == 303
+    assert there.tagged("moved") == moved.digest
 
 
 def test_only_who_may_bring_an_image_back_is_asked_to(cast: Cast) -> None:

@@ -26,7 +26,7 @@ class Hands:
         if self._has_mouse:
             what.click()
         else:
-            self._go_to(what)
+            self.reach(what)
             self.page.keyboard.press("Enter")
 
     def write(self, what: Locator, text: str) -> None:
@@ -34,7 +34,7 @@ class Hands:
         if self._has_mouse:
             what.click()
         else:
-            self._go_to(what)
+            self.reach(what)
         self.page.keyboard.press("Control+A")
         self.page.keyboard.type(text)
         assert what.input_value() == text
@@ -44,7 +44,7 @@ class Hands:
         if self._has_mouse:
             what.select_option(text)
         else:
-            self._go_to(what)
+            self.reach(what)
             self.page.keyboard.type(shown or text)
         assert what.input_value() == text
 
@@ -53,10 +53,11 @@ class Hands:
         if self._has_mouse:
             what.click()
         else:
-            self._go_to(what)
+            self.reach(what)
             self.page.keyboard.press("Space")
 
-    def _go_to(self, what: Locator) -> None:
+    def reach(self, what: Locator) -> None:
+        """Go to something by the keyboard, step by step."""
         for _ in range(_MOST_STEPS):
             if what.evaluate(_IS_THERE):
                 assert what.evaluate(_IS_SEEN), f"nobody sees that {what} has the focus"

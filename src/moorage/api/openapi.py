@@ -64,6 +64,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "type": {"type": "string", "enum": list(TYPES)},
     "pulled": {"type": "string", "enum": list(PULLED)},
     "as_of": {"type": "string", "pattern": f"^{TIME}$"},
+    "deleted": {"type": "boolean", "default": False},
     "who": {
         "type": "string",
         "pattern": f"^{COMPONENT}(?:[+]{COMPONENT})?$",
@@ -101,6 +102,7 @@ _SAID = {
     "type": "Only repositories whose newest image is one.",
     "pulled": "Only those pulled within 90 days; or older ones that were not, as far as counted.",
     "as_of": "At what time, as 2026-09-14T12:00:00Z; now if it is not there.",
+    "deleted": "Those that were deleted and not made anew, instead of those that there are.",
     "q": "The words that are looked for; nothing is found without any.",
     "days": "Of how many days, today among them.",
     "limit": "How many items the page has at most.",

@@ -13,7 +13,7 @@ from moorage.api.image_types import By, told_by
 from moorage.auth.policy import require
 from moorage.errors import Invalid
 from moorage.model.access import Action, RepositoryTarget, TagOf
-from moorage.model.history import TagMove, TagState
+from moorage.model.history import EndedTag, TagMove, TagState
 from moorage.oci.digest import Digest as Parsed
 from moorage.oci.names import Tag as TagName
 from moorage.registry import history, restore, rights
@@ -22,7 +22,10 @@ from moorage.web.response import Response
 
 
 class Tag(msgspec.Struct, frozen=True):
-    """A tag: what it names, since when, and through what."""
+    """A tag: what it names, since when, and through what.
+
+    Of one that was deleted it is what it named, since when it does not, and through what.
+    """
 
     name: str
     digest: str
@@ -73,12 +76,17 @@ class Moves(msgspec.Struct, frozen=True):
 
 
 async def list_tags(s: Services, call: Call) -> Response:
-    """Answer with a page of the tags, as they are or as they were at the time asked about."""
+    """Answer with a page of the tags as they are or were then, or of those that were deleted."""
     name = call.repository
     actor = await authenticate(s, call)
     require(actor, Action.PULL, RepositoryTarget(name), (await rights.find(s, actor, name)).facts)
     page = call.page()
-    asked = call.parameter("as_of")
+    asked, deleted = call.parameter("as_of"), call.parameter("deleted")
+    if deleted not in ("", "true", "false") or (asked and deleted == "true"):
+        raise Invalid("deleted is true or false, and not true together with as_of")
+    if deleted == "true":
+        ended = await history.list_ended(s, actor, name, page.after, page.limit)
+        return told_page(call, [_tag(each) for each in ended.tags], ended.after or None)
     if asked:
         found = await history.list_states_at(
             s, actor, name, moment(asked, "as_of"), page.after, page.limit
@@ -120,7 +128,7 @@ async def restore_tag(s: Services, call: Call) -> Response:
     return told(200, RestoredTag(made.tag, made.digest, made.before, list(made.manifests)))
 
 
-def _tag(state: TagState) -> Tag:
+def _tag(state: TagState | EndedTag) -> Tag:
     return Tag(state.name, state.digest or "", state.version, when(state.at), told_by(state.by))
 
 
@@ -133,12 +141,12 @@ ROUTES = (
         method="GET",
         path="/repositories/{repository}/-/tags",
         name="list-tags",
-        summary="The tags of a repository, as they are or were at some time",
+        summary="The tags of a repository as they are or were at some time, or those deleted",
         action=Action.PULL,
         handler=list_tags,
         gives=Tags,
         pages=True,
-        query=("as_of",),
+        query=("as_of", "deleted"),
     ),
     Route(
         method="GET",

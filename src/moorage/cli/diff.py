@@ -10,6 +10,7 @@ from moorage.cli.client import Client, image_command
 from moorage.cli.complete import images
 from moorage.cli.output import Output, clean, size_text
 from moorage.cli.words import image_of, other_of
+from moorage.model.comparison_text import Row, Told, markdown
 
 _MARKS = (("only_a", "-"), ("only_b", "+"), ("common", "~"))
 _COLOURS = {"-": "red", "+": "green", "~": "yellow"}
@@ -44,7 +45,7 @@ def diff(
     if not client.output.is_for_people:
         client.output.document(found)
     elif how == "md":
-        click.echo("\n".join(_markdown(found, part or "")))
+        click.echo(_markdown(found, part or ""))
     else:
         _tell(client.output, found, part or "")
 
@@ -87,40 +88,23 @@ def _layer(layer: Mapping[str, Any]) -> str:
     return f"{digest}  {size_text(layer['size']):>9}  {clean(layer['instruction'])[:80]}".rstrip()
 
 
-def _markdown(found: Mapping[str, Any], part: str) -> list[str]:
+def _markdown(found: Mapping[str, Any], part: str) -> str:
     """Return what a change request can have in its text."""
-    sides = [f"{found[side]['repository']}@{found[side]['digest'][:19]}" for side in "ab"]
-    lines = [f"**{_escaped(found['summary'])}**", "", f"`{sides[0]}` → `{sides[1]}`"]
-    changed = _changed(found)
-    if part != "layers" and changed:
-        lines += ["", "| what | A | B |", "|---|---|---|"]
-        lines += [
-            f"| {_escaped(each['section'])} {_code(each['name'])} | {_code(each['a'])} |"
-            f" {_code(each['b'])} |"
-            for each in changed
-        ]
     layers = [(mark, layer) for key, mark in _MARKS for layer in found[key]]
-    if part != "config" and layers:
-        lines += ["", "| | layer | size | instruction |", "|---|---|---|---|"]
-        lines += [
-            f"| {mark} | {_code(str(layer['digest'])[:19])} | {size_text(layer['size'])} |"
-            f" {_code(layer['instruction'][:80])} |"
-            for mark, layer in layers
-        ]
-    if found["platforms"]:
-        lines += ["", "| platform | A | B |", "|---|---|---|"]
-        for pair in found["platforms"]:
-            sizes = " | ".join(size_text(pair[f"{side}_size"]) for side in "ab")
-            lines.append(f"| {_code(pair['platform'])} | {sizes} |")
-    return lines
-
-
-def _code(text: str | None) -> str:
-    """Return a text as code in a cell, out of which it can't come."""
-    if not text:
-        return ""
-    return "`" + clean(text).replace("`", "'").replace("|", "\\|") + "`"
-
-
-def _escaped(text: str) -> str:
-    return "".join(f"\\{each}" if each in "*_`|<>[]#" else each for each in clean(text))
+    told = Told(
+        summary=found["summary"],
+        sides=[(found[side]["repository"], found[side]["digest"]) for side in "ab"],
+        changed=[
+            (each["section"], each["name"], each["a"], each["b"])
+            for each in (_changed(found) if part != "layers" else ())
+        ],
+        layers=[
+            Row(mark, layer["digest"], size_text(layer["size"]), layer["instruction"])
+            for mark, layer in (layers if part != "config" else ())
+        ],
+        platforms=[
+            (pair["platform"], size_text(pair["a_size"]), size_text(pair["b_size"]))
+            for pair in found["platforms"]
+        ],
+    )
+    return markdown(told)

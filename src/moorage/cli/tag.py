@@ -30,6 +30,12 @@ TAGS_THEN = (
     Column("through", "by.through"),
     Column("by", "by.actor"),
 )
+TAGS_ENDED = (
+    Column("tag", "name"),
+    Column("named", "digest", "digest"),
+    Column("deleted", "since", "time"),
+    Column("by", "by.actor"),
+)
 MOVES = (
     Column("version", "version"),
     Column("when", "at", "time"),
@@ -54,22 +60,34 @@ def tag() -> None:
 @tag.command("list")
 @click.argument("repository", shell_complete=repositories)
 @click.option("--as-of", default="", help="As they were then: 2026-09-14, or with a time; UTC.")
+@click.option("--deleted", is_flag=True, help="Those that were deleted and can be restored.")
 @click.option("--newest", is_flag=True, help="The image that was pushed last first.")
 @click.option("--filter", "pattern", default="", help="How they begin, or a pattern as 'v1.*'.")
 @click.option("--limit", default="50", show_default=True, help="How many, or all.")
 @client_command
-def tag_list(
-    client: Client, repository: str, *, as_of: str, newest: bool, pattern: str, limit: str
+def tag_list(  # noqa: PLR0913 - one argument for each of its options
+    client: Client,
+    repository: str,
+    *,
+    as_of: str,
+    deleted: bool,
+    newest: bool,
+    pattern: str,
+    limit: str,
 ) -> None:
     """List the tags of a repository, as they are or were at some time."""
     path = ("repositories", repository, "-", "tags")
-    if as_of and (newest or pattern):
+    if (as_of or deleted) and (newest or pattern or (as_of and deleted)):
         raise Refused(
-            "--as-of goes with neither --newest nor --filter.",
+            "--as-of and --deleted go with neither --newest nor --filter, nor together.",
             why="What tags were is told by their names.",
             exit_code=2,
         )
     with suggesting(client.api, repository):
+        if deleted:
+            found = client.api.items(*path, deleted="true")
+            client.output.items(found, TAGS_ENDED, limit_of(limit))
+            return
         if as_of:
             found = client.api.items(*path, as_of=time_of(as_of))
             client.output.items(found, TAGS_THEN, limit_of(limit))

@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from moorage.db.engine import ONE, Query, Row, Tx
+from moorage.db.engine import BEYOND_ALL, ONE, Query, Row, Tx
 from moorage.db.repositories import LIVE
 from moorage.db.schema import manifest, manifest_digest, tag, tag_change
 from moorage.model.artifacts import TagChange
-from moorage.model.history import TagMove, TagState
+from moorage.model.history import EndedTag, TagMove, TagState
 from moorage.oci.digest import Digest
 from moorage.oci.names import Tag
 
@@ -163,6 +163,15 @@ async def find_move_to(tx: Tx, repository_id: int, name: Tag, digest: Digest) ->
     """
     row = await tx.one(FIND_CHANGE_TO, repository_id=repository_id, name=name, digest=digest.key)
     return TagMove(row[0], None, _digest(row[1]), row[2], _by(row)) if row else None
+
+
+async def find_end(tx: Tx, repository_id: int, name: Tag) -> EndedTag | None:
+    """Return how the tag ended, None if it is there or never was."""
+    for move in await list_moves(tx, repository_id, name, BEYOND_ALL, 1):
+        if move.after is None and move.before is not None:
+            named, is_deleted = move.before, move.before_is_deleted
+            return EndedTag(name, move.version, named, move.at, move.by, is_deleted)
+    return None
 
 
 async def list_states(tx: Tx, repository_id: int, after: str, limit: int) -> list[TagState]:

@@ -1,5 +1,7 @@
 """How two images differ, side by side."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from moorage.model.images import Layer
@@ -11,6 +13,7 @@ class Side(msgspec.Struct, frozen=True):
     """One of the two; `layers` counts those that it has.
 
     `asked_tags` are those of what was asked for, which is an index where a platform stands for it.
+    `labels` are those of its configuration, and its annotations where these say nothing else.
     """
 
     repository: RepositoryName
@@ -21,6 +24,7 @@ class Side(msgspec.Struct, frozen=True):
     platform: str
     content_size: int
     layers: int
+    labels: Mapping[str, str] = {}
 
 
 class Difference(msgspec.Struct, frozen=True):

@@ -23,6 +23,20 @@ class TagMove(msgspec.Struct, frozen=True):
     after_is_deleted: bool = False
 
 
+class EndedTag(msgspec.Struct, frozen=True):
+    """A tag that there is no more: what it named last, and the change that ended it.
+
+    `is_deleted` says that what it named has been deleted as well.
+    """
+
+    name: Tag
+    version: int
+    digest: Digest
+    at: int
+    by: TagChange
+    is_deleted: bool
+
+
 class TagState(msgspec.Struct, frozen=True):
     """A tag with what it names, since when, and the change that had it do so.
 

@@ -108,6 +108,12 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...]
     raw: bytes
 
+    @property
+    def fields(self) -> dict[str, str]:
+        """What it says of itself: its labels, and its annotations where these say nothing."""
+        labels = self.config.labels if self.config is not None else {}
+        return {**self.annotations, **{key: value for key, value in labels.items() if value}}
+
 
 class TagRow(msgspec.Struct, frozen=True, kw_only=True):
     """A tag in the table of a repository's tags.

@@ -79,6 +79,14 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
         """The platform as people write it, such as `linux/arm64/v8`; empty if it is not told."""
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
+    @property
+    def is_root(self) -> bool:
+        """Whether it runs as root: nobody else is named, which Windows has another user for."""
+        name = self.user.partition(":")[0]
+        if not name:
+            return self.os != "windows"
+        return name == "root" or not name.strip("0")
+
 
 _NOTHING = msgspec.Raw(b"null")
 

@@ -88,6 +88,7 @@ def _side(image: Image, asked_tags: tuple[str, ...]) -> Side:
         image.platform,
         image.content_size,
         len(_real(image)),
+        image.fields,
     )
 
 

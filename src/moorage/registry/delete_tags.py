@@ -104,11 +104,18 @@ async def delete_tags(
 
 
 async def restore_tags(
-    s: Services, actor: Actor, name: RepositoryName, wanted: Sequence[Tag], by: TagChange
+    s: Services,
+    actor: Actor,
+    name: RepositoryName,
+    wanted: Sequence[Tag],
+    by: TagChange,
+    *,
+    digest: Digest | None = None,
 ) -> list[TagEnd]:
     """Have each tag name again what it named when it was deleted, and return those that don't.
 
-    Each is a transaction of its own; a tag that was made anew meanwhile stays as it is.
+    With a digest, they are to name that, which each must have named before. Each is a transaction
+    of its own; a tag that was made anew meanwhile stays as it is.
 
     Raises:
         Unauthorized, NotPermitted: the actor may not push there.
@@ -118,7 +125,7 @@ async def restore_tags(
     failed = []
     for tag in _chosen(wanted):
         try:
-            await restore_tag(s, actor, name, tag, by, condition=is_gone)
+            await restore_tag(s, actor, name, tag, by, digest=digest, condition=is_gone)
         except (Conflicting, NotFound, PreconditionFailed, TagProtected) as refused:
             failed.append(TagEnd(tag, why=refused.message))
     return failed

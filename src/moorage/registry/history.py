@@ -1,17 +1,19 @@
 """How tags came to be what they are: pages of moves, and of all tags as they are or once were."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
 
 from moorage.auth.policy import decide, knows_people, require
-from moorage.db import access, history
+from moorage.db import access, history, tags
 from moorage.db.access import Found
 from moorage.db.engine import BEYOND_ALL, Tx
 from moorage.errors import NotFound
 from moorage.model.access import Action, Actor, RepositoryTarget
 from moorage.model.artifacts import TagChange
-from moorage.model.history import TagMove, TagState
+from moorage.model.history import EndedTag, TagMove, TagState
+from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.registry.services import Services
 
@@ -19,7 +21,14 @@ COPY = "copy"
 # A page of the past goes through tags that there were not then; so many times, of so many.
 _WINDOW = 500
 _WINDOWS = 4
-Told = TypeVar("Told", TagMove, TagState)
+Told = TypeVar("Told", TagMove, TagState, EndedTag)
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """Tags that there are no more, in ASCII order; `after` is as that of `States`."""
+
+    tags: list[EndedTag]
+    after: str
 
 
 class States(msgspec.Struct, frozen=True):
@@ -99,6 +108,57 @@ async def list_states_at(
         if len(states) < _WINDOW:
             return States(page, "")
     return States(page, after)
+
+
+async def list_ended(
+    s: Services, actor: Actor, name: RepositoryName, after: str, limit: int
+) -> Ended:
+    """Return up to `limit` tags behind `after` that were deleted and not made anew.
+
+    A page may have fewer, or none, and more behind it.
+
+    Raises:
+        Unauthorized, NotPermitted: the actor may not read the repository.
+        NotFound: there is no such repository.
+    """
+
+    async def read(tx: Tx) -> Ended:
+        found, number = await _find(tx, actor, name)
+        states = await history.list_states_at(tx, number, BEYOND_ALL, after, _WINDOW)
+        ended: list[EndedTag] = []
+        for each in states:
+            end = await history.find_end(tx, number, each.name) if each.digest is None else None
+            if end is not None:
+                ended.append(_for(actor, name, found, end))
+                if len(page) + len(ended) == limit:
+                    return Ended(ended, end.name)
+        return Ended(ended, states[-1].name if len(states) == _WINDOW else "")
+
+    page: list[EndedTag] = []
+    for _ in range(_WINDOWS):
+        made = await s.db.read(read, pages=True)
+        page, after = page + made.tags, made.after
+        if len(page) == limit or not after:
+            break
+    return Ended(page, after)
+
+
+async def find_digests(
+    s: Services, actor: Actor, name: RepositoryName, wanted: Sequence[Tag]
+) -> dict[Tag, Digest]:
+    """Return what those of the tags name now that there are.
+
+    Raises:
+        Unauthorized, NotPermitted: the actor may not read the repository.
+        NotFound: there is no such repository.
+    """
+
+    async def read(tx: Tx) -> dict[Tag, Digest]:
+        _, number = await _find(tx, actor, name)
+        found = {each: await tags.find_tag(tx, number, each) for each in wanted}
+        return {each: digest for each, digest in found.items() if digest is not None}
+
+    return await s.db.read(read)
 
 
 async def _find(tx: Tx, actor: Actor, name: RepositoryName) -> tuple[Found, int]:

@@ -1,6 +1,7 @@
 """One image for people to look at: what it is, what it is made of, and what belongs to it."""
 
 import re
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -19,6 +20,7 @@ from moorage.oci.digest import Digest, digest_of
 from moorage.oci.kinds import IMAGE_CONFIGS, PROVENANCE, kind_of
 from moorage.oci.names import Reference, RepositoryName, Tag
 from moorage.registry import pull, rights, suggest
+from moorage.registry import trash as deleted
 from moorage.registry.history import by_for
 from moorage.registry.listing import sees_all
 from moorage.registry.services import Services
@@ -72,7 +74,8 @@ async def find_image(s: Services, actor: Actor, name: RepositoryName, text: str)
             await images.find_by(tx, found.repository.id, reference) if found.repository else None
         )
         if found.repository is None or known is None:
-            raise NotFound(f"{name} has no {reference}")
+            hint = await _kept(s, tx, found.repository, reference)
+            raise NotFound(f"{name} has no {reference}", hint=hint)
         return await _look(tx, actor, found, found.repository, known)
 
     seen = await s.db.read(read, pages=True)
@@ -83,6 +86,19 @@ async def find_image(s: Services, actor: Actor, name: RepositoryName, text: str)
         return await list_uses(tx, actor, name, layers, whole=whole)
 
     return _image(name, seen, config, problems, await s.db.read(shared, pages=True))
+
+
+async def _kept(
+    s: Services, tx: Tx, repository: Repository | None, reference: Reference
+) -> str | None:
+    """Return that what is not there was deleted, and until when it can be restored."""
+    if repository is None or not isinstance(reference, Digest):
+        return None
+    until = await deleted.find_until(s, tx, repository, reference)
+    if not until:
+        return None
+    day = datetime.fromtimestamp(until / 1000, UTC).date()
+    return f"It was deleted, and can be restored until {day}"
 
 
 async def resolve(s: Services, repository: Repository, text: str) -> Reference:

@@ -66,6 +66,11 @@ def _delete_tags(facts: _Facts) -> list[Command]:
 def _history(facts: _Facts) -> list[Command]:
     name, tag = facts["repository"], facts["tag"]
     if not tag:
+        if facts["is_of_deleted"]:
+            made = [Command("List the tags that were deleted", "tag list", (name,), ("--deleted",))]
+            if "push" in facts["may"]:
+                made.append(Command("Have one back", "tag undelete", (f"{name}:TAG",)))
+            return made
         as_of = (f"--as-of={facts['at']}",) if facts["then"] else ()
         return [
             Command(

@@ -5,16 +5,18 @@ from urllib.parse import quote
 from moorage.auth.policy import require
 from moorage.errors import Invalid
 from moorage.model.access import Action, RepositoryTarget
-from moorage.model.comparison import Difference, PlatformPair, Side
+from moorage.model.comparison import Comparison, Difference, PlatformPair, Side
+from moorage.model.comparison_text import Row, Told, markdown
 from moorage.model.images import Layer
 from moorage.oci.names import RepositoryName
 from moorage.registry import compare, rights
 from moorage.registry.services import Services
+from moorage.ui import source
 from moorage.ui.caller import authenticate
 from moorage.ui.page import TWIN, Page, View, Visit, go
 from moorage.ui.references import image_place, repository_place, with_own_end
 from moorage.ui.repository import opened
-from moorage.ui.words import short
+from moorage.ui.words import short, size
 from moorage.web.response import Response
 
 _BETWEEN = "..."
@@ -56,7 +58,11 @@ async def show(s: Services, visit: Visit) -> View:
         "from": a,
         "to": b,
         "platform": platform,
-        "swap": _place(name, b, a) if other[0] == name else "",
+        "swap": _place(other[0], other[1], a if other[0] == name else _elsewhere(name, a)),
+        "commits": source.commits_between(
+            *(source.source_of(each.labels) for each in (made.a, made.b))
+        ),
+        "markdown": _markdown(made),
         "summary": made.summary,
         "grown": made.grown,
         "a": {**_side(made.a), "name": names[0]},
@@ -66,7 +72,7 @@ async def show(s: Services, visit: Visit) -> View:
         "common": [_layer(each) for each in made.common],
         "only_a": [_layer(each) for each in made.only_a],
         "only_b": [_layer(each) for each in made.only_b],
-        "platforms": [_pair(visit, name, each) for each in made.platforms],
+        "platforms": [_pair(visit, name, other[0], each) for each in made.platforms],
         "problems": list(made.problems),
     }
     crumbs = place.crumbs((both, ""))
@@ -94,6 +100,11 @@ def _reference(name: RepositoryName, text: str) -> tuple[RepositoryName, str]:
     return name, text
 
 
+def _elsewhere(name: RepositoryName, reference: str) -> str:
+    """Return a side as it is written in a comparison of another repository."""
+    return f"{name}{'@' if ':' in reference else ':'}{reference}"
+
+
 def _place(name: str, a: str, b: str) -> str:
     pair = f"{quote(a, safe=':')}{_BETWEEN}{quote(b, safe=':@')}"
     return with_own_end(repository_place(name, f"compare/{pair}"))
@@ -112,6 +123,30 @@ def _side(side: Side) -> dict[str, object]:
     }
 
 
+def _markdown(made: Comparison) -> str:
+    """Return it for the text of a change request, as the command line has it."""
+    marked = (("-", made.only_a), ("+", made.only_b), ("~", made.common))
+    return markdown(
+        Told(
+            summary=made.summary,
+            sides=[(each.repository, each.digest) for each in (made.a, made.b)],
+            changed=[
+                (each.section, each.name, each.a, each.b)
+                for each in (*made.config, *made.annotations)
+                if not each.is_same
+            ],
+            layers=[
+                Row(mark, str(each.digest), size(each.size), each.instruction)
+                for mark, layers in marked
+                for each in layers
+            ],
+            platforms=[
+                (each.platform, size(each.a_size), size(each.b_size)) for each in made.platforms
+            ],
+        )
+    )
+
+
 def _difference(each: Difference) -> dict[str, object]:
     return {
         "section": each.section,
@@ -126,18 +161,20 @@ def _layer(each: Layer) -> dict[str, object]:
     return {"digest": each.digest, "size": each.size, "instruction": each.instruction}
 
 
-def _pair(visit: Visit, name: str, pair: PlatformPair) -> dict[str, object]:
+def _pair(visit: Visit, a: str, b: str, pair: PlatformPair) -> dict[str, object]:
+    """Return a platform of the repositories `a` and `b`."""
     both = pair.are_here and pair.a != pair.b
     return {
         "platform": pair.platform,
         "a": pair.a,
         "b": pair.b,
+        "a_image": image_place(a, pair.a) if pair.a is not None and pair.are_here else "",
+        "b_image": image_place(b, pair.b) if pair.b is not None and pair.are_here else "",
         "a_size": pair.a_size,
         "b_size": pair.b_size,
         "compare": f"{visit.request.path.removesuffix(TWIN)}?platform={pair.platform}"
         if both
         else "",
-        "repository": name,
     }
 
 

@@ -53,6 +53,11 @@ async def undo(s: Services, visit: Visit) -> View | Response:
     failed = await delete_tags.restore_tags(s, actor, name, wanted, change_by(actor, visit.request))
     if not failed:
         return go(repository_place(place.name), "restored")
+    return not_restored(place, failed)
+
+
+def not_restored(place: Opened, failed: Sequence[TagEnd]) -> View:
+    """Return the page of the tags that did not come back, where others did."""
     return _view(place, failed, {"state": "done", "until": None, "failed": True})
 
 

@@ -6,7 +6,7 @@ from moorage.auth.policy import require
 from moorage.errors import Invalid
 from moorage.model.access import Action, RepositoryTarget, TagOf
 from moorage.model.artifacts import TagChange
-from moorage.model.history import TagMove, TagState
+from moorage.model.history import EndedTag, TagMove, TagState
 from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName, Tag
 from moorage.registry import history, restore, rights
@@ -19,7 +19,7 @@ from moorage.web.response import Response
 
 
 async def show(s: Services, visit: Visit) -> View:
-    """Show the moves of one tag, or all tags as they are or as they were at some time."""
+    """Show the moves of one tag, or all tags as they are or were at some time, or those deleted."""
     name = visit.repository
     actor = await authenticate(s, visit)
     found = await rights.find(s, actor, name)
@@ -33,6 +33,8 @@ async def show(s: Services, visit: Visit) -> View:
         "then": None,
         "moves": [],
         "states": [],
+        "is_of_deleted": False,
+        "ended": [],
     }
     if tag:
         moves = await history.list_moves(
@@ -41,14 +43,20 @@ async def show(s: Services, visit: Visit) -> View:
         is_more = len(moves) == ROWS and moves[-1].version > 1
         facts["moves"] = [_move(name, each) for each in moves]
         facts["next"] = more(visit, moves[-1].version if is_more else None, "before")
+    elif visit.parameter("deleted"):
+        ended = await history.list_ended(s, actor, name, visit.parameter("after"), ROWS)
+        facts["is_of_deleted"] = True
+        facts["ended"] = [_ended(name, each) for each in ended.tags]
+        facts["next"] = more(visit, ended.after)
+    elif at:
+        then, after = _moment(at), visit.parameter("after")
+        page = await history.list_states_at(s, actor, name, then, after, ROWS)
+        now = await history.find_digests(s, actor, name, [each.name for each in page.tags])
+        facts["then"] = when(then)
+        facts["states"] = [_state_then(name, each, now.get(each.name)) for each in page.tags]
+        facts["next"] = more(visit, page.after)
     else:
-        after = visit.parameter("after")
-        if at:
-            then = _moment(at)
-            facts["then"] = when(then)
-            page = await history.list_states_at(s, actor, name, then, after, ROWS)
-        else:
-            page = await history.list_states(s, actor, name, after, ROWS)
+        page = await history.list_states(s, actor, name, visit.parameter("after"), ROWS)
         facts["states"] = [_state(name, each) for each in page.tags]
         facts["next"] = more(visit, page.after)
     crumbs = place.crumbs(("History", ""))
@@ -86,6 +94,34 @@ def _state(name: RepositoryName, state: TagState) -> dict[str, object]:
         "history": repository_place(name, f"history?tag={state.name}"),
         "at": when(state.at),
         **_by(state.by),
+    }
+
+
+def _state_then(name: RepositoryName, state: TagState, now: Digest | None) -> dict[str, object]:
+    """Return what a tag was at some time, with what it is now."""
+    shown = _state(name, state)
+    is_other = now is not None and now != state.digest
+    pair = f"compare/{state.digest}...{now}"
+    return {
+        **shown,
+        "is_as_then": now == state.digest,
+        "now": now,
+        "now_image": image_place(name, now) if now is not None else "",
+        "compare": repository_place(name, pair) if is_other and shown["image"] else "",
+    }
+
+
+def _ended(name: RepositoryName, ended: EndedTag) -> dict[str, object]:
+    return {
+        "name": ended.name,
+        # What it named came by the change before its end.
+        "version": ended.version - 1,
+        "digest": ended.digest,
+        "image": _image(name, ended.digest, is_deleted=ended.is_deleted),
+        "is_deleted": ended.is_deleted,
+        "history": repository_place(name, f"history?tag={ended.name}"),
+        "at": when(ended.at),
+        **_by(ended.by),
     }
 
 

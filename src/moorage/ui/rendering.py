@@ -21,7 +21,7 @@ from moorage.errors import RegistryError
 from moorage.model.access import Action, Actor, System
 from moorage.registry import rights
 from moorage.registry.services import Services
-from moorage.ui import commands, files, markdown, plain, words
+from moorage.ui import commands, files, markdown, plain, pull_help, source, words
 from moorage.ui.icons import icon
 from moorage.ui.page import View, Visit
 from moorage.web.cookies import FORM, THEME, cookie_of, new_cookie
@@ -109,7 +109,11 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters.update(
-        size=words.size, difference=words.difference, short=words.short, day=words.day
+        size=words.size,
+        difference=words.difference,
+        short=words.short,
+        day=words.day,
+        step=words.step,
     )
     made.globals.update(
         icon=icon,
@@ -117,6 +121,8 @@ def environment() -> Environment:
         moment=words.moment,
         plural=words.plural,
         file=files.address_of,
+        pull_ways=_pull_ways,
+        web_page=source.web_page,
     )
     return made
 
@@ -174,6 +180,14 @@ def packed(request: Request, response: Response) -> Response:
         response.body = gzip.compress(response.body, 6, mtime=0)
         response.headers["Content-Encoding"] = "gzip"
     return response
+
+
+def _pull_ways(
+    page: Frame, repository: str, kind: str, tag: str, digest: str
+) -> list[pull_help.Way]:
+    """Return how something is pulled from here."""
+    is_plain = page.base.startswith("http:")
+    return pull_help.ways(pull_help.Wanted(page.host, repository, kind, tag, digest, is_plain))
 
 
 async def _frame(s: Services, visit: Visit, view: View) -> Frame:

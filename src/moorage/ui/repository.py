@@ -1,5 +1,7 @@
 """`/r/NAME`: a repository's tags, and how its neighbours are reached."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from moorage.auth.policy import decide, require
@@ -75,7 +77,7 @@ async def list_tags(s: Services, visit: Visit) -> View:
         **place.facts(),
         "place": feed_place,
         "description": told.shown,
-        "tags": [_row(name, each) for each in page.rows],
+        "tags": _rows(name, page.rows, are_newest=sort == tag_table.NEWEST),
         "sort": sort,
         "filter": pattern,
         "is_first": not visit.parameter("after"),
@@ -92,6 +94,25 @@ async def delete_tag(s: Services, visit: Visit) -> Response:
     by = change_by(actor, visit.request)
     await delete.delete_tag(s, actor, name, tag, Condition(), by)
     return go(repository_place(name, f"history?tag={tag}"), "tag-deleted")
+
+
+def _rows(
+    name: RepositoryName, rows: Sequence[TagRow], *, are_newest: bool
+) -> list[dict[str, object]]:
+    """Return the rows; those of one image that stand together are told to be a group.
+
+    Where the newest is first, each has the tag of the image before, which it is compared with.
+    """
+    digests = [each.digest for each in rows]
+    told = []
+    for place, row in enumerate(rows):
+        is_first = place == 0 or digests[place - 1] != row.digest
+        is_last = place + 1 == len(rows) or digests[place + 1] != row.digest
+        others = (each for each in rows[place + 1 :] if each.digest != row.digest)
+        before = next((each.name for each in others), "") if are_newest else ""
+        group = {"is_grouped": not (is_first and is_last), "is_last": is_last, "before": before}
+        told.append({**_row(name, row), **group})
+    return told
 
 
 def _row(name: RepositoryName, row: TagRow) -> dict[str, object]:

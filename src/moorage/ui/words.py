@@ -67,6 +67,13 @@ def difference(count: int | None) -> str:
     return f"{'+' if count > 0 else _MINUS}{size(abs(count))}"
 
 
+def step(instruction: str) -> str:
+    """Return a step of a Dockerfile with each of its commands on a line, as people write it."""
+    return (
+        instruction.replace(" && ", " \\\n && ") if instruction.startswith("RUN ") else instruction
+    )
+
+
 def short(digest: str) -> str:
     """Return the first twelve digits of a digest, without its algorithm."""
     return digest.partition(":")[2][:_SHORT] or digest[:_SHORT]

@@ -1,4 +1,4 @@
-// What every page can do better with a script: copying, times that go on, keys, menus.
+// What every page can do better with a script: copying, times that go on, keys, menus, panes.
 
 const said = document.getElementById("said");
 
@@ -39,6 +39,27 @@ document.addEventListener("keydown", (event) => {
     }
   }
 });
+
+// Of panes to choose from, the one that this browser chose last is shown first.
+
+for (const panes of document.querySelectorAll("[data-remember]")) {
+  const key = `moorage-${panes.dataset.remember}`;
+  try {
+    const kept = localStorage.getItem(key);
+    for (const each of panes.querySelectorAll("input[type=radio]")) {
+      if (each.value === kept) each.checked = true;
+    }
+  } catch {
+    // The browser keeps nothing for pages: the first is shown.
+  }
+  panes.addEventListener("change", (event) => {
+    try {
+      localStorage.setItem(key, event.target.value);
+    } catch {
+      // As above.
+    }
+  });
+}
 
 // Single characters are keys where nobody writes. Each does what something on the page does; all can be
 // turned off, for those who speak to their machines.
