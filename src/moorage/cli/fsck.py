@@ -8,6 +8,7 @@ import click
 
 from moorage.cli.client import Client, client_command, with_options
 from moorage.cli.output import Column, confirm
+from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
 from moorage.client.api import Document
 from moorage.errors import Refused
@@ -62,7 +63,7 @@ def _check(
     _report(client, _wait(client, run), shown)
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--fast", is_flag=True, help="Check the metadata, and that objects are there.")
 @click.option("--full", is_flag=True, help="Read the bytes of every object, too.")
 @click.option("--repair", is_flag=True, help="Mend what can be mended without any risk.")
