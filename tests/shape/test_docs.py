@@ -116,7 +116,7 @@ def test_the_reference_is_what_the_code_says(generate: ModuleType) -> None:
 
 
 def test_what_nobody_has_described_is_a_failure(generate: ModuleType) -> None:
-    with pytest.raises(SystemExit, match="Nothing says what `moorage_.*` means"):
+    with pytest.raises(SystemExit, match=r"Nothing says what `moorage_\w+` means"):
         generate.metrics({})
 
 

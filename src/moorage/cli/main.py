@@ -12,7 +12,7 @@ import click
 
 from moorage import __version__
 from moorage.cli.lazy import LazyGroup
-from moorage.cli.options import load_settings, settings_options
+from moorage.cli.options import How, load_settings, progress_option, settings_options
 from moorage.cli.sections import Command, Group
 from moorage.errors import Refused
 
@@ -171,12 +171,14 @@ def migrate(file: Path | None, *, check: bool, **flags: Any) -> None:
 
 @commands.command(cls=Command)
 @click.option("--abort", is_flag=True, help="Let the old registry take pushes again.")
+@progress_option
 @settings_options
-def move(file: Path | None, *, abort: bool, **flags: Any) -> None:
+def move(file: Path | None, *, abort: bool, progress: How, **flags: Any) -> None:
     """Move the registry in --data to --database and --storage, beside the running server."""
     from moorage.cli.move import move as run
+    from moorage.cli.progress import Progress
 
-    run(load_settings(file, **flags).config, abort=abort)
+    run(load_settings(file, **flags).config, Progress(progress), abort=abort)
 
 
 @commands.group(cls=Group)
@@ -187,12 +189,17 @@ def backup() -> None:
 @backup.command("create")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON.")
+@progress_option
 @settings_options
-def backup_create(file: Path | None, directory: Path, *, as_json: bool, **flags: Any) -> None:
+def backup_create(
+    file: Path | None, directory: Path, *, as_json: bool, progress: How, **flags: Any
+) -> None:
     """Take a backup into DIRECTORY; what an earlier one there has is not copied again."""
     from moorage.cli.backup import create
+    from moorage.cli.progress import Progress
 
-    create(load_settings(file, **flags).config, directory, as_json=as_json)
+    config = load_settings(file, **flags).config
+    create(config, directory, Progress(progress), as_json=as_json)
 
 
 @backup.command("list")
@@ -211,12 +218,14 @@ def backup_list(directory: Path, holding: str, *, as_json: bool) -> None:
 @click.option(
     "--key", type=click.Path(path_type=Path), help="The public key of the trail, kept elsewhere."
 )
+@progress_option
 @click.option("--json", "as_json", is_flag=True, help="Print what is found as JSON.")
-def backup_verify(path: Path, key: Path | None, *, as_json: bool) -> None:
+def backup_verify(path: Path, key: Path | None, *, as_json: bool, progress: How) -> None:
     """Read and hash all of a backup, or of a directory of them; exit 7 if anything is wrong."""
     from moorage.cli.backup import verify
+    from moorage.cli.progress import Progress
 
-    verify(path, key, as_json=as_json)
+    verify(path, key, Progress(progress), as_json=as_json)
 
 
 @backup.command("prune")
@@ -239,15 +248,24 @@ def backup_prune(
     "--key", type=click.Path(path_type=Path), help="The public key of the trail, kept elsewhere."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was restored as JSON.")
+@progress_option
 @settings_options
 def restore(
-    file: Path | None, path: Path, key: Path | None, *, as_json: bool, **flags: Any
+    file: Path | None,
+    path: Path,
+    key: Path | None,
+    *,
+    as_json: bool,
+    progress: How,
+    **flags: Any,
 ) -> None:
     """Restore BACKUP, or the youngest of a directory of them, to an empty machine."""
+    from moorage.cli.progress import Progress
     from moorage.cli.restore import restore as run
     from moorage.cli.settings import require_one_registry
 
-    run(require_one_registry(load_settings(file, **flags)), path, key, as_json=as_json)
+    config = require_one_registry(load_settings(file, **flags))
+    run(config, path, key, Progress(progress), as_json=as_json)
 
 
 @commands.group(cls=Group)

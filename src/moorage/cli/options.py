@@ -5,13 +5,14 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from moorage.config import Loaded
 
+How = Literal["auto", "json", "none"]
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -50,3 +51,13 @@ def load_settings(file: Path | None, **flags: Any) -> "Loaded":
     renamed = {key.replace("tls_", "tls."): value for key, value in flags.items()}
     renamed["listen"] = list(flags.get("listen") or ()) or None
     return load(find_file(file, os.environ), os.environ, renamed)
+
+
+def progress_option(command: Command) -> Command:
+    """Add the option that says how a long command tells how far it is."""
+    return click.option(
+        "--progress",
+        type=click.Choice(["auto", "json", "none"]),
+        default="auto",
+        help="How to say how far it is; json is a document a line.",
+    )(command)
