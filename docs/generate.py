@@ -26,6 +26,8 @@ from moorage.auth.policy import decide
 from moorage.cli.client import with_options
 from moorage.cli.lazy import LazyGroup
 from moorage.cli.main import commands
+from moorage.cli.meanings import MEANINGS
+from moorage.cli.options import settings_options
 from moorage.config import PREFIX, Config, flatten
 from moorage.errors import RegistryError
 from moorage.model.access import (
@@ -80,7 +82,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join([f"| {' | '.join(titles)} |", "|---" * len(titles) + "|", *lines])
 
 
-def settings(kept: Kept) -> str:
+def settings(_: Kept) -> str:
     """Return the table of the settings."""
     defaults = dict(flatten(Config()))
     kinds = dict(_kinds(Config))
@@ -95,7 +97,7 @@ def settings(kept: Kept) -> str:
         flag += ", repeatable" if flag and flags[key].multiple else ""
         name = PREFIX + key.upper().replace(".", "__")
         cells = (f"`{key}`", kinds[key], _shown(default), f"`{name}`", flag)
-        rows.append((*cells, _by_hand(kept, f"`{key}`")))
+        rows.append((*cells, MEANINGS[key]))
     return _table(("key", "kind", "default", "environment", "flag", "meaning"), rows)
 
 
@@ -267,6 +269,12 @@ def _asking() -> None:
     """Have the options of all commands that ask a server."""
 
 
+@click.command()
+@settings_options
+def _choosing() -> None:
+    """Have the options of all commands that read the settings."""
+
+
 def commandline(_: Kept) -> str:
     """Return every command with its usage, its help and the options that are its own."""
     assert isinstance(commands, LazyGroup)
@@ -309,7 +317,7 @@ def _described(path: str, command: click.Command) -> list[str]:
     return lines + _options(command)
 
 
-_SETTINGS = {option.name for option in commands.commands["config"].commands["check"].params}  # type: ignore[attr-defined]
+_SETTINGS = {option.name for option in _choosing.params}
 _CLIENT = {option.name for option in _asking.params}
 
 

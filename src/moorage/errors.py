@@ -51,11 +51,13 @@ class RegistryError(Exception):
     """A refusal with a code of the distribution specification (section "Error Codes").
 
     `message` says what happened and why, `hint` what to do; both reach the client in one sentence
-    each. `detail` is any JSON value for programs. `headers` go out with the answer.
+    each. `detail` is any JSON value for programs. `headers` go out with the answer. `problem` is
+    the type of RFC 9457, for what has the code and the status of another.
     """
 
     code: ClassVar[str] = "UNKNOWN"
     status: ClassVar[int] = 500
+    problem: ClassVar[str] = "about:blank"
     message: str = "the request failed"
 
     def __init__(
@@ -169,6 +171,7 @@ class PreconditionFailed(Denied):
 class TagProtected(Denied):
     """A rule of the namespace or repository keeps the tag as it is; nothing was changed."""
 
+    problem = "urn:moorage:problem:tag-protected"
     message = "a rule for tags does not allow this; nothing was changed"
 
 
@@ -412,7 +415,7 @@ class Refused(Exception):
     """A command that can't go on: what happened, why, and what to do, for a person.
 
     `exit_code` follows the table in docs/reference/cli.md: 1 failed, 2 usage, 3 not found, 4 not
-    allowed, 7 a check found problems, 8 no answer.
+    allowed, 5 refused by a rule, 6 partly done, 7 a check found problems, 8 no answer.
     """
 
     def __init__(self, what: str, *, why: str = "", do: str = "", exit_code: int = 1) -> None:

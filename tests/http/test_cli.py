@@ -420,3 +420,12 @@ def test_no_secret_is_logged(opened: Server, team: Person) -> None:
     text = opened.log.read_text(errors="replace")
     assert "mrg_" not in text
     assert PASSWORD not in text
+
+
+def test_a_token_that_can_t_be_kept_ends(opened: Server, team: Person, tmp_path: Path) -> None:
+    person = Person(tmp_path)
+    (tmp_path / ".config" / "moorage" / "lock").mkdir(parents=True)
+    before = {each["id"] for each in team("token", "list", "-o", "json").json()}
+    told = person.run("login", opened.address, "-u", "bob", "--password-stdin", given=PASSWORD)
+    assert "can't be written to" in told.expect(1).err
+    assert {each["id"] for each in team("token", "list", "-o", "json").json()} == before

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,108 @@ def test_repositories_are_listed_by_their_last_change(host: Person, opened: Serv
     assert (row["name"], row["type"]) == ("recent/a", "image")
     assert row["changed_at"]
     host.run("repo", "list", "--type", "picture").expect(2)
+
+
+def test_references_choose_the_registry(opened: Server, tmp_path: Path) -> None:
+    """With a port it is any host; one command speaks to one registry."""
+    person = Person(tmp_path)
+    told = person("inspect", f"{opened.address}/web/shop:1.5", "-o", "name").out
+    assert told == "web/shop\n"
+    assert "is the same" in person("diff", f"{opened.address}/web/shop:1.4", ":1.5").out
+    refused = person.run("tag", "show", f"{opened.address}/web/shop:1.5", "--server", "other")
+    assert "One command speaks to one registry." in refused.expect(2).err
+    refused = person.run("diff", f"{opened.address}/web/shop:1.4", "localhost:1/web/shop:1.5")
+    assert refused.expect(2)
+    refused = person.run("repo", "show", f"{opened.address}/web/shop", "--data", str(tmp_path))
+    assert refused.expect(2)
+    missing = person.run("repo", "show", "registry.example/web/shop", "--server", opened.address)
+    assert "web/shop with --server registry.example" in missing.expect(3).err
+
+
+def test_a_token_goes_to_no_registry_that_a_reference_names(opened: Server, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("mrg_of_another")
+    kept = {"MOORAGE_SERVER": "registry.example", "MOORAGE_TOKEN_FILE": str(token)}
+    person = Person(tmp_path / "home", **kept)
+    refused = person.run("repo", "show", f"{opened.address}/web/shop").expect(2)
+    assert "The token in $MOORAGE_TOKEN_FILE is for registry.example." in refused.err
+
+
+def test_tags_are_deleted_as_far_as_they_are_there(host: Person) -> None:
+    for tag in ("a", "b"):
+        host("tag", "set", f"web/shop:part-{tag}", ":1.4")
+    words = [f"web/shop:part-{tag}" for tag in ("a", "none", "b")]
+    would = host.run("tag", "delete", *words, "--dry-run").expect(6)
+    assert would.out.count("would be deleted") == 2
+    told = host.run("tag", "delete", *words, "--yes").expect(6)
+    assert told.out.count("is deleted") == 2
+    assert "1 of 3 were not done: web/shop:part-none." in told.err
+    assert host.run("tag", "delete", *words, "--yes").expect(3)
+
+
+def test_a_dry_run_changes_nothing(host: Person) -> None:
+    old, new = (
+        host("tag", "show", f"web/shop:{tag}", "-o", "json").json()["digest"]
+        for tag in ("1.4", "1.5")
+    )
+    told = host("tag", "set", "web/shop:dry", ":1.5", "--dry-run").out
+    assert told == f"web/shop:dry would be {new}; it is nothing now.\n"
+    told = host("tag", "copy", "web/shop:1.5", "web/shop:1.4", "--dry-run", "-o", "json").json()
+    assert told == {"digest": new, "before": old}
+    words = ("tag", "set", "web/shop:1.4", ":1.5", "--dry-run", "--expect", new)
+    assert host.run(*words).expect(9)
+    assert host.run("tag", "set", "web/shop:dry", ":none", "--dry-run").expect(3)
+    assert "would go to the trash" in host("repo", "delete", "web/shop", "--dry-run").out
+    assert host("tag", "show", "web/shop:1.4", "-o", "json").json()["digest"] == old
+    assert host.run("tag", "show", "web/shop:dry").expect(3)
+
+
+def test_a_tag_is_compared_with_what_it_was(host: Person) -> None:
+    for tag in ("1.4", "1.5"):
+        host("tag", "set", "web/shop:moving", f":{tag}")
+    assert "+ env A: 2" in host("tag", "diff", "web/shop:moving").out
+    assert "+ env A: 2" in host("tag", "diff", "web/shop:moving", "--version", "1").out
+    same = host("tag", "diff", "web/shop:moving", "--version", "2", "-o", "json").json()
+    assert same["only_b"] == []
+    assert "| env `A` |" in host("tag", "diff", "web/shop:moving", "--format", "md").out
+    now = datetime.now(UTC).isoformat()
+    assert host("tag", "diff", "web/shop:moving", "--as-of", now, "-o", "json").json() == same
+    assert host.run("tag", "diff", "web/shop:moving", "--as-of", "2020-01-01").expect(3)
+    assert host.run("tag", "diff", "web/shop:moving", "--version", "1", "--as-of", now).expect(2)
+    refused = host.run("tag", "diff", "web/shop:1.5").expect(3)
+    assert "web/shop:1.5 named nothing else before." in refused.err
+    host("tag", "delete", "web/shop:moving", "--yes")
+    host("tag", "undelete", "web/shop:moving")
+    assert "B is" in host("tag", "diff", "web/shop:moving").out
+
+
+def test_what_is_in_the_trash_comes_back_by_its_name(host: Person) -> None:
+    host("tag", "copy", "web/shop:1.4", "ops/binned:1")
+    host("tag", "delete", "ops/binned:1", "--yes")
+    host("trash", "restore", "ops/binned:1")
+    host("repo", "delete", "ops/binned", "--yes")
+    host("trash", "restore", "ops/binned")
+    digest = host("tag", "show", "ops/binned:1", "-o", "json").json()["digest"]
+    host("trash", "restore", f"ops/binned@{digest}")
+    host("repo", "delete", "ops/binned", "--yes")
+    assert "is there again" in host("repo", "undelete", "ops/binned").out
+    host("repo", "delete", "ops/binned", "--yes")
+
+
+def test_a_rule_has_an_exit_code_of_its_own(host: Person) -> None:
+    """Nobody may delete it: it is no lack of rights."""
+    host("tag", "set", "web/shop:kept", ":1.4")
+    host("rule", "add", "web/shop", "kept")
+    refused = host.run("tag", "delete", "web/shop:kept", "--yes").expect(5)
+    assert "web/shop:kept can't be moved" in refused.err
+
+
+def test_requests_are_told_to_who_wants_to_know(host: Person) -> None:
+    told = host("-v", "repo", "show", "web/shop")
+    assert re.search(r"^GET http.*/repositories/web/shop: 200 in \d+ ms, request ", told.err)
+    assert host("repo", "show", "web/shop").err == ""
+
+
+def test_a_tree_of_what_is_not_there(host: Person) -> None:
+    assert host.run("storage", "tree", "nope").expect(3)
+    assert "web/shop" in host("storage", "tree", "web").out

@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 import click
 
 from moorage.cli.client import Client, client_command
+from moorage.cli.complete import repositories
 from moorage.cli.output import Column
+from moorage.cli.reference import REFERENCE
+from moorage.cli.sections import Group
 from moorage.cli.words import ROLES, grants_of, limit_of, principal_of
 
 
@@ -44,7 +47,7 @@ REPORT = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def access() -> None:
     """Grant rights, take them back, and see who has which.
 
@@ -56,7 +59,7 @@ def access() -> None:
 
 
 @access.command("grant")
-@click.argument("place", metavar="NAMESPACE|REPOSITORY")
+@click.argument("place", metavar="NAMESPACE|REPOSITORY", type=REFERENCE)
 @click.argument("who", metavar="ACCOUNT|NAMESPACE/TEAM|NAMESPACE+ROBOT")
 @click.argument("role", type=click.Choice(ROLES))
 @client_command
@@ -68,7 +71,7 @@ def access_grant(client: Client, place: str, who: str, role: str) -> None:
 
 
 @access.command("revoke")
-@click.argument("place", metavar="NAMESPACE|REPOSITORY")
+@click.argument("place", metavar="NAMESPACE|REPOSITORY", type=REFERENCE)
 @click.argument("who", metavar="ACCOUNT|NAMESPACE/TEAM|NAMESPACE+ROBOT")
 @client_command
 def access_revoke(client: Client, place: str, who: str) -> None:
@@ -78,7 +81,7 @@ def access_revoke(client: Client, place: str, who: str) -> None:
 
 
 @access.command("list")
-@click.argument("place", metavar="NAMESPACE|REPOSITORY")
+@click.argument("place", metavar="NAMESPACE|REPOSITORY", type=REFERENCE)
 @click.option("--limit", default="50", show_default=True, help="How many, or all.")
 @client_command
 def access_list(client: Client, place: str, limit: str) -> None:
@@ -89,7 +92,7 @@ def access_list(client: Client, place: str, limit: str) -> None:
 @access.command("can")
 @click.argument("who", metavar="ACCOUNT|NAMESPACE+ROBOT")
 @click.argument("action", type=click.Choice(["pull", "push", "delete"]))
-@click.argument("place", metavar="REPOSITORY")
+@click.argument("place", metavar="REPOSITORY", type=REFERENCE, shell_complete=repositories)
 @client_command
 def access_can(client: Client, who: str, action: str, place: str) -> None:
     """Say whether somebody may, and by which grant; exit 7 if not."""

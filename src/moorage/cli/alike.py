@@ -32,11 +32,16 @@ def _told(api: Api, repository: str, tag: str) -> str:
     try:
         names = [each["name"] for each in _some(api, "repositories")]
         if repository not in names:
-            return _sentence(repository, names)
+            return _sentence(repository, names) or _other_server(repository)
         tags = _some(api, "repositories", repository, "-", "tags") if tag else []
         return _sentence(tag, [each["name"] for each in tags], f"{repository}:")
     except Refused:
         return ""  # the first refusal is what matters
+
+
+def _other_server(repository: str) -> str:
+    host, _, name = repository.partition("/")
+    return f"If {host} is a registry: {name} with --server {host}." if "." in host else ""
 
 
 def _some(api: Api, *parts: str) -> list[dict[str, str]]:

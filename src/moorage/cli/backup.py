@@ -16,6 +16,7 @@ from moorage.app import blob_store, opened, restore_state, schema_state, snapsho
 from moorage.auth.chain import PublicKey
 from moorage.blobs.vault import Vault
 from moorage.cli.absent import no_registry
+from moorage.cli.interrupted import going_on
 from moorage.cli.progress import Progress
 from moorage.config import Config
 from moorage.db import backups as rows
@@ -33,7 +34,7 @@ Value = TypeVar("Value")
 _MIB = 1 << 20
 
 
-def create(config: Config, directory: Path, *, as_json: bool) -> None:
+def create(config: Config, directory: Path, progress: Progress, *, as_json: bool) -> None:
     """Take a backup into a directory of backups, which is made if it is not there.
 
     Raises:
@@ -43,8 +44,7 @@ def create(config: Config, directory: Path, *, as_json: bool) -> None:
     require_registry(config)
     vault = Vault(directory.absolute())
     vault.make()
-    progress = Progress()
-    with vault.locked():
+    with vault.locked(), going_on("Run it again: what is there already is not copied again."):
         made = run(_create(config, vault, progress))
     progress.end()
     told = _document(Kept(made.manifest, made.digest))
@@ -110,7 +110,7 @@ def list_kept(directory: Path, holding: str, *, as_json: bool) -> None:
         )
 
 
-def verify(path: Path, key_file: Path | None, *, as_json: bool) -> None:
+def verify(path: Path, key_file: Path | None, progress: Progress, *, as_json: bool) -> None:
     """Read and hash everything that one backup is made of, or all of a directory.
 
     Raises:
@@ -118,7 +118,6 @@ def verify(path: Path, key_file: Path | None, *, as_json: bool) -> None:
     """
     vault, chosen = kept.find(path)
     key = read_key(key_file) if key_file is not None else None
-    progress = Progress()
     with vault.locked():
         wanted = [kept.read(vault, each) for each in ([chosen] if chosen else vault.ids())]
         if not wanted:

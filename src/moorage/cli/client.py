@@ -13,9 +13,12 @@ from urllib.parse import urlsplit
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from moorage.cli.absent import no_registry
-from moorage.cli.output import FORMS, Form, Output
+from moorage.cli.output import FORMS, TEMPLATE, Output
+from moorage.cli.reference import take_hosts
+from moorage.cli.words import patience_of
 from moorage.client.api import Api
 from moorage.client.contexts import read_contexts
 from moorage.client.hosts import Host, Hosts, config_directory, read_hosts
@@ -45,6 +48,18 @@ class Wanted(msgspec.Struct, frozen=True):
     file: str = ""
 
 
+class _Form(click.Choice[str]):
+    """One of the forms, or a template, which may be anything."""
+
+    def __init__(self) -> None:
+        super().__init__((*FORMS, f"{TEMPLATE}=TEMPLATE"))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if str(value).startswith(f"{TEMPLATE}="):
+            return str(value)
+        return super().convert(value, param, ctx)
+
+
 def client_command(run: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command its client as first argument, and the options that choose it."""
     return _client_command(run, "--config")
@@ -58,9 +73,13 @@ def image_command(run: Callable[..., Any]) -> Callable[..., Any]:
 def _client_command(run: Callable[..., Any], settings: str) -> Callable[..., Any]:
     @wraps(run)
     def command(output: Output, **options: Any) -> None:
-        yes = options.pop("yes")
+        yes, timeout, verbose = (options.pop(name) for name in ("yes", "timeout", "verbose"))
         wanted = Wanted(**{name: options.pop(name) or "" for name in Wanted.__struct_fields__})
-        run(Client(Api(connect(wanted)), output, yes), **options)
+        connection = connect(_of_references(wanted, options))
+        connection.seconds = patience_of(timeout)
+        if verbose:
+            connection.told = output.trace
+        run(Client(Api(connection), output, yes), **options)
 
     return with_options(telling(command), settings)
 
@@ -69,8 +88,9 @@ def telling(run: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command its output as first argument, which tells of refusals too."""
 
     @wraps(run)
-    def command(form: Form, *, columns: str, sort: str, no_color: bool, **options: Any) -> None:
-        output = Output(form, columns=columns, sort=sort, no_color=no_color)
+    def command(form: str, **options: Any) -> None:
+        how = {name: options.pop(name) for name in ("columns", "sort", "no_color", "quiet")}
+        output = Output(form, **how)
         try:
             run(output, **options)
         except Refused as refused:
@@ -91,6 +111,15 @@ def with_options(command: Callable[..., Any], settings: str = "--config") -> Cal
         click.option("--token-file", envvar="MOORAGE_TOKEN_FILE", help="A file with a token."),
         click.option("--data", help="The data directory of this host's own server."),
         click.option(settings, "file", help="The settings of this host's own server."),
+        click.option(
+            "--timeout",
+            default="30s",
+            metavar="TIME",
+            help="How long to wait for an answer, as 5s or 2m.",
+        ),
+        click.option(
+            "-v", "--verbose", count=True, help="Say which requests are sent; -vv traces faults."
+        ),
         output_option,
         click.option("--yes", is_flag=True, help="Do it without asking."),
     ):
@@ -101,20 +130,21 @@ def with_options(command: Callable[..., Any], settings: str = "--config") -> Cal
 def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say how to print."""
     for option in (
+        click.option("-q", "--quiet", is_flag=True, help="Say nothing but what is asked for."),
         click.option("--no-color", is_flag=True, help="Without colours; $NO_COLOR says so too."),
         click.option("--sort", default="", metavar="[-]COLUMN", help="Sort by it; - is down."),
         click.option("--columns", default="", metavar="A,B", help="Which columns, in this order."),
-        click.option(
-            "-o",
-            "--output",
-            "form",
-            type=click.Choice(FORMS),
-            default="table",
-            help="How to print.",
-        ),
+        click.option("--plain", "form", flag_value="plain", help="The same as -o plain."),
+        click.option("--json", "form", flag_value="json", help="The same as -o json."),
+        click.option("-o", "--output", "form", type=_Form(), default="table", help="How to print."),
     ):
         command = option(command)
     return command
+
+
+def dry_run_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option of commands that can say what they would change."""
+    return click.option("--dry-run", is_flag=True, help="Only say what would be done.")(command)
 
 
 def connect(wanted: Wanted) -> Connection:
@@ -135,6 +165,44 @@ def connect(wanted: Wanted) -> Connection:
     if server in ("", LOCAL):
         return _local(wanted)
     return _remote(place_of(server, hosts), wanted, hosts)
+
+
+def _of_references(wanted: Wanted, options: dict[str, Any]) -> Wanted:
+    """Return what is wanted where the references among the options name the registry.
+
+    Raises:
+        Refused: they name several, or another one than an option does, or a token is not for it.
+    """
+    context = click.get_current_context()
+    directory = config_directory(os.environ)
+    contexts, hosts = read_contexts(directory), read_hosts(directory)
+    chosen = contexts.server_of(wanted.server or contexts.current) or hosts.default
+    known = {*hosts.hosts, *contexts.servers.values(), chosen}
+    named = take_hosts(context.command.params, options, known)
+    if not named:
+        return wanted
+    by_option = {
+        name
+        for name in ("server", "token_file", "data", "file")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    others = {chosen} if "server" in by_option else set()
+    if "data" in by_option or "file" in by_option:
+        others.add("this host's own")
+    if len(named | others) > 1:
+        raise Refused(
+            "One command speaks to one registry.",
+            why=f"These are {' and '.join(sorted(named | others))}.",
+            exit_code=2,
+        )
+    (server,) = named
+    if wanted.token_file and "token_file" not in by_option and server != chosen:
+        raise Refused(
+            f"The token in $MOORAGE_TOKEN_FILE is for {chosen or 'another registry'}.",
+            do=f"Say that it is for {server}: --token-file {wanted.token_file}.",
+            exit_code=2,
+        )
+    return Wanted(server, wanted.token_file)
 
 
 def place_of(server: str, hosts: Hosts) -> Place:

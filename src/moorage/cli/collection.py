@@ -6,6 +6,7 @@ import click
 
 from moorage.cli.client import Client, client_command, with_options
 from moorage.cli.output import Column
+from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
 from moorage.client.api import Document
 from moorage.errors import Refused
@@ -53,7 +54,7 @@ def _look(client: Client, *, dry_run: bool, explain: str | None, now: bool, limi
         _show_runs(client, limit)
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--dry-run", is_flag=True, help="Say what the next run would do, and why.")
 @click.option("--explain", metavar="DIGEST", help="Say what keeps this content, everywhere.")
 @click.option("--now", is_flag=True, help="Have a run begin.")

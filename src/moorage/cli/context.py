@@ -6,6 +6,7 @@ import click
 
 from moorage.cli.client import LOCAL, output_option, place_of, telling
 from moorage.cli.output import Column, Output
+from moorage.cli.sections import Group
 from moorage.client.contexts import Contexts, check_name, read_contexts, write_contexts
 from moorage.client.hosts import config_directory, read_hosts
 from moorage.errors import Refused
@@ -19,7 +20,7 @@ CONTEXTS = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def context() -> None:
     """Choose the registry that commands speak to, and give registries names.
 

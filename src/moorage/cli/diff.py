@@ -1,14 +1,17 @@
 """`moorage diff`: two images side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
 from moorage.cli.alike import suggesting
+from moorage.cli.clean import clean
 from moorage.cli.client import Client, image_command
 from moorage.cli.complete import images
-from moorage.cli.output import Output, clean, size_text
+from moorage.cli.output import Output, size_text
+from moorage.cli.reference import REFERENCE
+from moorage.cli.sections import Command
 from moorage.cli.words import image_of, other_of
 from moorage.model.comparison_text import Row, Told, markdown
 
@@ -16,19 +19,30 @@ _MARKS = (("only_a", "-"), ("only_b", "+"), ("common", "~"))
 _COLOURS = {"-": "red", "+": "green", "~": "yellow"}
 
 
-@click.command("diff")
-@click.argument("image", metavar="A", shell_complete=images)
-@click.argument("other", metavar="B", shell_complete=images)
+def comparing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what of two images is compared, and how it is told."""
+    for option in (
+        click.option(
+            "--format",
+            "text",
+            type=click.Choice(["text", "md"]),
+            default="text",
+            help="md is Markdown.",
+        ),
+        click.option("--platform", default="", help="Of indexes, that of this one: linux/amd64."),
+        click.option("--layers", "part", flag_value="layers", help="Only their layers."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command("diff", cls=Command)
+@click.argument("image", metavar="A", type=REFERENCE, shell_complete=images)
+@click.argument("other", metavar="B", type=REFERENCE, shell_complete=images)
 @click.option("--config", "part", flag_value="config", help="Only how they run.")
-@click.option("--layers", "part", flag_value="layers", help="Only their layers.")
-@click.option("--platform", default="", help="Of indexes, that of this one, as linux/amd64.")
-@click.option(
-    "--format", "how", type=click.Choice(["text", "md"]), default="text", help="md is Markdown."
-)
+@comparing
 @image_command
-def diff(
-    client: Client, image: str, other: str, *, part: str | None, platform: str, how: str
-) -> None:
+def diff(client: Client, image: str, other: str, **how: str | None) -> None:
     """Show how image B differs from image A, which may be of another repository.
 
     \b
@@ -37,14 +51,32 @@ def diff(
     moorage diff web/shop:1.4 :1.5 --format md
     """
     repository, reference = image_of(image)
-    second, wanted = other_of(other, repository)
+    compare(client, (repository, reference), other_of(other, repository), **how)
+
+
+def compare(
+    client: Client,
+    image: tuple[str, str],
+    other: tuple[str, str],
+    *,
+    part: str | None,
+    platform: str | None,
+    text: str | None,
+) -> None:
+    """Tell how the second image differs from the first, as the options of `comparing` say.
+
+    Raises:
+        Refused: one of them is not there.
+    """
+    repository, reference = image
+    second, wanted = other
     path = ("repositories", repository, "-", "images", reference, "compare")
-    query = {"with": wanted, "other": second, "platform": platform}
+    query = {"with": wanted, "other": second, "platform": platform or ""}
     with suggesting(client.api, second, wanted), suggesting(client.api, repository, reference):
         found = client.api.get(*path, **query)
     if not client.output.is_for_people:
         client.output.document(found)
-    elif how == "md":
+    elif text == "md":
         click.echo(_markdown(found, part or ""))
     else:
         _tell(client.output, found, part or "")

@@ -7,7 +7,9 @@ from typing import Any
 import click
 
 from moorage.cli.client import Client, client_command, with_options
+from moorage.cli.interrupted import going_on
 from moorage.cli.output import Column, confirm
+from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
 from moorage.client.api import Document
 from moorage.errors import Refused
@@ -62,7 +64,7 @@ def _check(
     _report(client, _wait(client, run), shown)
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--fast", is_flag=True, help="Check the metadata, and that objects are there.")
 @click.option("--full", is_flag=True, help="Read the bytes of every object, too.")
 @click.option("--repair", is_flag=True, help="Mend what can be mended without any risk.")
@@ -137,14 +139,15 @@ def _wait(client: Client, run: Document) -> Document:
     """Return the run when it has ended, and tell a person meanwhile how far it is."""
     wait = _POLL_SECONDS
     step = ""
-    while run["state"] == "running":
-        if client.output.is_for_people and run["step"] != step:
-            step = run["step"]
-            done = f"{run['steps_done'] + 1} of {run['steps']}"
-            client.output.note(f"{done}: {step}, {run['looked']} looked at, {run['found']} found")
-        time.sleep(wait)
-        wait = min(wait * 1.5, _SLOW_POLL_SECONDS)
-        run = client.api.get("verification", "runs", str(run["id"]))
+    with going_on(f"The check itself goes on: moorage fsck show {run['id']} --wait"):
+        while run["state"] == "running":
+            if client.output.is_for_people and run["step"] != step:
+                step = run["step"]
+                at = f"{run['steps_done'] + 1} of {run['steps']}"
+                client.output.note(f"{at}: {step}, {run['looked']} looked at, {run['found']} found")
+            time.sleep(wait)
+            wait = min(wait * 1.5, _SLOW_POLL_SECONDS)
+            run = client.api.get("verification", "runs", str(run["id"]))
     return run
 
 

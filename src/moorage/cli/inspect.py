@@ -10,6 +10,8 @@ from moorage.cli.alike import suggesting
 from moorage.cli.client import Client, image_command
 from moorage.cli.complete import images
 from moorage.cli.output import Column, for_terminal
+from moorage.cli.reference import REFERENCE
+from moorage.cli.sections import Command
 from moorage.cli.words import image_of
 from moorage.errors import Refused
 
@@ -66,8 +68,8 @@ ATTACHED = (
 )
 
 
-@click.command("inspect")
-@click.argument("image", metavar="IMAGE", shell_complete=images)
+@click.command("inspect", cls=Command)
+@click.argument("image", metavar="IMAGE", type=REFERENCE, shell_complete=images)
 @click.option("--layers", "part", flag_value="layers", help="Its steps, and who shares them.")
 @click.option("--config", "part", flag_value="config", help="What it runs as.")
 @click.option("--attached", "part", flag_value="attached", help="Signatures, SBOMs and the like.")

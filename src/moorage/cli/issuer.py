@@ -6,6 +6,7 @@ import click
 
 from moorage.cli.client import Client, client_command, read_token
 from moorage.cli.output import Column, confirm
+from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
 
 KINDS = click.Choice(["github", "gitlab", "jenkins", "kubernetes", "generic"])
@@ -19,7 +20,7 @@ ISSUERS = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def issuer() -> None:
     """Say whose tokens namespaces may trust; for administrators.
 

@@ -4,6 +4,7 @@ import click
 
 from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column, confirm
+from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
 
 JOBS = (
@@ -29,7 +30,7 @@ JOB = (
 STATES = click.Choice(["waiting", "running", "done", "dead", "cancelled"])
 
 
-@click.group()
+@click.group(cls=Group)
 def job() -> None:
     """Look at the work that no request waits for.
 

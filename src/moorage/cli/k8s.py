@@ -7,6 +7,7 @@ import re
 import click
 
 from moorage.cli.client import Client, client_command
+from moorage.cli.sections import Group
 from moorage.cli.token import token_document
 from moorage.cli.words import robot_of
 from moorage.errors import Refused
@@ -30,7 +31,7 @@ data:
 """
 
 
-@click.group()
+@click.group(cls=Group)
 def k8s() -> None:
     """Let Kubernetes clusters pull.
 

@@ -11,7 +11,8 @@ class LazyGroup(click.Group):
     """A group that also has commands in modules of their own.
 
     `lazy` has where each is, as `module:name`, and the line that the group's help shows of it;
-    `sections` the titles that help has them under, the rest under one of its own.
+    `sections` the titles that help has them under, the rest under one of its own. `common` are
+    options of commands that may stand before a command's name too, and whether they have a value.
     """
 
     def __init__(
@@ -19,12 +20,27 @@ class LazyGroup(click.Group):
         *arguments: Any,
         lazy: Mapping[str, tuple[str, str]] | None = None,
         sections: Mapping[str, Sequence[str]] | None = None,
+        common: Mapping[str, bool] | None = None,
         **options: Any,
     ) -> None:
         """Keep the tables."""
         super().__init__(*arguments, **options)
         self._lazy = lazy or {}
         self._sections = sections or {}
+        self._common = common or {}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words of a command line; common options before the command are the command's."""
+        rest, moved = list(args), []
+        while rest and rest[0].partition("=")[0] in self._common:
+            name, is_whole, _ = rest[0].partition("=")
+            count = 2 if self._common[name] and not is_whole else 1
+            moved += rest[:count]
+            del rest[:count]
+        if not rest:
+            return super().parse_args(ctx, args)
+        end = rest.index("--") if "--" in rest else len(rest)
+        return super().parse_args(ctx, [*rest[:end], *moved, *rest[end:]])
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""

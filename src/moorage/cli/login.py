@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from moorage.cli.clean import clean
 from moorage.cli.client import (
     Client,
     basic,
@@ -22,7 +23,8 @@ from moorage.cli.client import (
     read_token,
     telling,
 )
-from moorage.cli.output import Column, Output, clean, confirm
+from moorage.cli.output import Column, Output, confirm
+from moorage.cli.sections import Command
 from moorage.client import docker_config
 from moorage.client.api import Api, Document, path_of
 from moorage.client.hosts import Host, config_directory, put_host, read_hosts, remove_host
@@ -43,7 +45,7 @@ WHOAMI = (
 )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("host")
 @click.option("-u", "--user", help="The account; asked for if it is not given.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
@@ -77,6 +79,7 @@ def login(  # noqa: PLR0913 - options
     known = read_hosts(directory)
     place = place_of(host, known)
     _require_encrypted(place, insecure=insecure)
+    is_ours = False
     if token_stdin:
         found = _by_token(place, read_token("-"))
     else:
@@ -87,14 +90,15 @@ def login(  # noqa: PLR0913 - options
             else click.prompt("Password", err=True, hide_input=True)
         )
         found = _by_password(place, name, password.rstrip("\r\n"), code)
-    put_host(directory, found)
+        is_ours = found.token != password.strip()  # a token may be given as one, too
+    told = _keep(directory, found, is_ours=is_ours)
     _revoke(known.hosts.get(place.name), found)
-    output.done(f"Signed in to {place.name} as {found.user}.", _told(found))
+    output.done(f"Signed in to {place.name} as {found.user}.", told)
     if not no_docker:
         _tell_docker(place.name, yes=yes)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("host", required=False)
 @output_option
 @telling
@@ -117,7 +121,7 @@ def logout(output: Output, host: str | None) -> None:
     output.done(f"Signed out of {found.name}.", {"server": found.name})
 
 
-@click.command()
+@click.command(cls=Command)
 @client_command
 def whoami(client: Client) -> None:
     """Show who you are to the registry, and by what.
@@ -150,7 +154,7 @@ def _by_token(place: Place, token: str) -> Host:
 
 def _by_password(place: Place, user: str, password: str, code: str) -> Host:
     if password.startswith("mrg_"):
-        return _by_token(place, password)
+        return _by_token(place, password.strip())
     credentials = _session(place, user, password, code) if code else basic(user, password)
     document = {"name": f"cli on {socket.gethostname()}"[:100], "days": _DAYS}
     try:
@@ -185,6 +189,25 @@ def _require_somebody(place: Place, found: Document) -> None:
         )
 
 
+def _keep(directory: str, found: Host, *, is_ours: bool) -> Document:
+    """Keep a sign-in, and return what is told of it; a token of ours that can't be kept ends.
+
+    Raises:
+        Refused: it can't be kept, or is not what it should be.
+    """
+    is_kept = False
+    try:
+        told = _told(found)
+        put_host(directory, found)
+        is_kept = True
+    except OSError as error:
+        raise Refused(f"{directory} can't be written to.", why=f"{error}.") from error
+    finally:
+        if is_ours and not is_kept:
+            _revoke(found, None)
+    return told
+
+
 def _revoke(old: Host | None, new: Host | None) -> None:
     """End a token that is not used any more; it ends by itself if that can't be done now."""
     if old is None or not old.token_id or (new is not None and new.token == old.token):
@@ -194,11 +217,17 @@ def _revoke(old: Host | None, new: Host | None) -> None:
             "DELETE", "tokens", old.token_id
         )
     except Refused as refused:
-        click.echo(f"The token of before could not be ended: {clean(refused.what)}", err=True)
+        click.echo(f"A token could not be ended: {clean(refused.what)}", err=True)
 
 
 def _told(host: Host) -> Document:
-    ends = datetime.fromisoformat(host.expires_at).isoformat() if host.expires_at else None
+    try:
+        ends = datetime.fromisoformat(host.expires_at).isoformat() if host.expires_at else None
+    except ValueError as error:
+        raise Refused(
+            f"{host.name} does not answer as Moorage does.",
+            why=f"Its token ends at {host.expires_at!r}, which is no time.",
+        ) from error
     return {"server": host.name, "name": host.user, "token_id": host.token_id, "expires_at": ends}
 
 

@@ -4,20 +4,20 @@
 
 import os
 import sys
-from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import click
 
 from moorage import __version__
 from moorage.cli.lazy import LazyGroup
+from moorage.cli.options import How, load_settings, progress_option, settings_options
+from moorage.cli.sections import Command, Group
 from moorage.errors import Refused
 
-if TYPE_CHECKING:
-    from moorage.config import Loaded
-
-_CLIENTS = {
+_LAZY = {
+    "config": ("moorage.cli.configure:config", "Look at the settings."),
     "job": ("moorage.cli.job:job", "Look at the work that no request waits for."),
     "login": ("moorage.cli.login:login", "Sign in to a registry, here and for docker."),
     "logout": ("moorage.cli.login:logout", "Sign out of a registry."),
@@ -36,7 +36,7 @@ _CLIENTS = {
     "api": ("moorage.cli.raw:api", "Send a request to the API as you write it."),
     "help": ("moorage.cli.topics:topics", "Explain exit codes, references, forms and more."),
     "manifest": ("moorage.cli.manifest:manifest", "Restore manifests that were deleted."),
-    "trash": ("moorage.cli.trash:trash", "Look at what was deleted and can be restored."),
+    "trash": ("moorage.cli.trash:trash", "Look at what was deleted, and bring it back."),
     "access": ("moorage.cli.access:access", "Grant rights, and see who has which."),
     "token": ("moorage.cli.token:token", "Manage your tokens."),
     "robot": ("moorage.cli.robot:robot", "Manage robots, the accounts of machines."),
@@ -59,7 +59,13 @@ _SECTIONS = {
     "Let machines in": ("token", "robot", "trust", "issuer", "k8s"),
     "This program": ("help", "version", "completion"),
 }
-Command = TypeVar("Command", bound=Callable[..., Any])
+# What may also stand before a command's name, and whether a value follows.
+_COMMON = {
+    **dict.fromkeys(("--server", "--token-file", "--timeout", "--data", "--config"), True),
+    **dict.fromkeys(("-o", "--output", "--columns", "--sort"), True),
+    **dict.fromkeys(("--json", "--plain", "--no-color", "--yes", "--dry-run"), False),
+    **dict.fromkeys(("-q", "--quiet", "-v", "-vv", "--verbose"), False),
+}
 
 
 def main() -> None:
@@ -70,16 +76,17 @@ def main() -> None:
         _tell(refused)
         sys.exit(refused.exit_code)
     except click.ClickException as error:
-        error.show()
+        _tell_usage(error)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        click.echo(err=True)  # what was asked, or is under way, has its line to itself
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except Exception as fault:
-        if "MOORAGE_TRACE" in os.environ:
+        if "MOORAGE_TRACE" in os.environ or "-vv" in sys.argv:
             raise
         told = f"{type(fault).__name__}: {fault}"
         _tell(Refused("A fault of Moorage itself.", why=told, do="Set MOORAGE_TRACE=1 for more."))
@@ -87,7 +94,7 @@ def main() -> None:
 
 
 def _tell(refused: Refused) -> None:
-    from moorage.cli.output import clean
+    from moorage.cli.clean import clean
 
     for label, text in (("Error", refused.what), ("Why", refused.why), ("Do", refused.do)):
         if text:
@@ -96,42 +103,24 @@ def _tell(refused: Refused) -> None:
             click.echo(f"{label}: {shown}", err=True)
 
 
-def _settings(command: Command) -> Command:
-    """Add the options that choose settings to a command."""
-    for option in (
-        click.option("--config", "file", type=click.Path(path_type=Path), help="A TOML file."),
-        click.option("--data", help="The data directory."),
-        click.option("--database", help="PostgreSQL, as postgresql://user@host/name."),
-        click.option("--storage", help="An object store, as s3://bucket/prefix."),
-        click.option(
-            "--listen", multiple=True, help="host:port, [v6]:port, :port or unix:path; repeatable."
-        ),
-        click.option("--url", help="The address that clients use, as https://registry.example."),
-        click.option("--workers", type=int, help="Serving processes; 0 is one for each core."),
-        click.option(
-            "--allow-sparse",
-            type=click.Choice(["never", "indexes", "always"]),
-            help="What may lack the content that it names.",
-        ),
-        click.option("--tls-cert", "tls_cert", help="A certificate, PEM."),
-        click.option("--tls-key", "tls_key", help="Its key, PEM."),
-    ):
-        command = option(command)
-    return command
+def _tell_usage(error: click.ClickException) -> None:
+    """Tell of a command line that can't be; programs that asked for JSON get it here too."""
+    words = sys.argv[1:]
+    forms = {after for before, after in pairwise(words) if before in ("-o", "--output")}
+    forms |= {word.partition("=")[2] for word in words if word.startswith("--output=")}
+    if not forms & {"json", "jsonl", "yaml"} and "--json" not in words:
+        error.show()
+        return
+    from moorage.cli.output import Output
 
-
-def _load(file: Path | None, **flags: Any) -> "Loaded":
-    from moorage.config import find_file, load
-
-    renamed = {key.replace("tls_", "tls."): value for key, value in flags.items()}
-    renamed["listen"] = list(flags.get("listen") or ()) or None
-    return load(find_file(file, os.environ), os.environ, renamed)
+    Output("json").refuse(Refused(error.format_message(), exit_code=error.exit_code))
 
 
 @click.group(
     cls=LazyGroup,
-    lazy=_CLIENTS,
+    lazy=_LAZY,
     sections=_SECTIONS,
+    common=_COMMON,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -149,92 +138,49 @@ def commands(context: click.Context) -> None:
         context.invoke(serve)
 
 
-@commands.command()
-@_settings
+@commands.command(cls=Command)
+@settings_options
 def serve(file: Path | None = None, **flags: Any) -> None:
     """Serve the registry until told to stop."""
     from moorage.cli.serve import serve as run
     from moorage.cli.settings import require_one_registry
 
-    run(require_one_registry(_load(file, **flags)))
+    run(require_one_registry(load_settings(file, **flags)))
 
 
-@commands.group()
-def config() -> None:
-    """Look at the settings."""
-
-
-@config.command("check")
-@_settings
-def config_check(file: Path | None, **flags: Any) -> None:
-    """Say whether the settings are usable; exit 2 if not."""
-    from moorage.cli.settings import check
-
-    check(_load(file, **flags))
-
-
-@config.command("show")
-@click.option("--origin", is_flag=True, help="Also say where each value comes from.")
-@_settings
-def config_show(file: Path | None, *, origin: bool, **flags: Any) -> None:
-    """Print every setting with its value."""
-    from moorage.cli.settings import show
-
-    show(_load(file, **flags), origin=origin)
-
-
-@config.command("proxy")
-@click.argument("program", type=click.Choice(["nginx", "haproxy"]))
-@click.option(
-    "--replica", "replicas", multiple=True, help="host:port or unix:path of a server; repeatable."
-)
-@click.option("--server-name", default="", help="The host name that clients use.")
-@click.option("--bind", default="", help="Where the proxy listens; :80, with a certificate :443.")
-@click.option("--cert", default="", help="The proxy's certificate, PEM; for HAProxy with its key.")
-@click.option("--key", default="", help="Its key, PEM, for nginx.")
-@click.option(
-    "--user", default="haproxy", show_default=True, help="HAProxy's user; '' if it is not root's."
-)
-@_settings
-def config_proxy(file: Path | None, **flags: Any) -> None:
-    """Print a configuration for the proxy in front of one server or of several."""
-    from moorage.cli.proxy import Front, write
-
-    front = Front(**{name: flags.pop(name) for name in Front.__struct_fields__})
-    write(_load(file, **flags).config, front)
-
-
-@commands.command()
+@commands.command(cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-@_settings
+@settings_options
 def doctor(file: Path | None, *, as_json: bool, **flags: Any) -> None:
     """Check directory, disk, port, clock, and a push and pull; exit 7 if one is bad."""
     from moorage.cli.doctor import examine
 
-    examine(_load(file, **flags).config, as_json=as_json)
+    examine(load_settings(file, **flags).config, as_json=as_json)
 
 
-@commands.command()
+@commands.command(cls=Command)
 @click.option("--check", is_flag=True, help="Only say what is to be done; exit 8 if anything is.")
-@_settings
+@settings_options
 def migrate(file: Path | None, *, check: bool, **flags: Any) -> None:
     """Bring the database to this release's schema."""
     from moorage.cli.migrate import migrate as run
 
-    run(_load(file, **flags).config, check=check)
+    run(load_settings(file, **flags).config, check=check)
 
 
-@commands.command()
+@commands.command(cls=Command)
 @click.option("--abort", is_flag=True, help="Let the old registry take pushes again.")
-@_settings
-def move(file: Path | None, *, abort: bool, **flags: Any) -> None:
+@progress_option
+@settings_options
+def move(file: Path | None, *, abort: bool, progress: How, **flags: Any) -> None:
     """Move the registry in --data to --database and --storage, beside the running server."""
     from moorage.cli.move import move as run
+    from moorage.cli.progress import Progress
 
-    run(_load(file, **flags).config, abort=abort)
+    run(load_settings(file, **flags).config, Progress(progress), abort=abort)
 
 
-@commands.group()
+@commands.group(cls=Group)
 def backup() -> None:
     """Take backups beside the running server, verify and prune them."""
 
@@ -242,12 +188,17 @@ def backup() -> None:
 @backup.command("create")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print what was made as JSON.")
-@_settings
-def backup_create(file: Path | None, directory: Path, *, as_json: bool, **flags: Any) -> None:
+@progress_option
+@settings_options
+def backup_create(
+    file: Path | None, directory: Path, *, as_json: bool, progress: How, **flags: Any
+) -> None:
     """Take a backup into DIRECTORY; what an earlier one there has is not copied again."""
     from moorage.cli.backup import create
+    from moorage.cli.progress import Progress
 
-    create(_load(file, **flags).config, directory, as_json=as_json)
+    config = load_settings(file, **flags).config
+    create(config, directory, Progress(progress), as_json=as_json)
 
 
 @backup.command("list")
@@ -266,46 +217,57 @@ def backup_list(directory: Path, holding: str, *, as_json: bool) -> None:
 @click.option(
     "--key", type=click.Path(path_type=Path), help="The public key of the trail, kept elsewhere."
 )
+@progress_option
 @click.option("--json", "as_json", is_flag=True, help="Print what is found as JSON.")
-def backup_verify(path: Path, key: Path | None, *, as_json: bool) -> None:
+def backup_verify(path: Path, key: Path | None, *, as_json: bool, progress: How) -> None:
     """Read and hash all of a backup, or of a directory of them; exit 7 if anything is wrong."""
     from moorage.cli.backup import verify
+    from moorage.cli.progress import Progress
 
-    verify(path, key, as_json=as_json)
+    verify(path, key, Progress(progress), as_json=as_json)
 
 
 @backup.command("prune")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--keep", type=click.IntRange(min=1), required=True, help="How many stay.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was removed as JSON.")
-@_settings
+@settings_options
 def backup_prune(
     file: Path | None, directory: Path, *, keep: int, as_json: bool, **flags: Any
 ) -> None:
     """Remove all but the youngest backups in DIRECTORY, and what only those had."""
     from moorage.cli.backup import prune
 
-    prune(_load(file, **flags).config, directory, keep, as_json=as_json)
+    prune(load_settings(file, **flags).config, directory, keep, as_json=as_json)
 
 
-@commands.command()
+@commands.command(cls=Command)
 @click.argument("path", metavar="BACKUP", type=click.Path(path_type=Path))
 @click.option(
     "--key", type=click.Path(path_type=Path), help="The public key of the trail, kept elsewhere."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was restored as JSON.")
-@_settings
+@progress_option
+@settings_options
 def restore(
-    file: Path | None, path: Path, key: Path | None, *, as_json: bool, **flags: Any
+    file: Path | None,
+    path: Path,
+    key: Path | None,
+    *,
+    as_json: bool,
+    progress: How,
+    **flags: Any,
 ) -> None:
     """Restore BACKUP, or the youngest of a directory of them, to an empty machine."""
+    from moorage.cli.progress import Progress
     from moorage.cli.restore import restore as run
     from moorage.cli.settings import require_one_registry
 
-    run(require_one_registry(_load(file, **flags)).config, path, key, as_json=as_json)
+    config = require_one_registry(load_settings(file, **flags)).config
+    run(config, path, key, Progress(progress), as_json=as_json)
 
 
-@commands.group()
+@commands.group(cls=Group)
 def audit() -> None:
     """Look at the audit trail, and prove that nobody has changed it."""
 
@@ -318,7 +280,7 @@ def audit() -> None:
     "--file", "exported", type=click.Path(path_type=Path), help="An exported part, by itself."
 )
 @click.option("--head", default="", help="PLACE:SEAL that the log once told; the chain has it.")
-@_settings
+@settings_options
 def audit_verify(
     file: Path | None,
     key: Path | None,
@@ -332,27 +294,27 @@ def audit_verify(
     if exported is not None:
         verify_file(exported, key)
     else:
-        verify(_load(file, **flags).config, key, head)
+        verify(load_settings(file, **flags).config, key, head)
 
 
 @audit.command("export")
 @click.option("--since", default="", help="From this time on, as 2026-07-01 or with a time.")
 @click.option("--until", default="", help="Up to this time.")
-@_settings
+@settings_options
 def audit_export(file: Path | None, since: str, until: str, **flags: Any) -> None:
     """Print a part of the trail as lines of JSON that can be verified by themselves."""
     from moorage.cli.audit import export
 
-    export(_load(file, **flags).config, since, until)
+    export(load_settings(file, **flags).config, since, until)
 
 
 @audit.command("key")
-@_settings
+@settings_options
 def audit_key(file: Path | None, **flags: Any) -> None:
     """Print the public key of the trail, PEM; keep it away from the server."""
     from moorage.cli.audit import print_key
 
-    print_key(_load(file, **flags).config)
+    print_key(load_settings(file, **flags).config)
 
 
 @audit.command("list")
@@ -362,16 +324,16 @@ def audit_key(file: Path | None, **flags: Any) -> None:
 @click.option("--action", help="Only this, such as tag.deleted or refused.")
 @click.option("--limit", default=50, show_default=True, help="How many, the newest first.")
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
-@_settings
+@settings_options
 def audit_list(file: Path | None, *, limit: int, as_json: bool, **flags: Any) -> None:
     """List who did what, the newest first."""
     from moorage.cli.audit import FILTERS, list_newest
 
     by = {name: flags.pop(name) for name in FILTERS}
-    list_newest(_load(file, **flags).config, by, limit, as_json=as_json)
+    list_newest(load_settings(file, **flags).config, by, limit, as_json=as_json)
 
 
-@commands.command()
+@commands.command(cls=Command)
 def version() -> None:
     """Print the version, and those of what it stands on."""
     from moorage.cli.settings import versions
@@ -379,16 +341,16 @@ def version() -> None:
     versions()
 
 
-@commands.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@commands.command(cls=Command)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish", "powershell"]))
 def completion(shell: str) -> None:
-    """Print the completion script of a shell; source it from the shell's start file."""
-    from click.shell_completion import get_completion_class
+    """Print the completion script of a shell; source it from the shell's start file.
 
-    found = get_completion_class(shell)
-    if found is None:
-        raise Refused(f"There is no completion for {shell}.", exit_code=2)
-    if shell == "bash":
-        # Else it takes what stands before the colon of a tag for another word.
-        click.echo('COMP_WORDBREAKS="${COMP_WORDBREAKS//:}"')
-    click.echo(found(commands, {}, "moorage", "_MOORAGE_COMPLETE").source())
+    \b
+    moorage completion bash > ~/.local/share/bash-completion/completions/moorage
+    moorage completion fish > ~/.config/fish/completions/moorage.fish
+    moorage completion powershell >> $PROFILE
+    """
+    from moorage.cli.shells import script
+
+    click.echo(script(shell, commands))

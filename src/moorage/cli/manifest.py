@@ -3,10 +3,12 @@
 import click
 
 from moorage.cli.client import Client, client_command
+from moorage.cli.reference import REFERENCE
+from moorage.cli.sections import Group
 from moorage.cli.words import digested_of
 
 
-@click.group()
+@click.group(cls=Group)
 def manifest() -> None:
     """Restore manifests that were deleted.
 
@@ -18,10 +20,19 @@ def manifest() -> None:
 
 
 @manifest.command("restore")
-@click.argument("reference", metavar="REPOSITORY@DIGEST")
+@click.argument("reference", metavar="REPOSITORY@DIGEST", type=REFERENCE)
 @client_command
 def manifest_restore(client: Client, reference: str) -> None:
     """Take a manifest out of the trash with all that it names; its tags are restored apart."""
+    restore(client, reference)
+
+
+def restore(client: Client, reference: str) -> None:
+    """Take a manifest out of the trash.
+
+    Raises:
+        Refused: there is none of that digest.
+    """
     repository, digest = digested_of(reference)
     path = ("repositories", repository, "-", "manifests", digest, "restore")
     made = client.api.send("POST", *path)

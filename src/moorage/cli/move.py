@@ -7,6 +7,7 @@ import msgspec
 
 from moorage.app import blob_store, database, move_state, prepare
 from moorage.cli.absent import no_registry
+from moorage.cli.interrupted import going_on
 from moorage.cli.progress import Progress
 from moorage.config import Config
 from moorage.db.sqlite import freeze
@@ -14,7 +15,7 @@ from moorage.errors import Refused
 from moorage.registry.move import DONE, End, Move, Moved
 
 
-def move(config: Config, *, abort: bool) -> None:
+def move(config: Config, progress: Progress, *, abort: bool) -> None:
     """Move the registry in the data directory to the settings' database and store.
 
     May be interrupted at any time and run again. With `abort`, the old registry takes pushes again.
@@ -36,7 +37,9 @@ def move(config: Config, *, abort: bool) -> None:
             do="Give --database postgresql://… and, for the blobs too, --storage s3://…",
             exit_code=2,
         )
-    moved = asyncio.run(_move(config, Progress()))
+    again = "Run it again: it goes on where it was. --abort lets the old registry take pushes."
+    with going_on(again):
+        moved = asyncio.run(_move(config, progress))
     _report(config, moved)
 
 

@@ -5,6 +5,7 @@ import click
 from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column, confirm
 from moorage.cli.repo import VISIBILITIES
+from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
 
 NAMESPACES = (
@@ -16,7 +17,7 @@ NAMESPACES = (
 USAGE = (Column("bytes", "bytes"), Column("of the trash", "trash"))
 
 
-@click.group()
+@click.group(cls=Group)
 def namespace() -> None:
     """Manage namespaces, the first part of repositories' names.
 

@@ -4,19 +4,34 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 import click
 
+from moorage.cli.clean import clean, clean_lines
 from moorage.cli.forms import table_of_csv, yaml
+from moorage.cli.template import Template
 from moorage.errors import Refused
 
-Form = Literal["table", "wide", "json", "jsonl", "yaml", "csv", "name", "plain"]
 FORMS = ("table", "wide", "json", "jsonl", "yaml", "csv", "name", "plain")
-_DOCUMENTS = ("json", "jsonl", "yaml")
+TEMPLATE = "go-style"
+_DOCUMENTS = ("json", "jsonl", "yaml", TEMPLATE)
+# How far is counted what a limit leaves out: more pages than these are not worth the number.
+_COUNTED = 1_000
+# What programs are told of a refusal that is none of a server's, by its exit code.
+_CODES = {
+    2: "USAGE",
+    3: "NOT_FOUND",
+    4: "DENIED",
+    5: "PROTECTED",
+    6: "PARTLY_DONE",
+    7: "PROBLEMS_FOUND",
+    8: "UNREACHABLE",
+    9: "CONFLICT",
+}
 _UNITS = (
     (365 * 86_400, "year"),
     (86_400, "day"),
@@ -47,14 +62,25 @@ class Output:
     """Prints in the form that was asked for."""
 
     def __init__(
-        self, form: Form, *, columns: str = "", sort: str = "", no_color: bool = False
+        self,
+        form: str,
+        *,
+        columns: str = "",
+        sort: str = "",
+        no_color: bool = False,
+        quiet: bool = False,
     ) -> None:
-        """Print in this form.
+        """Print in this form, which is one of `FORMS` or `go-style=TEMPLATE`.
 
         `columns` are titles or keys with commas between them; `sort` is one of them, with `-`
-        before it for the largest first.
+        before it for the largest first. Who wants it quiet is told nothing but what was asked for.
+
+        Raises:
+            Refused: the template has something in it that isn't known.
         """
-        self.form = form
+        self.form, _, template = form.partition("=")
+        self._template = Template(template)
+        self._is_quiet = quiet
         self._columns = [each.strip() for each in columns.split(",") if each.strip()]
         self._sort = sort
         self.is_coloured = not no_color and _may_colour()
@@ -93,8 +119,16 @@ class Output:
             self.tell(f"{self.styled(told, bold=True)}\n{rest}")
         else:
             click.echo("There are none.")
-        if limit is not None and next(shown, None) is not None:
-            click.echo("There are more: --limit all shows them.", err=True)
+        if limit is not None and next(shown, None) is not None and not self._is_quiet:
+            click.echo(self._more(shown), err=True)
+
+    def _more(self, left: Iterator[Any]) -> str:
+        """Return what is said of a list that goes on; people are told how far."""
+        if not self.is_for_people:
+            return "There are more: --limit all shows them."
+        count = 1 + sum(1 for _ in islice(left, _COUNTED))
+        told = f"more than {_COUNTED:,}" if count > _COUNTED else f"{count}"
+        return f"… {told} more (--limit all)"
 
     def one(self, document: Mapping[str, Any], columns: Sequence[Column]) -> None:
         """Print one thing, each of its columns on a line."""
@@ -119,7 +153,9 @@ class Output:
 
     def document(self, document: Any) -> None:
         """Print a document as JSON, or as YAML if that was asked for."""
-        if self.form == "yaml":
+        if self.form == TEMPLATE:
+            click.echo(self._template.write(document))
+        elif self.form == "yaml":
             click.echo(yaml(document), nl=False)
         else:
             click.echo(json.dumps(document, indent=None if self.form == "jsonl" else 2))
@@ -133,9 +169,9 @@ class Output:
         return click.style(text, **style) if self.is_coloured else text
 
     def _documents(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        if self.form == "jsonl":
+        if self.form in ("jsonl", TEMPLATE):
             for row in rows:
-                click.echo(json.dumps(row))
+                self.document(row)
         else:
             self.document(rows)
 
@@ -158,11 +194,16 @@ class Output:
         """Say that something was done; programs get the document, if there is one."""
         if self.form in _DOCUMENTS:
             self.document(document or {})
-        elif self.form != "name":
-            click.echo(told)
+        elif self.form != "name" and not self._is_quiet:
+            click.echo(clean(told))
 
     def note(self, told: str) -> None:
         """Say something beside what was asked for, on standard error."""
+        if not self._is_quiet:
+            click.echo(clean(told), err=True)
+
+    def trace(self, told: str) -> None:
+        """Say what is going on, to whoever asked for that."""
         click.echo(clean(told), err=True)
 
     def secret(self, secret: str, told: str, document: Mapping[str, Any]) -> None:
@@ -177,18 +218,33 @@ class Output:
     def refuse(self, refused: Refused) -> None:
         """Print what went wrong on standard error."""
         if self.form in _DOCUMENTS:
-            error = {
-                "code": getattr(refused, "code", ""),
-                "message": refused.what,
-                "why": refused.why,
-                "do": refused.do,
-                "request_id": getattr(refused, "request_id", ""),
-            }
-            click.echo(json.dumps({"error": error}), err=True)
+            click.echo(json.dumps({"error": error_of(refused)}), err=True)
             return
-        for label, text in (("Error", refused.what), ("Why", refused.why), ("Do", refused.do)):
-            if text:
-                click.echo(f"{label}: {clean(text)}", err=True)
+        for line in lines_of(refused):
+            click.echo(clean(line), err=True)
+
+
+def error_of(refused: Refused) -> dict[str, str]:
+    """Return what programs are told of a refusal."""
+    return {
+        "code": getattr(refused, "code", _CODES.get(refused.exit_code, "FAILED")),
+        "message": refused.what,
+        "why": refused.why,
+        "do": refused.do,
+        "request_id": getattr(refused, "request_id", ""),
+    }
+
+
+def lines_of(refused: Refused) -> Iterator[str]:
+    """Yield what people are told of a refusal: what happened, why, and what to do.
+
+    A server's has the number under which its log has more.
+    """
+    told = {"Error": refused.what, "Why": refused.why, "Do": refused.do}
+    told["Ref"] = getattr(refused, "request_id", "")
+    for label, text in told.items():
+        if text:
+            yield f"{label}: {text}"
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -272,18 +328,11 @@ def size_text(size: int, *, signed: bool = False) -> str:
     return f"{mark}{value:.1f} {_SIZES[step]}" if step else f"{mark}{abs(size)} {_SIZES[0]}"
 
 
-def clean(text: str) -> str:
-    """Return a text of somebody else's without what would steer the terminal."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
-
-
 def for_terminal(text: str) -> str:
     """Return a document as it is, but to a terminal without what would steer it."""
     if not sys.stdout.isatty():
         return text
-    return "".join(letter if letter in "\n\t" else clean(letter) for letter in text)
+    return clean_lines(text)
 
 
 def _may_colour() -> bool:

@@ -6,6 +6,7 @@ import click
 
 from moorage.cli.client import Client, client_command, read_token
 from moorage.cli.output import Column, confirm
+from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
 
 PROVIDERS = (
@@ -26,7 +27,7 @@ PROVIDER = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def provider() -> None:
     """Let people sign in by OpenID providers; for administrators.
 

@@ -4,6 +4,7 @@ import click
 
 from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column, confirm
+from moorage.cli.sections import Command
 from moorage.client.api import Document
 
 REPOSITORIES = (
@@ -13,7 +14,7 @@ REPOSITORIES = (
 )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("digest")
 @click.option("--now", is_flag=True, help="Do it; without, it only shows what would go.")
 @click.option("--reason", default="", help="Why, for the audit trail.")

@@ -8,13 +8,14 @@ import click
 
 from moorage.cli.client import Client, client_command
 from moorage.cli.output import for_terminal
+from moorage.cli.sections import Command
 from moorage.client.api import PREFIX
 from moorage.errors import Refused
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-@click.command("api")
+@click.command("api", cls=Command)
 @click.argument("method", type=click.Choice(_METHODS, case_sensitive=False))
 @click.argument("path")
 @click.option("-d", "--body", default="", help="JSON; @FILE is a file, - standard input.")

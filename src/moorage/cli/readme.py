@@ -6,13 +6,16 @@ from pathlib import Path
 import click
 
 from moorage.cli.client import Client, client_command
+from moorage.cli.complete import repositories
 from moorage.cli.output import for_terminal
+from moorage.cli.reference import REFERENCE
+from moorage.cli.sections import Group
 from moorage.errors import Refused
 
 _MOST_BYTES = 64 << 10
 
 
-@click.group()
+@click.group(cls=Group)
 def readme() -> None:
     """Manage the README of a repository, in Markdown.
 
@@ -23,7 +26,7 @@ def readme() -> None:
 
 
 @readme.command("show")
-@click.argument("name")
+@click.argument("name", type=REFERENCE, shell_complete=repositories)
 @client_command
 def readme_show(client: Client, name: str) -> None:
     """Print the README as it was given."""
@@ -35,7 +38,7 @@ def readme_show(client: Client, name: str) -> None:
 
 
 @readme.command("push")
-@click.argument("name")
+@click.argument("name", type=REFERENCE, shell_complete=repositories)
 @click.argument("source", metavar="FILE", default="README.md")
 @client_command
 def readme_push(client: Client, name: str, source: str) -> None:
@@ -54,7 +57,7 @@ def readme_push(client: Client, name: str, source: str) -> None:
 
 
 @readme.command("clear")
-@click.argument("name")
+@click.argument("name", type=REFERENCE, shell_complete=repositories)
 @client_command
 def readme_clear(client: Client, name: str) -> None:
     """Remove the README."""

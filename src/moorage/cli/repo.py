@@ -6,10 +6,12 @@ from typing import Any
 import click
 
 from moorage.cli.alike import suggesting
-from moorage.cli.client import Client, client_command
+from moorage.cli.client import Client, client_command, dry_run_option
 from moorage.cli.complete import repositories
 from moorage.cli.output import Column, confirm
 from moorage.cli.readme import change_about, readme
+from moorage.cli.reference import REFERENCE
+from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
 from moorage.errors import Refused
 
@@ -35,7 +37,7 @@ REPOSITORY = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def repo() -> None:
     """Manage repositories.
 
@@ -67,7 +69,7 @@ def repo_list(client: Client, *, newest: bool, kind: str | None, limit: str, **o
 
 
 @repo.command("show")
-@click.argument("name", shell_complete=repositories)
+@click.argument("name", type=REFERENCE, shell_complete=repositories)
 @client_command
 def repo_show(client: Client, name: str) -> None:
     """Show a repository."""
@@ -80,7 +82,7 @@ def repo_show(client: Client, name: str) -> None:
 
 
 @repo.command("create")
-@click.argument("name")
+@click.argument("name", type=REFERENCE)
 @click.option("--visibility", type=VISIBILITIES, help="Who may see it; else as the namespace says.")
 @client_command
 def repo_create(client: Client, name: str, visibility: str | None) -> None:
@@ -91,7 +93,7 @@ def repo_create(client: Client, name: str, visibility: str | None) -> None:
 
 
 @repo.command("set")
-@click.argument("name", shell_complete=repositories)
+@click.argument("name", type=REFERENCE, shell_complete=repositories)
 @click.option("--visibility", type=VISIBILITIES, help="Who may see it.")
 @click.option("--description", help="What it is about, in a line of up to 200 characters.")
 @client_command
@@ -115,7 +117,7 @@ repo.add_command(readme)
 
 
 @repo.command("rename")
-@click.argument("name", shell_complete=repositories)
+@click.argument("name", type=REFERENCE, shell_complete=repositories)
 @click.argument("new_name")
 @client_command
 def repo_rename(client: Client, name: str, new_name: str) -> None:
@@ -127,22 +129,40 @@ def repo_rename(client: Client, name: str, new_name: str) -> None:
 
 
 @repo.command("delete")
-@click.argument("name", shell_complete=repositories)
+@click.argument("name", type=REFERENCE, shell_complete=repositories)
+@dry_run_option
 @client_command
-def repo_delete(client: Client, name: str) -> None:
+def repo_delete(client: Client, name: str, *, dry_run: bool) -> None:
     """Delete a repository with all that is in it; for some time it can be restored."""
+    with suggesting(client.api, name):
+        found = client.api.get("repositories", name)
+    if dry_run:
+        client.output.done(f"{found['name']} would go to the trash, with all its tags.", found)
+        return
     confirm(f"Delete {name} with all its tags? Pulls from it fail at once.", yes=client.yes)
     client.api.send("DELETE", "repositories", name)
     client.output.done(f"{name} is in the trash. To have it back: moorage repo restore {name}")
 
 
-@repo.command("restore")
-@click.argument("name")
+@repo.command("undelete")
+@click.argument("name", type=REFERENCE)
 @click.option("--as", "new_name", help="Under another name of its namespace.")
 @click.option("--id", "number", type=int, help="Which of that name, as trash list shows; the last.")
 @client_command
-def repo_restore(client: Client, name: str, new_name: str | None, number: int | None) -> None:
+def repo_undelete(client: Client, name: str, new_name: str | None, number: int | None) -> None:
     """Bring back a repository that was deleted, with all that was in it."""
+    undelete(client, name, new_name, number)
+
+
+repo.add_command(repo_undelete, "restore")
+
+
+def undelete(client: Client, name: str, new_name: str | None, number: int | None) -> None:
+    """Bring a repository back from the trash; `number` is which one of several of that name.
+
+    Raises:
+        Refused: there is none, or its name is taken.
+    """
     asked = {"name": new_name, "id": number}
     document = {key: value for key, value in asked.items() if value is not None}
     made = client.api.send("POST", "repositories", name, "-", "restore", document=document)

@@ -23,6 +23,7 @@ from moorage.auth.chain import PublicKey
 from moorage.blobs.vault import TABLES, Vault
 from moorage.blobs.vault_rows import Rows
 from moorage.cli.backup import choose, operator, read_key, run
+from moorage.cli.interrupted import going_on
 from moorage.cli.lock import DataLock
 from moorage.cli.progress import Progress
 from moorage.clock import SystemClock
@@ -35,7 +36,9 @@ from moorage.registry.proof import time_of
 from moorage.registry.recovery import Recovery, Restored, Target, require_empty
 
 
-def restore(config: Config, path: Path, key_file: Path | None, *, as_json: bool) -> None:
+def restore(
+    config: Config, path: Path, key_file: Path | None, progress: Progress, *, as_json: bool
+) -> None:
     """Restore the backup, or the youngest of a directory, to where the settings say.
 
     Raises:
@@ -46,8 +49,8 @@ def restore(config: Config, path: Path, key_file: Path | None, *, as_json: bool)
     vault, chosen = choose(path)
     require_known(chosen.manifest.schema)
     key = read_key(key_file) if key_file is not None else None
-    progress = Progress()
-    with vault.locked(), _alone(config):
+    again = going_on("Run it again: it goes on where it was.")
+    with again, vault.locked(), _alone(config):
         prepare_store(config)
         state = _begun(config, chosen)
         _require_whole(vault, chosen, key)

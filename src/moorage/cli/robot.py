@@ -4,6 +4,7 @@ import click
 
 from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column, confirm
+from moorage.cli.sections import Group
 from moorage.cli.token import print_token, token_document
 from moorage.cli.words import limit_of, robot_of
 
@@ -15,7 +16,7 @@ ROBOTS = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def robot() -> None:
     """Manage robots, the accounts of machines in a namespace.
 

@@ -6,7 +6,10 @@ from typing import Any
 import click
 
 from moorage.cli.client import Client, client_command
+from moorage.cli.complete import repositories
 from moorage.cli.output import Column, confirm
+from moorage.cli.reference import REFERENCE
+from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
 from moorage.client.api import Document
 
@@ -24,7 +27,7 @@ WHO = click.Choice(["writer", "maintainer", "owner", "nobody"])
 TAGS = (Column("tag", "name"),)
 
 
-@click.group()
+@click.group(cls=Group)
 def rule() -> None:
     """Say which tags stay as they are.
 
@@ -36,7 +39,7 @@ def rule() -> None:
 
 
 @rule.command("list")
-@click.argument("place", metavar="NAMESPACE|REPOSITORY")
+@click.argument("place", metavar="NAMESPACE|REPOSITORY", type=REFERENCE)
 @click.option("--limit", default="all", show_default=True, help="How many, or all.")
 @client_command
 def rule_list(client: Client, place: str, limit: str) -> None:
@@ -45,7 +48,7 @@ def rule_list(client: Client, place: str, limit: str) -> None:
 
 
 @rule.command("add")
-@click.argument("place", metavar="NAMESPACE|REPOSITORY")
+@click.argument("place", metavar="NAMESPACE|REPOSITORY", type=REFERENCE)
 @click.argument("pattern")
 @click.option("--except", "exceptions", multiple=True, help="Tags that it is not for; repeatable.")
 @click.option("--create", type=WHO, default="writer", show_default=True, help="Who makes them.")
@@ -62,7 +65,7 @@ def rule_add(
 
 
 @rule.command("test")
-@click.argument("repository")
+@click.argument("repository", type=REFERENCE, shell_complete=repositories)
 @click.argument("pattern")
 @click.option("--except", "exceptions", multiple=True, help="Tags that it is not for; repeatable.")
 @client_command
@@ -72,7 +75,7 @@ def rule_test(client: Client, repository: str, pattern: str, exceptions: tuple[s
 
 
 @rule.command("remove")
-@click.argument("place", metavar="NAMESPACE|REPOSITORY")
+@click.argument("place", metavar="NAMESPACE|REPOSITORY", type=REFERENCE)
 @click.argument("number", metavar="ID")
 @client_command
 def rule_remove(client: Client, place: str, number: str) -> None:

@@ -7,6 +7,7 @@ import click
 
 from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column
+from moorage.cli.sections import Command
 from moorage.cli.words import limit_of
 
 FOUND = (
@@ -17,7 +18,7 @@ FOUND = (
 )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("text", nargs=-1, required=True)
 @click.option(
     "--kind",

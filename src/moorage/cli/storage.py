@@ -2,8 +2,10 @@
 
 import click
 
+from moorage.cli.clean import clean
 from moorage.cli.client import Client, client_command
-from moorage.cli.output import Column, clean, size_text
+from moorage.cli.output import Column, size_text
+from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
 
 NAMESPACES = (
@@ -36,7 +38,7 @@ CLEAN_UP = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def storage() -> None:
     """Show what is stored for whom, and what a clean-up would free.
 
@@ -81,6 +83,10 @@ def storage_tree(client: Client, namespace: str | None) -> None:
         if namespace in (None, each["name"]) and each["bytes"] is not None:
             inside = client.api.items("namespaces", each["name"], "storage")
             found.append({**each, "repositories": list(inside)})
+    if namespace is not None and not found:
+        # It is refused where there is none of that name; one that is told without bytes has none.
+        found = [{"name": namespace, "bytes": 0, "repositories": []}]
+        found[0]["repositories"] = list(client.api.items("namespaces", namespace, "storage"))
     if not client.output.is_for_people:
         client.output.document(found)
         return

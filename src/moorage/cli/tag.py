@@ -1,13 +1,18 @@
 """`moorage tag`: the tags of a repository, what they were, and how they came to be so."""
 
+from datetime import datetime
 from typing import Any
 
 import click
 
 from moorage.cli.alike import suggesting
-from moorage.cli.client import Client, client_command
+from moorage.cli.client import Client, client_command, dry_run_option
 from moorage.cli.complete import images, repositories
+from moorage.cli.diff import compare, comparing
 from moorage.cli.output import Column, confirm
+from moorage.cli.partly import for_each
+from moorage.cli.reference import REFERENCE
+from moorage.cli.sections import Group
 from moorage.cli.words import image_of, limit_of, other_of, tagged_of, time_of
 from moorage.errors import Refused
 
@@ -46,7 +51,7 @@ MOVES = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def tag() -> None:
     """Look at tags as they are and were, set them, and undo their moves.
 
@@ -58,7 +63,7 @@ def tag() -> None:
 
 
 @tag.command("list")
-@click.argument("repository", shell_complete=repositories)
+@click.argument("repository", type=REFERENCE, shell_complete=repositories)
 @click.option("--as-of", default="", help="As they were then: 2026-09-14, or with a time; UTC.")
 @click.option("--deleted", is_flag=True, help="Those that were deleted and can be restored.")
 @click.option("--newest", is_flag=True, help="The image that was pushed last first.")
@@ -98,7 +103,7 @@ def tag_list(  # noqa: PLR0913 - one argument for each of its options
 
 
 @tag.command("show")
-@click.argument("reference", metavar="REPOSITORY:TAG", shell_complete=images)
+@click.argument("reference", metavar="REPOSITORY:TAG", type=REFERENCE, shell_complete=images)
 @client_command
 def tag_show(client: Client, reference: str) -> None:
     """Show a tag: what it names, since when, and through what."""
@@ -114,12 +119,33 @@ def tag_show(client: Client, reference: str) -> None:
     raise Refused(f"{reference} was deleted.", do=f"moorage tag undelete {reference}", exit_code=3)
 
 
-@tag.command("set")
-@click.argument("reference", metavar="REPOSITORY:TAG", shell_complete=images)
-@click.argument("source", metavar="IMAGE", shell_complete=images)
-@click.option("--expect", default="", metavar="DIGEST", help="Only if it names this one now.")
+@tag.command("diff")
+@click.argument("reference", metavar="REPOSITORY:TAG", type=REFERENCE, shell_complete=images)
+@click.option("--version", type=int, help="What it named at this version of its history.")
+@click.option("--as-of", default="", help="What it named then: 2026-09-14, or with a time; UTC.")
+@comparing
 @client_command
-def tag_set(client: Client, reference: str, source: str, expect: str) -> None:
+def tag_diff(
+    client: Client, reference: str, *, version: int | None, as_of: str, **how: str | None
+) -> None:
+    """Show how the image that a tag names differs from the one before it."""
+    repository, name = tagged_of(reference)
+    if version is not None and as_of:
+        raise Refused("--version and --as-of are two things.", exit_code=2)
+    path = ("repositories", repository, "-", "tags", name, "history")
+    with suggesting(client.api, repository, name):
+        moves = list(client.api.items(*path))
+    before = _named_before(reference, moves, version, time_of(as_of) if as_of else "")
+    compare(client, (repository, before), (repository, name), **how)
+
+
+@tag.command("set")
+@click.argument("reference", metavar="REPOSITORY:TAG", type=REFERENCE, shell_complete=images)
+@click.argument("source", metavar="IMAGE", type=REFERENCE, shell_complete=images)
+@click.option("--expect", default="", metavar="DIGEST", help="Only if it names this one now.")
+@dry_run_option
+@client_command
+def tag_set(client: Client, reference: str, source: str, expect: str, *, dry_run: bool) -> None:
     """Have a tag name IMAGE, of its own repository; `:1.4` is short for that."""
     repository, name = tagged_of(reference)
     place, wanted = other_of(source, repository)
@@ -129,37 +155,60 @@ def tag_set(client: Client, reference: str, source: str, expect: str) -> None:
             do=f"moorage tag copy {source} {reference} copies it.",
             exit_code=2,
         )
-    _put(client, (repository, name), (place, wanted), expect)
+    act = _would_put if dry_run else _put
+    act(client, (repository, name), (place, wanted), expect)
 
 
 @tag.command("copy")
-@click.argument("source", metavar="IMAGE", shell_complete=images)
-@click.argument("reference", metavar="REPOSITORY:TAG", shell_complete=images)
+@click.argument("source", metavar="IMAGE", type=REFERENCE, shell_complete=images)
+@click.argument("reference", metavar="REPOSITORY:TAG", type=REFERENCE, shell_complete=images)
 @click.option("--expect", default="", metavar="DIGEST", help="Only if the tag names this one now.")
+@dry_run_option
 @client_command
-def tag_copy(client: Client, source: str, reference: str, expect: str) -> None:
+def tag_copy(client: Client, source: str, reference: str, expect: str, *, dry_run: bool) -> None:
     """Copy IMAGE to a tag, of any repository; the server reads no byte of it for that."""
-    _put(client, tagged_of(reference), image_of(source), expect)
+    act = _would_put if dry_run else _put
+    act(client, tagged_of(reference), image_of(source), expect)
 
 
 @tag.command("delete")
-@click.argument("references", metavar="REPOSITORY:TAG…", nargs=-1, required=True)
+@click.argument(
+    "references",
+    metavar="REPOSITORY:TAG…",
+    type=REFERENCE,
+    nargs=-1,
+    required=True,
+    shell_complete=images,
+)
+@dry_run_option
 @client_command
-def tag_delete(client: Client, references: tuple[str, ...]) -> None:
+def tag_delete(client: Client, references: tuple[str, ...], *, dry_run: bool) -> None:
     """Delete tags; the images that they name stay, and so do their other tags."""
-    places = [tagged_of(each) for each in references]
-    confirm(f"Delete {', '.join(references)}? Pulls by it fail at once.", yes=client.yes)
-    for reference, (repository, name) in zip(references, places, strict=True):
+    places = {each: tagged_of(each) for each in references}
+    if not dry_run:
+        confirm(f"Delete {', '.join(references)}? Pulls by it fail at once.", yes=client.yes)
+
+    def delete(reference: str) -> None:
+        repository, name = places[reference]
+        told: dict[str, Any] = {"repository": repository, "tag": name}
+        if dry_run:
+            now = _digest_of(client, repository, name)
+            if now is None:
+                client.api.get("repositories", repository, "-", "tags", name, "history", limit="1")
+                raise Refused(f"{reference} is deleted already.", exit_code=3)
+            told["digest"] = now
+            client.output.done(f"{reference} would be deleted; it is {now}.", told)
+            return
         with suggesting(client.api, repository, name):
             client.api.send("DELETE", "repositories", repository, "-", "tags", name)
-        client.output.done(
-            f"{reference} is deleted. To have it back: moorage tag undelete {reference}",
-            {"repository": repository, "tag": name},
-        )
+        undo = f"moorage tag undelete {reference}"
+        client.output.done(f"{reference} is deleted. To have it back: {undo}", told)
+
+    for_each(client.output, tuple(places), delete)
 
 
 @tag.command("history")
-@click.argument("reference", metavar="REPOSITORY:TAG", shell_complete=images)
+@click.argument("reference", metavar="REPOSITORY:TAG", type=REFERENCE, shell_complete=images)
 @click.option("--limit", default="50", show_default=True, help="How many, or all.")
 @client_command
 def tag_history(client: Client, reference: str, limit: str) -> None:
@@ -171,7 +220,7 @@ def tag_history(client: Client, reference: str, limit: str) -> None:
 
 
 @tag.command("restore")
-@click.argument("reference", metavar="REPOSITORY:TAG")
+@click.argument("reference", metavar="REPOSITORY:TAG", type=REFERENCE)
 @click.option("--to", default="", help="A digest or a version of its history; else the last move.")
 @client_command
 def tag_restore(client: Client, reference: str, to: str) -> None:
@@ -180,10 +229,19 @@ def tag_restore(client: Client, reference: str, to: str) -> None:
 
 
 @tag.command("undelete")
-@click.argument("reference", metavar="REPOSITORY:TAG")
+@click.argument("reference", metavar="REPOSITORY:TAG", type=REFERENCE)
 @client_command
 def tag_undelete(client: Client, reference: str) -> None:
     """Bring a deleted tag back, with the image that it named."""
+    undelete_tag(client, reference)
+
+
+def undelete_tag(client: Client, reference: str) -> None:
+    """Bring a deleted tag back.
+
+    Raises:
+        Refused: it is not deleted, or never was there.
+    """
     repository, name = tagged_of(reference)
     path = ("repositories", repository, "-", "tags", name, "history")
     with suggesting(client.api, repository, name):
@@ -195,6 +253,29 @@ def tag_undelete(client: Client, reference: str) -> None:
             exit_code=9,
         )
     _restore(client, reference, "")
+
+
+def _named_before(reference: str, moves: list[dict[str, Any]], version: int | None, at: str) -> str:
+    """Return the digest that a tag named at some version or time, else the last other one.
+
+    Raises:
+        Refused: it named nothing then.
+    """
+    found: list[str | None]
+    if version is not None:
+        found = [move["after"] for move in moves if move["version"] == version]
+    elif at:
+        until = datetime.fromisoformat(at)
+        found = [move["after"] for move in moves if datetime.fromisoformat(move["at"]) <= until]
+    else:
+        found = [move["after"] for move in moves if move["after"] not in (None, moves[0]["after"])]
+    if not found or found[0] is None:
+        raise Refused(
+            f"{reference} named nothing {'else before' if version is None and not at else 'then'}.",
+            do=f"moorage tag history {reference} lists what it named.",
+            exit_code=3,
+        )
+    return found[0]
 
 
 def _put(client: Client, target: tuple[str, str], source: tuple[str, str], expect: str) -> None:
@@ -211,6 +292,34 @@ def _put(client: Client, target: tuple[str, str], source: tuple[str, str], expec
     digest, before = made.get("digest", ""), made.get("before")
     was = "it was so already" if before == digest else f"it was {before or 'nothing'}"
     client.output.done(f"{repository}:{name} is {digest}; {was}.", made)
+
+
+def _would_put(
+    client: Client, target: tuple[str, str], source: tuple[str, str], expect: str
+) -> None:
+    """Say what `_put` would do, by what is there at this moment.
+
+    Raises:
+        Refused: there is no such image, or the tag does not name the one expected.
+    """
+    repository, name = target
+    with suggesting(client.api, *source):
+        digest = client.api.get("repositories", source[0], "-", "images", source[1])["digest"]
+    before = _digest_of(client, repository, name)
+    if expect and expect != before:
+        raise Refused(
+            f"{repository}:{name} is {before or 'nothing'}, and not what is expected.", exit_code=9
+        )
+    now = "that is what it is now" if before == digest else f"it is {before or 'nothing'} now"
+    document = {"digest": digest, "before": before}
+    client.output.done(f"{repository}:{name} would be {digest}; {now}.", document)
+
+
+def _digest_of(client: Client, repository: str, name: str) -> str | None:
+    """Return what a tag names now, None if nothing, or if there is no such repository."""
+    found = client.api.find("repositories", repository, "-", "tags", name, "history")
+    moves = found["items"] if found is not None else []
+    return moves[0]["after"] if moves else None
 
 
 def _restore(client: Client, reference: str, to: str) -> None:

@@ -4,6 +4,8 @@ import click
 
 from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column, confirm
+from moorage.cli.partly import for_each
+from moorage.cli.sections import Group
 from moorage.cli.words import limit_of, team_of
 
 TEAMS = (
@@ -15,7 +17,7 @@ MEMBERS = (Column("account", "name"), Column("from", "source"))
 GROUPS = (Column("provider", "provider"), Column("group", "group"))
 
 
-@click.group()
+@click.group(cls=Group)
 def team() -> None:
     """Manage teams; what a team is granted, each of its members may.
 
@@ -70,9 +72,12 @@ def team_delete(client: Client, name: str) -> None:
 def team_add(client: Client, name: str, accounts: tuple[str, ...]) -> None:
     """Put people into a team."""
     of = team_of(name)
-    for account in accounts:
+
+    def add(account: str) -> None:
         client.api.send("PUT", "namespaces", of.namespace, "teams", of.name, "members", account)
         client.output.done(f"{account} is in {name}.")
+
+    for_each(client.output, accounts, add)
 
 
 @team.command("remove")
@@ -82,9 +87,12 @@ def team_add(client: Client, name: str, accounts: tuple[str, ...]) -> None:
 def team_remove(client: Client, name: str, accounts: tuple[str, ...]) -> None:
     """Take people out of a team."""
     of = team_of(name)
-    for account in accounts:
+
+    def remove(account: str) -> None:
         client.api.send("DELETE", "namespaces", of.namespace, "teams", of.name, "members", account)
         client.output.done(f"{account} is not in {name} any more.")
+
+    for_each(client.output, accounts, remove)
 
 
 @team.group("group")

@@ -6,6 +6,7 @@ import click
 
 from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column, confirm, relative, seconds_of
+from moorage.cli.sections import Group
 from moorage.cli.words import days_of, limit_of, scopes_of
 from moorage.client.api import Document
 
@@ -19,7 +20,7 @@ TOKENS = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def token() -> None:
     """Manage your tokens, each good for what it says only.
 

@@ -3,7 +3,13 @@
 import click
 
 from moorage.cli.client import Client, client_command
+from moorage.cli.complete import repositories
+from moorage.cli.manifest import restore
 from moorage.cli.output import Column
+from moorage.cli.reference import REFERENCE
+from moorage.cli.repo import undelete
+from moorage.cli.sections import Group
+from moorage.cli.tag import undelete_tag
 from moorage.cli.words import limit_of
 
 MANIFESTS = (
@@ -21,19 +27,21 @@ REPOSITORIES = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def trash() -> None:
-    """Look at what was deleted and can be restored.
+    """Look at what was deleted, and bring it back.
 
     \b
     moorage trash list web
     moorage trash list web/shop
-    moorage trash list web/shop --blobs
+    moorage trash restore web/shop:1.4
     """
 
 
 @trash.command("list")
-@click.argument("place", metavar="NAMESPACE|REPOSITORY")
+@click.argument(
+    "place", metavar="NAMESPACE|REPOSITORY", type=REFERENCE, shell_complete=repositories
+)
 @click.option("--blobs", is_flag=True, help="Blobs that were deleted by themselves.")
 @click.option("--limit", default="50", show_default=True, help="How many, or all.")
 @client_command
@@ -46,3 +54,18 @@ def trash_list(client: Client, place: str, *, blobs: bool, limit: str) -> None:
     kind = "blobs" if blobs else "manifests"
     found = client.api.items("repositories", place, "-", "trash", kind)
     client.output.items(found, BLOBS if blobs else MANIFESTS, limit_of(limit))
+
+
+@trash.command("restore")
+@click.argument(
+    "reference", metavar="REPOSITORY[:TAG|@DIGEST]", type=REFERENCE, shell_complete=repositories
+)
+@client_command
+def trash_restore(client: Client, reference: str) -> None:
+    """Bring back a repository, a tag or a manifest, as their own commands do."""
+    if "@" in reference:
+        restore(client, reference)
+    elif ":" in reference:
+        undelete_tag(client, reference)
+    else:
+        undelete(client, reference, None, None)

@@ -7,6 +7,7 @@ import click
 
 from moorage.cli.client import Client, client_command, read_token
 from moorage.cli.output import Column, confirm
+from moorage.cli.sections import Group
 from moorage.cli.trust_add import add
 from moorage.cli.words import limit_of
 from moorage.errors import Refused
@@ -45,7 +46,7 @@ USES = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def trust() -> None:
     """Let CI systems in by the tokens that they make themselves.
 

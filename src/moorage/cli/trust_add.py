@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from moorage.cli.client import Client, client_command
+from moorage.cli.sections import Group
 from moorage.cli.words import robot_of, scopes_of
 from moorage.errors import Refused
 from moorage.model import presets
@@ -18,7 +19,7 @@ GITLAB = "https://gitlab.com"
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 
 
-@click.group()
+@click.group(cls=Group)
 def add() -> None:
     """Let tokens of an issuer that an administrator has registered stand for a robot.
 

@@ -7,6 +7,8 @@ import click
 
 from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column, confirm, relative, seconds_of
+from moorage.cli.partly import for_each
+from moorage.cli.sections import Command, Group
 from moorage.cli.words import limit_of, team_of
 from moorage.client.api import Document
 from moorage.client.problems import ServerRefused
@@ -23,7 +25,7 @@ ACCOUNTS = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def user() -> None:
     """Manage the accounts of people.
 
@@ -124,7 +126,7 @@ def user_mfa_reset(client: Client, name: str) -> None:
     client.output.done(f"{name} has no second factor any more.")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("people", nargs=-1, required=True)
 @click.option("--team", "teams", multiple=True, help="NAMESPACE/TEAM to be in; repeatable.")
 @client_command
@@ -136,9 +138,12 @@ def invite(client: Client, people: tuple[str, ...], teams: tuple[str, ...]) -> N
     moorage invite alice@example.com --team web/dev
     moorage invite carol -o json
     """
-    for person in people:
+
+    def ask(person: str) -> None:
         name = person.partition("@")[0].lower()
         _print_link(client, _invite(client, name, teams), f"{person} makes an account")
+
+    for_each(client.output, people, ask)
 
 
 def _invite(client: Client, name: str, teams: tuple[str, ...]) -> Document:

@@ -8,6 +8,9 @@ from moorage.errors import Refused
 
 ROLES = ("reader", "writer", "maintainer", "owner", "auditor")
 ACTIONS = frozenset({"pull", "push", "delete", "catalog"})
+_PATIENCE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|)", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0}
+_LONGEST = 3_600.0
 _UNITS = {"d": 1, "w": 7, "y": 365}
 _DURATION = re.compile(r"([1-9]\d{0,3})([dwy])", re.ASCII)
 
@@ -109,6 +112,23 @@ def days_of(text: str, today: date | None = None) -> int:
             exit_code=2,
         )
     return days
+
+
+def patience_of(text: str) -> float:
+    """Return how many seconds `5`, `5s`, `2m` or `500ms` are.
+
+    Raises:
+        Refused: it is none of these.
+    """
+    match = _PATIENCE.fullmatch(text)
+    seconds = float(match[1]) * _SECONDS[match[2]] if match is not None else 0.0
+    if not 0 < seconds <= _LONGEST:
+        raise Refused(
+            f"--timeout can't be {text!r}.",
+            do="Write it as 5s, 2m or 500ms; an hour is the most.",
+            exit_code=2,
+        )
+    return seconds
 
 
 def limit_of(text: str) -> int | None:

@@ -4,7 +4,8 @@ import http.client
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -45,9 +46,14 @@ class Connection:
     """Speaks to one server with one set of credentials; redirects are never followed."""
 
     def __init__(self, place: Place, credentials: Mapping[str, str] | None = None) -> None:
-        """Go there once there is something to ask; `credentials` are headers."""
+        """Go there once there is something to ask; `credentials` are headers.
+
+        `seconds` is how long an answer may take, `told` is told of each when it has come.
+        """
         self.place = place
         self.credentials = credentials or {}
+        self.seconds = _SECONDS
+        self.told: Callable[[str], None] | None = None
         self._connection: http.client.HTTPConnection | None = None
 
     def request(
@@ -66,9 +72,10 @@ class Connection:
         headers = {**agent, **self.credentials, **(more or {})}
         if body is not None:
             headers["Content-Type"] = "application/json"
+        began = time.monotonic()
         try:
             if self._connection is None:
-                self._connection = _connect(self.place)
+                self._connection = _connect(self.place, self.seconds)
             self._connection.request(method, path, body=body, headers=headers)
             found = self._connection.getresponse()
             content = found.read(_MAX_ANSWER)
@@ -76,6 +83,11 @@ class Connection:
             self.close()
             raise _unreachable(self.place, error) from error
         named = {name.lower(): value for name, value in found.getheaders()}
+        if self.told is not None:
+            took = 1_000 * (time.monotonic() - began)
+            number = named.get("x-request-id", "none")
+            where = f"{method} {self.place.url}{path}"
+            self.told(f"{where}: {found.status} in {took:.0f} ms, request {number}")
         return Answer(found.status, named, content)
 
     def close(self) -> None:
@@ -85,31 +97,31 @@ class Connection:
             self._connection = None
 
 
-def _connect(place: Place) -> http.client.HTTPConnection:
+def _connect(place: Place, seconds: float) -> http.client.HTTPConnection:
     if place.path:
-        return _connect_unix(place.path)
+        return _connect_unix(place.path, seconds)
     parts = urlsplit(place.url)
     host, port = parts.hostname or "", parts.port
     if parts.scheme == "http":
-        return http.client.HTTPConnection(host, port, timeout=_SECONDS)
+        return http.client.HTTPConnection(host, port, timeout=seconds)
     context = ssl.create_default_context()
     proxy = _proxy_for(host)
     if not proxy:
-        return http.client.HTTPSConnection(host, port, timeout=_SECONDS, context=context)
+        return http.client.HTTPSConnection(host, port, timeout=seconds, context=context)
     by = urlsplit(proxy)
     made = http.client.HTTPSConnection(
-        by.hostname or "", by.port or 3128, timeout=_SECONDS, context=context
+        by.hostname or "", by.port or 3128, timeout=seconds, context=context
     )
     made.set_tunnel(host, port)
     return made
 
 
-def _connect_unix(path: str) -> http.client.HTTPConnection:
+def _connect_unix(path: str, seconds: float) -> http.client.HTTPConnection:
     """Connect to an admin socket, if it is the directory's owner who listens there."""
-    made = http.client.HTTPConnection("moorage", timeout=_SECONDS)
+    made = http.client.HTTPConnection("moorage", timeout=seconds)
     connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connected.settimeout(_SECONDS)
+        connected.settimeout(seconds)
         connected.connect(path)
         owner = Path(path).parent.lstat().st_uid
         if uid_of(connected) not in (0, os.geteuid(), owner):

@@ -21,7 +21,15 @@ _EXIT_CODES = {
     503: 8,
     504: 8,
 }
-_POLICIES = frozenset({"TAG_PROTECTED", "POLICY"})
+_BY_A_RULE = "urn:moorage:problem:tag-protected"
+# How the server's sentences begin, where it is not with a name: that keeps its spelling.
+_BEGINNINGS = frozenset(
+    (  # noqa: SIM905 - as a list it has a line for each
+        "a after an at authentication before by each either for from in it its local more no"
+        " nobody none not nothing of on one only others somebody that the there these this those"
+        " too two up what when where who whoever why with without you your"
+    ).split()
+)
 
 
 class ServerRefused(Refused):
@@ -43,6 +51,7 @@ class Problem(msgspec.Struct, frozen=True):
     """Problem details (RFC 9457) as our servers send them."""
 
     title: str = ""
+    type: str = ""
     status: int = 0
     detail: str = ""
     code: str = ""
@@ -58,7 +67,7 @@ def refusal_of(status: int, headers: Mapping[str, str], body: bytes, server: str
         do = f"Sign in: moorage login {server}."
     elif not do and status in (429, 503):
         do = f"Try again in {headers.get('retry-after', 'a few')} seconds."
-    exit_code = 5 if problem.code in _POLICIES else _EXIT_CODES.get(status, 1)
+    exit_code = 5 if problem.type == _BY_A_RULE else _EXIT_CODES.get(status, 1)
     return ServerRefused(problem, _sentence(do), exit_code, headers)
 
 
@@ -80,4 +89,9 @@ def _problem(status: int, headers: Mapping[str, str], body: bytes) -> Problem:
 def _sentence(text: str) -> str:
     if not text:
         return ""
-    return text[0].upper() + text[1:] + ("" if text[-1] in ".!?:" else ".")
+    is_word = text.partition(" ")[0].rstrip(",;:") in _BEGINNINGS
+    return (text[0].upper() if is_word else text[0]) + text[1:] + _end(text)
+
+
+def _end(text: str) -> str:
+    return "" if text[-1] in ".!?:" else "."

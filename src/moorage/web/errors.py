@@ -21,7 +21,7 @@ def render(error: RegistryError, path: str, request_id: str) -> Response:
     if path == "/token":
         return json_answer(error.status, _oauth(error), headers)
     problem = {
-        "type": "about:blank",
+        "type": type(error).problem,
         "title": type(error).message,
         "status": error.status,
         "code": error.code,

@@ -51,7 +51,7 @@ def test_csv_can_be_read_back() -> None:
     ],
 )
 def test_forms_of_a_list(form: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    Output(form).items(ROWS, COLUMNS, None)  # type: ignore[arg-type]
+    Output(form).items(ROWS, COLUMNS, None)
     assert capsys.readouterr().out == told
 
 

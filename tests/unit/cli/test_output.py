@@ -5,11 +5,10 @@ import sys
 
 import pytest
 
+from moorage.cli.clean import clean
 from moorage.cli.output import (
     Column,
-    Form,
     Output,
-    clean,
     for_terminal,
     plain,
     relative,
@@ -102,7 +101,7 @@ def test_what_is_too_long_is_cut() -> None:
 
 @pytest.mark.parametrize(("form", "told"), [("table", "x" * 59 + "…"), ("wide", "x" * 500)])
 def test_a_wide_table_cuts_nothing(
-    form: Form, told: str, capsys: pytest.CaptureFixture[str]
+    form: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Output(form, no_color=True).items([{"name": "x" * 500}], COLUMNS[:1], None)
     assert capsys.readouterr().out == f"NAME\n{told}\n"
@@ -116,7 +115,7 @@ def test_a_wide_table_cuts_nothing(
         ("plain", "alice\t2027-01-12T08:00:00Z\tyes\nbo\t\tno\n"),
     ],
 )
-def test_lists_for_programs(form: Form, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lists_for_programs(form: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     Output(form).items(ROWS, COLUMNS, None)
     assert capsys.readouterr().out == told
 
@@ -131,7 +130,7 @@ def test_lists_for_programs(form: Form, told: str, capsys: pytest.CaptureFixture
     ],
 )
 def test_a_column_says_it_in_its_own_words(
-    form: Form, told: str, capsys: pytest.CaptureFixture[str]
+    form: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A document has the value itself, and what is not there is no value to be put into words."""
     columns = (Column("place", "place", say=lambda value: f"<{value}>"),)
@@ -140,7 +139,7 @@ def test_a_column_says_it_in_its_own_words(
 
 
 @pytest.mark.parametrize(("form", "told"), [("json", "[]\n"), ("jsonl", ""), ("plain", "")])
-def test_an_empty_list(form: Form, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_list(form: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     Output(form).items([], COLUMNS, 5)
     assert capsys.readouterr().out == told
 
@@ -177,3 +176,45 @@ def test_refusals_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().err) == {
         "error": {"code": "DENIED", "message": "No.", "why": "", "do": "", "request_id": "r"}
     }
+
+
+def test_refusals_of_a_server_have_its_number(capsys: pytest.CaptureFixture[str]) -> None:
+    body = b'{"title": "no", "code": "DENIED", "request_id": "r"}'
+    Output("table").refuse(refusal_of(403, {"content-type": "application/json"}, body, "h"))
+    assert capsys.readouterr().err == "Error: No.\nRef: r\n"
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "code"), [(1, "FAILED"), (2, "USAGE"), (6, "PARTLY_DONE"), (8, "UNREACHABLE")]
+)
+def test_our_own_refusals_have_codes_too(
+    exit_code: int, code: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Output("jsonl").refuse(Refused("No.", exit_code=exit_code))
+    assert json.loads(capsys.readouterr().err)["error"]["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("count", "told"),
+    [(3, "… 1 more (--limit all)\n"), (2_000, "… more than 1,000 more (--limit all)\n"), (2, "")],
+)
+def test_people_are_told_how_many_more(
+    count: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Output("table", no_color=True).items(iter([ROWS[0]] * count), COLUMNS, 2)
+    assert capsys.readouterr().err == told
+
+
+def test_quiet_says_nothing_but_what_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output("plain", quiet=True)
+    output.items(iter(ROWS), COLUMNS[:1], 1)
+    output.done("It is done.")
+    output.note("By the way.")
+    told = capsys.readouterr()
+    assert (told.out, told.err) == ("alice\n", "")
+
+
+def test_what_is_done_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A server's answer is in the sentence."""
+    Output("table").done("It is \x1b[2Jdone.")
+    assert "\x1b" not in capsys.readouterr().out

@@ -9,6 +9,7 @@ from moorage.cli.words import (
     digested_of,
     grants_of,
     limit_of,
+    patience_of,
     principal_of,
     robot_of,
     scopes_of,
@@ -126,3 +127,16 @@ def test_moments(text: str, moment: str) -> None:
 def test_what_is_not_a_moment(text: str) -> None:
     with pytest.raises(Refused, match="no time"):
         time_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("5", 5), ("5s", 5), ("2m", 120), ("500ms", 0.5), ("1.5s", 1.5)]
+)
+def test_how_long_to_wait(text: str, seconds: float) -> None:
+    assert patience_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "x", "-1", "61m", "5h", "1e3", "5 s"])
+def test_how_long_nobody_waits(text: str) -> None:
+    with pytest.raises(Refused, match="--timeout"):
+        patience_of(text)

@@ -1,5 +1,6 @@
 """The client of the management API: paths, pages, and what refusals become."""
 
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -146,4 +147,13 @@ def test_a_proxy_s_refusal(headers: Mapping[str, Any], body: bytes) -> None:
 def test_no_answer_has_an_exit_code_of_its_own() -> None:
     with pytest.raises(Refused, match="can't be reached") as refused:
         Connection(Place(url="http://127.0.0.1:1")).request("GET", "/")
+    assert refused.value.exit_code == 8
+
+
+def test_a_server_that_does_not_answer_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connection = Connection(Place(url=f"http://127.0.0.1:{listener.getsockname()[1]}"))
+        connection.seconds = 0.05
+        with pytest.raises(Refused, match="can't be reached") as refused:
+            connection.request("GET", "/")
     assert refused.value.exit_code == 8
