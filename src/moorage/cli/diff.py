@@ -10,6 +10,7 @@ from moorage.cli.client import Client, image_command
 from moorage.cli.complete import images
 from moorage.cli.output import Output, clean, size_text
 from moorage.cli.words import image_of, other_of
+from moorage.client.operations.images import compare_images
 
 _MARKS = (("only_a", "-"), ("only_b", "+"), ("common", "~"))
 _COLOURS = {"-": "red", "+": "green", "~": "yellow"}
@@ -37,10 +38,10 @@ def diff(
     """
     repository, reference = image_of(image)
     second, wanted = other_of(other, repository)
-    path = ("repositories", repository, "-", "images", reference, "compare")
-    query = {"with": wanted, "other": second, "platform": platform}
     with suggesting(client.api, second, wanted), suggesting(client.api, repository, reference):
-        found = client.api.get(*path, **query)
+        found = compare_images(
+            client.api, repository, reference, with_=wanted, other=second, platform=platform
+        )
     if not client.output.is_for_people:
         client.output.document(found)
     elif how == "md":

@@ -1,13 +1,21 @@
 """`moorage issuer`: whose identity tokens namespaces may trust."""
 
-from typing import Any
+from typing import Literal
 
 import click
 
 from moorage.cli.client import Client, client_command, read_token
 from moorage.cli.output import Column, confirm
 from moorage.cli.words import limit_of
+from moorage.client.operations.issuers import (
+    NewIssuer,
+    change_issuer,
+    create_issuer,
+    delete_issuer,
+    list_issuers,
+)
 
+Kind = Literal["github", "gitlab", "jenkins", "kubernetes", "generic"]
 KINDS = click.Choice(["github", "gitlab", "jenkins", "kubernetes", "generic"])
 ISSUERS = (
     Column("id", "id"),
@@ -35,7 +43,7 @@ def issuer() -> None:
 @client_command
 def issuer_list(client: Client, limit: str) -> None:
     """List issuers."""
-    client.output.items(client.api.items("issuers"), ISSUERS, limit_of(limit))
+    client.output.items(list_issuers(client.api), ISSUERS, limit_of(limit))
 
 
 @issuer.command("add")
@@ -46,13 +54,13 @@ def issuer_list(client: Client, limit: str) -> None:
 @click.option("--ca-file", default="", help="The server's file with the authority of its TLS.")
 @client_command
 def issuer_add(
-    client: Client, url: str, *, kind: str, shared: bool, jwks: str, ca_file: str
+    client: Client, url: str, *, kind: Kind, shared: bool, jwks: str, ca_file: str
 ) -> None:
     """Register an issuer by its address, which its tokens must have as `iss`."""
-    document: dict[str, Any] = {"url": url, "kind": kind, "shared": shared, "ca_file": ca_file}
+    document: NewIssuer = {"url": url, "kind": kind, "shared": shared, "ca_file": ca_file}
     if jwks:
         document["jwks"] = read_token(jwks)
-    made = client.api.send("POST", "issuers", document=document)
+    made = create_issuer(client.api, document)
     client.output.done(f"{url} is registered as {made.get('id', '')}.", made)
 
 
@@ -61,7 +69,7 @@ def issuer_add(
 @client_command
 def issuer_disable(client: Client, number: str) -> None:
     """Let nobody in by its tokens, from now on."""
-    made = client.api.send("PATCH", "issuers", number, document={"enabled": False})
+    made = change_issuer(client.api, number, {"enabled": False})
     client.output.done(f"Issuer {number} is disabled.", made)
 
 
@@ -70,7 +78,7 @@ def issuer_disable(client: Client, number: str) -> None:
 @client_command
 def issuer_enable(client: Client, number: str) -> None:
     """Take its tokens again."""
-    made = client.api.send("PATCH", "issuers", number, document={"enabled": True})
+    made = change_issuer(client.api, number, {"enabled": True})
     client.output.done(f"Issuer {number} is enabled.", made)
 
 
@@ -80,5 +88,5 @@ def issuer_enable(client: Client, number: str) -> None:
 def issuer_remove(client: Client, number: str) -> None:
     """Forget an issuer that no trust names."""
     confirm(f"Remove the issuer {number}?", yes=client.yes)
-    client.api.send("DELETE", "issuers", number)
+    delete_issuer(client.api, number)
     client.output.done(f"Issuer {number} is removed.")

@@ -4,6 +4,7 @@ import click
 
 from moorage.cli.client import Client, client_command
 from moorage.cli.words import digested_of
+from moorage.client.operations.trash import restore_manifest
 
 
 @click.group()
@@ -23,8 +24,7 @@ def manifest() -> None:
 def manifest_restore(client: Client, reference: str) -> None:
     """Take a manifest out of the trash with all that it names; its tags are restored apart."""
     repository, digest = digested_of(reference)
-    path = ("repositories", repository, "-", "manifests", digest, "restore")
-    made = client.api.send("POST", *path)
+    made = restore_manifest(client.api, repository, digest)
     count = len(made.get("manifests", []))
     told = f"{count} manifest{'s are' if count > 1 else ' is'} out of the trash." if count else ""
     client.output.done(told or "It is not in the trash: nothing was to do.", made)

@@ -1,7 +1,5 @@
 """`moorage tag`: the tags of a repository, what they were, and how they came to be so."""
 
-from typing import Any
-
 import click
 
 from moorage.cli.alike import suggesting
@@ -9,6 +7,9 @@ from moorage.cli.client import Client, client_command
 from moorage.cli.complete import images, repositories
 from moorage.cli.output import Column, confirm
 from moorage.cli.words import image_of, limit_of, other_of, tagged_of, time_of
+from moorage.client.operations.images import list_tag_lines
+from moorage.client.operations.tagging import SetTag, delete_tag, set_tag
+from moorage.client.operations.tags import RestoreTag, list_tag_moves, list_tags, restore_tag
 from moorage.errors import Refused
 
 TAGS = (
@@ -62,7 +63,6 @@ def tag_list(
     client: Client, repository: str, *, as_of: str, newest: bool, pattern: str, limit: str
 ) -> None:
     """List the tags of a repository, as they are or were at some time."""
-    path = ("repositories", repository, "-", "tags")
     if as_of and (newest or pattern):
         raise Refused(
             "--as-of goes with neither --newest nor --filter.",
@@ -71,11 +71,11 @@ def tag_list(
         )
     with suggesting(client.api, repository):
         if as_of:
-            found = client.api.items(*path, as_of=time_of(as_of))
-            client.output.items(found, TAGS_THEN, limit_of(limit))
+            then = list_tags(client.api, repository, as_of=time_of(as_of))
+            client.output.items(then, TAGS_THEN, limit_of(limit))
             return
-        query = {"sort": "newest" if newest else "", "filter": pattern}
-        found = client.api.items(*path, "-", "table", **query)
+        sort = "newest" if newest else ""
+        found = list_tag_lines(client.api, repository, sort=sort, filter=pattern)
         client.output.items(found, TAGS, limit_of(limit))
 
 
@@ -85,14 +85,13 @@ def tag_list(
 def tag_show(client: Client, reference: str) -> None:
     """Show a tag: what it names, since when, and through what."""
     repository, name = tagged_of(reference)
-    path = ("repositories", repository, "-", "tags", "-", "table")
     with suggesting(client.api, repository, name):
-        for found in client.api.items(*path, filter=name, limit="1"):
+        for found in list_tag_lines(client.api, repository, filter=name, limit=1):
             if found["name"] == name:
                 client.output.one(found, TAGS)
                 return
             break
-        client.api.get("repositories", repository, "-", "tags", name, "history", limit="1")
+        list_tag_moves(client.api, repository, name, limit=1)
     raise Refused(f"{reference} was deleted.", do=f"moorage tag undelete {reference}", exit_code=3)
 
 
@@ -133,7 +132,7 @@ def tag_delete(client: Client, references: tuple[str, ...]) -> None:
     confirm(f"Delete {', '.join(references)}? Pulls by it fail at once.", yes=client.yes)
     for reference, (repository, name) in zip(references, places, strict=True):
         with suggesting(client.api, repository, name):
-            client.api.send("DELETE", "repositories", repository, "-", "tags", name)
+            delete_tag(client.api, repository, name)
         client.output.done(
             f"{reference} is deleted. To have it back: moorage tag undelete {reference}",
             {"repository": repository, "tag": name},
@@ -148,7 +147,7 @@ def tag_history(client: Client, reference: str, limit: str) -> None:
     """List the moves of a tag, newest first."""
     repository, name = tagged_of(reference)
     with suggesting(client.api, repository, name):
-        found = client.api.items("repositories", repository, "-", "tags", name, "history")
+        found = list_tag_moves(client.api, repository, name)
         client.output.items(found, MOVES, limit_of(limit))
 
 
@@ -167,9 +166,8 @@ def tag_restore(client: Client, reference: str, to: str) -> None:
 def tag_undelete(client: Client, reference: str) -> None:
     """Bring a deleted tag back, with the image that it named."""
     repository, name = tagged_of(reference)
-    path = ("repositories", repository, "-", "tags", name, "history")
     with suggesting(client.api, repository, name):
-        last = next(client.api.items(*path, limit="1"))
+        last = next(list_tag_moves(client.api, repository, name, limit=1))
     if last["after"] is not None:
         raise Refused(
             f"{reference} is not deleted.",
@@ -182,14 +180,13 @@ def tag_undelete(client: Client, reference: str) -> None:
 def _put(client: Client, target: tuple[str, str], source: tuple[str, str], expect: str) -> None:
     repository, name = target
     place, wanted = source
-    document = {"reference": wanted}
+    document: SetTag = {"reference": wanted}
     if place != repository:
         document["source"] = place
     if expect:
         document["expected"] = expect
-    path = ("repositories", repository, "-", "tags", name)
     with suggesting(client.api, place, wanted):
-        made = client.api.send("PUT", *path, document=document)
+        made = set_tag(client.api, repository, name, document)
     digest, before = made.get("digest", ""), made.get("before")
     was = "it was so already" if before == digest else f"it was {before or 'nothing'}"
     client.output.done(f"{repository}:{name} is {digest}; {was}.", made)
@@ -197,10 +194,9 @@ def _put(client: Client, target: tuple[str, str], source: tuple[str, str], expec
 
 def _restore(client: Client, reference: str, to: str) -> None:
     repository, name = tagged_of(reference)
-    document: dict[str, Any] = {}
+    document: RestoreTag = {}
     if to:
         document = {"version": int(to)} if to.isascii() and to.isdigit() else {"digest": to}
-    path = ("repositories", repository, "-", "tags", name, "restore")
-    made = client.api.send("POST", *path, document=document)
+    made = restore_tag(client.api, repository, name, document)
     was = made.get("before") or "nothing"
     client.output.done(f"{reference} is {made.get('digest', '')} again; it was {was}.", made)
