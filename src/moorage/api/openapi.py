@@ -10,6 +10,7 @@ import msgspec
 from moorage import __version__
 from moorage.api.call import DEFAULT_PAGE, MAX_PAGE, TIME, Route
 from moorage.api.fields import DIGEST
+from moorage.api.pushes import MOST
 from moorage.model.access import Action
 from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME, TAG
 from moorage.registry.jobs import STATES
@@ -85,6 +86,10 @@ _OF_ONE: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
     ("list-images", "sort"): (
         {"type": "string", "enum": list(SORTS), "default": BY_NAME},
         "By name, or what changed last first.",
+    ),
+    ("list-pushes", "limit"): (
+        {"type": "integer", "minimum": 1, "maximum": MOST, "default": MOST},
+        "How many there are at most.",
     ),
 }
 _SAID = {

@@ -4,9 +4,22 @@ Made from the OpenAPI document by `docs/client.py`: change the API, and run that
 raises `Refused` where the server refuses, or does not answer.
 """
 
+from collections.abc import Iterator
 from typing import NotRequired, TypedDict, cast
 
 from moorage.client.api import Api
+
+
+class OwnSession(TypedDict):
+    """Where the caller is signed in by a page; `is_this` is the one that it asks by.
+
+    It ends as a token does, by its id.
+    """
+
+    id: int
+    began_at: str | None
+    expires_at: str | None
+    is_this: bool
 
 
 class SignIn(TypedDict):
@@ -22,6 +35,14 @@ class Session(TypedDict):
 
     name: str
     expires_at: str | None
+
+
+def list_sessions(api: Api, *, limit: int = 0) -> Iterator[OwnSession]:
+    """Ask `GET /api/v1/sessions`.
+
+    Where the caller is signed in by a page.
+    """
+    return cast("Iterator[OwnSession]", api.items("sessions", limit=limit))
 
 
 def begin_session(api: Api, document: SignIn) -> Session:

@@ -21,23 +21,32 @@ class By(TypedDict):
 
 
 class Tag(TypedDict):
-    """A tag: what it names, since when, and through what."""
+    """A tag: what it names, since when, and through what.
+
+    `is_deleted` says that the image which it named then has been deleted since.
+    """
 
     name: str
     digest: str
     version: int
     since: str | None
     by: By
+    is_deleted: bool
 
 
 class Move(TypedDict):
-    """A move of a tag; without a digest before it was made, without one after it ended."""
+    """A move of a tag; without a digest before it was made, without one after it ended.
+
+    What either names may have been deleted since.
+    """
 
     version: int
     at: str | None
     before: str | None
     after: str | None
     by: By
+    before_is_deleted: bool
+    after_is_deleted: bool
 
 
 class RestoreTag(TypedDict):
