@@ -141,6 +141,7 @@ faults: compiled $(S3)/.done $(GATEWAY) tools
 # The documentation as a site, in `site`: pages, style and search, nothing from elsewhere.
 docs: $(TEST) $(DOCS)/.done
 	$(BIN)/python docs/generate.py --check
+	$(BIN)/python docs/client.py --check
 	$(DOCS)/bin/mkdocs build --clean
 
 # Every page in a real Chromium: by everybody, in every colour, with and without scripts.
@@ -170,6 +171,7 @@ format: $(TEST)
 	$(BIN)/ruff format src tests bench deploy docs
 	$(BIN)/ruff check --fix src tests bench deploy docs
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/client.py
 
 clean:
 	rm -rf $(VENV) $(S3) $(DOCS) dist site .mypy_cache .ruff_cache .pytest_cache

@@ -62,6 +62,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     conditional: bool = False
 
     @property
+    def noun(self) -> str:
+        """What it is about, by the file that it stands in."""
+        return self.handler.__module__.rpartition(".")[2].replace("_", " ")
+
+    @property
     def changes(self) -> bool:
         """Whether it changes anything."""
         return self.method != "GET"

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME
+from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME, TAG
 
 Name = Annotated[str, Meta(pattern=f"^{COMPONENT}$", max_length=MAX_COMPONENT)]
 Repository = Annotated[str, Meta(pattern=f"^{COMPONENT}(?:/{COMPONENT})*$", max_length=MAX_NAME)]
@@ -24,4 +24,5 @@ Pattern = Annotated[
 ]
 Days = Annotated[int, Meta(ge=0, le=3650)]
 DIGEST = r"(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128}|blake3:[a-f0-9]{64})"
+TagName = Annotated[str, Meta(pattern=f"^{TAG}$")]
 Digest = Annotated[str, Meta(pattern=f"^{DIGEST}$")]

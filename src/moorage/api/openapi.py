@@ -1,6 +1,7 @@
 """The OpenAPI 3.1 document of the management API, made from its routes and their types."""
 
 import re
+import sys
 from functools import cache
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 from moorage import __version__
 from moorage.api.call import DEFAULT_PAGE, MAX_PAGE, TIME, Route
 from moorage.api.fields import DIGEST
+from moorage.api.pushes import MOST
 from moorage.model.access import Action
 from moorage.oci.names import COMPONENT, MAX_COMPONENT, MAX_NAME, TAG
 from moorage.registry.jobs import STATES
@@ -86,6 +88,10 @@ _OF_ONE: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
         {"type": "string", "enum": list(SORTS), "default": BY_NAME},
         "By name, or what changed last first.",
     ),
+    ("list-pushes", "limit"): (
+        {"type": "integer", "minimum": 1, "maximum": MOST, "default": MOST},
+        "How many there are at most.",
+    ),
 }
 _SAID = {
     "who": "Whose; the caller's own if it is not there.",
@@ -157,6 +163,7 @@ def document(routes: tuple[Route, ...], prefix: str) -> bytes:
                 "version": __version__,
                 "description": "The management API of a container registry.",
             },
+            "tags": _tags(routes),
             "paths": paths,
             "components": {
                 "schemas": components,
@@ -168,6 +175,20 @@ def document(routes: tuple[Route, ...], prefix: str) -> bytes:
             "security": [{"basic": []}, {"bearer": []}],
         }
     )
+
+
+def _tags(routes: tuple[Route, ...]) -> list[dict[str, str]]:
+    """Return the nouns in their order, each with what its file says of itself."""
+    files = {route.noun: sys.modules[route.handler.__module__] for route in routes}
+    return [
+        {"name": noun, "description": _sentence((file.__doc__ or "").partition(": ")[2])}
+        for noun, file in files.items()
+    ]
+
+
+def _sentence(text: str) -> str:
+    first = text.partition("\n\n")[0].strip()
+    return first[:1].upper() + first[1:]
 
 
 def statuses(route: Route) -> dict[int, str]:
@@ -185,8 +206,11 @@ def _operation(route: Route, named: dict[int, Any]) -> dict[str, Any]:
     parameters += [_parameter(route, name, "query") for name in asked]
     if route.method == "POST" and route.action is not None:
         parameters.append(_KEY)
+    if route.conditional:
+        parameters.append(_MATCH)
     made: dict[str, Any] = {
         "operationId": route.name,
+        "tags": [route.noun],
         "summary": route.summary,
         "description": f"Needs: {route.action}." if route.action else "Open.",
         "parameters": parameters,
@@ -205,6 +229,14 @@ _KEY = {
     "required": False,
     "description": "Any text; the same request with the same key is done once within a day.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+}
+
+_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The version that it must still have, as its ETag begins; 412 where it has not.",
+    "schema": {"type": "string", "pattern": '^"[0-9]{1,15}"$'},
 }
 
 

@@ -4,10 +4,10 @@ from datetime import datetime
 
 import msgspec
 
-from moorage.api.call import Ask, Call, Route, done, told, when
+from moorage.api.call import Ask, Call, Route, cut, done, told, told_page, when
 from moorage.api.caller import authenticate, session_of
 from moorage.api.fields import Code, Hidden
-from moorage.auth.policy import require
+from moorage.auth.policy import require, require_whole
 from moorage.errors import Conflicting
 from moorage.model.access import Action, System
 from moorage.registry import rights, sign_in
@@ -30,6 +30,43 @@ class Session(msgspec.Struct, frozen=True):
 
     name: str
     expires_at: datetime | None
+
+
+class OwnSession(msgspec.Struct, frozen=True):
+    """Where the caller is signed in by a page; `is_this` is the one that it asks by.
+
+    It ends as a token does, by its id.
+    """
+
+    id: int
+    began_at: datetime | None
+    expires_at: datetime | None
+    is_this: bool
+
+
+class Sessions(msgspec.Struct, frozen=True):
+    """A page of sessions, the oldest first."""
+
+    items: list[OwnSession]
+
+
+async def list_sessions(s: Services, call: Call) -> Response:
+    """Answer with a page of the caller's own sessions; `revoke-token` ends one by its id."""
+    actor = await authenticate(s, call)
+    require_whole(actor, await rights.find_standing(s, actor))
+    page = call.page()
+    rows = await sign_in.list_sessions(s, actor, page.after_number, page.limit + 1)
+    found, more = cut(rows, page.limit)
+    items = [
+        OwnSession(
+            each.id,
+            when(each.created_at),
+            when(each.expires_at),
+            actor.credential == f"session:{each.id}",
+        )
+        for each in found
+    ]
+    return told_page(call, items, found[-1].id if more else None)
 
 
 async def begin_session(s: Services, call: Call) -> Response:
@@ -63,6 +100,16 @@ def _cookie(s: Services, request: Request, secret: str, seconds: int) -> str:
 
 
 ROUTES = (
+    Route(
+        method="GET",
+        path="/sessions",
+        name="list-sessions",
+        summary="Where the caller is signed in by a page",
+        action=Action.PING,
+        handler=list_sessions,
+        gives=Sessions,
+        pages=True,
+    ),
     Route(
         method="POST",
         path="/session",

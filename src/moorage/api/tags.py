@@ -24,7 +24,8 @@ from moorage.web.response import Response
 class Tag(msgspec.Struct, frozen=True):
     """A tag: what it names, since when, and through what.
 
-    Of one that was deleted it is what it named, since when it does not, and through what.
+    Of one that was deleted it is what it named, since when it does not, and through what;
+    `is_deleted` says that the image which it names, or named then, has been deleted since.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Tag(msgspec.Struct, frozen=True):
     version: int
     since: datetime | None
     by: By
+    is_deleted: bool
 
 
 class Tags(msgspec.Struct, frozen=True):
@@ -41,13 +43,18 @@ class Tags(msgspec.Struct, frozen=True):
 
 
 class Move(msgspec.Struct, frozen=True):
-    """A move of a tag; without a digest before it was made, without one after it ended."""
+    """A move of a tag; without a digest before it was made, without one after it ended.
+
+    What either names may have been deleted since.
+    """
 
     version: int
     at: datetime | None
     before: str | None
     after: str | None
     by: By
+    before_is_deleted: bool
+    after_is_deleted: bool
 
 
 class RestoreTag(Ask, frozen=True):
@@ -129,11 +136,26 @@ async def restore_tag(s: Services, call: Call) -> Response:
 
 
 def _tag(state: TagState | EndedTag) -> Tag:
-    return Tag(state.name, state.digest or "", state.version, when(state.at), told_by(state.by))
+    return Tag(
+        state.name,
+        state.digest or "",
+        state.version,
+        when(state.at),
+        told_by(state.by),
+        state.is_deleted,
+    )
 
 
 def _move(move: TagMove) -> Move:
-    return Move(move.version, when(move.at), move.before, move.after, told_by(move.by))
+    return Move(
+        move.version,
+        when(move.at),
+        move.before,
+        move.after,
+        told_by(move.by),
+        move.before_is_deleted,
+        move.after_is_deleted,
+    )
 
 
 ROUTES = (

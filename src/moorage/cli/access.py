@@ -9,7 +9,16 @@ from moorage.cli.complete import repositories
 from moorage.cli.output import Column
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Group
-from moorage.cli.words import ROLES, grants_of, limit_of, principal_of
+from moorage.cli.words import ROLES, Role, is_repository, limit_of, principal_of
+from moorage.client.operations.access import explain_access, report_access
+from moorage.client.operations.grants import (
+    list_grants,
+    list_repository_grants,
+    put_grant,
+    put_repository_grant,
+    revoke_grant,
+    revoke_repository_grant,
+)
 
 
 def place_told(pattern: str) -> str:
@@ -63,10 +72,10 @@ def access() -> None:
 @click.argument("who", metavar="ACCOUNT|NAMESPACE/TEAM|NAMESPACE+ROBOT")
 @click.argument("role", type=click.Choice(ROLES))
 @client_command
-def access_grant(client: Client, place: str, who: str, role: str) -> None:
+def access_grant(client: Client, place: str, who: str, role: Role) -> None:
     """Give somebody a role; one that they have already there is replaced."""
-    kind = principal_of(who).kind
-    made = client.api.send("PUT", *grants_of(place), kind, who, document={"role": role})
+    put = put_repository_grant if is_repository(place) else put_grant
+    made = put(client.api, place, principal_of(who).kind, who, {"role": role})
     client.output.done(f"{who} is {role} of {place}.", made)
 
 
@@ -76,7 +85,8 @@ def access_grant(client: Client, place: str, who: str, role: str) -> None:
 @client_command
 def access_revoke(client: Client, place: str, who: str) -> None:
     """Take the role back, from now on."""
-    client.api.send("DELETE", *grants_of(place), principal_of(who).kind, who)
+    revoke = revoke_repository_grant if is_repository(place) else revoke_grant
+    revoke(client.api, place, principal_of(who).kind, who)
     client.output.done(f"{who} has no role of its own on {place} any more.")
 
 
@@ -86,7 +96,8 @@ def access_revoke(client: Client, place: str, who: str) -> None:
 @client_command
 def access_list(client: Client, place: str, limit: str) -> None:
     """List what was granted on a place."""
-    client.output.items(client.api.items(*grants_of(place)), GRANTS, limit_of(limit))
+    granted = list_repository_grants if is_repository(place) else list_grants
+    client.output.items(granted(client.api, place), GRANTS, limit_of(limit))
 
 
 @access.command("can")
@@ -96,7 +107,7 @@ def access_list(client: Client, place: str, limit: str) -> None:
 @client_command
 def access_can(client: Client, who: str, action: str, place: str) -> None:
     """Say whether somebody may, and by which grant; exit 7 if not."""
-    found = client.api.get("access", "can", who=who, action=action, repository=place)
+    found = explain_access(client.api, who=who, action=action, repository=place)
     client.output.one(found, ANSWER)
     if not found.get("allowed"):
         raise SystemExit(7)
@@ -108,5 +119,5 @@ def access_can(client: Client, who: str, action: str, place: str) -> None:
 @client_command
 def access_report(client: Client, namespace: str, limit: str) -> None:
     """List everybody who may do anything in a namespace, and through what."""
-    found = client.api.items("access", "report", namespace=namespace)
+    found = report_access(client.api, namespace=namespace)
     client.output.items(found, REPORT, limit_of(limit))

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from itertools import islice
 
 from moorage.client.api import Api
+from moorage.client.operations.repositories import list_repositories
+from moorage.client.operations.tags import list_tags
 from moorage.client.problems import ServerRefused
 from moorage.errors import Refused
 
@@ -30,11 +32,13 @@ def suggesting(api: Api, repository: str, tag: str = "") -> Iterator[None]:
 
 def _told(api: Api, repository: str, tag: str) -> str:
     try:
-        names = [each["name"] for each in _some(api, "repositories")]
+        there = list_repositories(api, limit=_LOOKED_AT)
+        names = [each["name"] for each in islice(there, _LOOKED_AT)]
         if repository not in names:
             return _sentence(repository, names) or _other_server(repository)
-        tags = _some(api, "repositories", repository, "-", "tags") if tag else []
-        return _sentence(tag, [each["name"] for each in tags], f"{repository}:")
+        tags = list_tags(api, repository, limit=_LOOKED_AT) if tag else iter(())
+        names = [each["name"] for each in islice(tags, _LOOKED_AT)]
+        return _sentence(tag, names, f"{repository}:")
     except Refused:
         return ""  # the first refusal is what matters
 
@@ -42,10 +46,6 @@ def _told(api: Api, repository: str, tag: str) -> str:
 def _other_server(repository: str) -> str:
     host, _, name = repository.partition("/")
     return f"If {host} is a registry: {name} with --server {host}." if "." in host else ""
-
-
-def _some(api: Api, *parts: str) -> list[dict[str, str]]:
-    return list(islice(api.items(*parts, limit=str(_LOOKED_AT)), _LOOKED_AT))
 
 
 def _sentence(wanted: str, names: list[str], before: str = "") -> str:

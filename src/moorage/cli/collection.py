@@ -8,7 +8,16 @@ from moorage.cli.client import Client, client_command, with_options
 from moorage.cli.output import Column
 from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
-from moorage.client.api import Document
+from moorage.client.operations.collection import (
+    Planned,
+    Reason,
+    explain_collection,
+    get_collection,
+    list_collection_runs,
+    preview_collection,
+    resume_collection,
+    start_collection,
+)
 from moorage.errors import Refused
 
 RUNS = (
@@ -48,7 +57,7 @@ def _look(client: Client, *, dry_run: bool, explain: str | None, now: bool, limi
     elif explain is not None:
         _explain(client, explain)
     elif now:
-        started = client.api.send("POST", "collection", "runs")
+        started = start_collection(client.api)
         client.output.done("A run begins as soon as there is time.", started)
     else:
         _show_runs(client, limit)
@@ -77,15 +86,15 @@ def gc(context: click.Context, /, **options: Any) -> None:
 @client_command
 def resume(client: Client) -> None:
     """Let collection go on that has stopped, whatever share it then removes within a day."""
-    resumed = client.api.send("POST", "collection", "resume")
+    resumed = resume_collection(client.api)
     pause = resumed.get("pause")
     told = f"It goes on. It had stopped: {pause['reason']}." if pause else "It had not stopped."
     client.output.done(told, resumed)
 
 
 def _show_runs(client: Client, limit: str) -> None:
-    state = client.api.get("collection")
-    client.output.items(client.api.items("collection", "runs"), RUNS, limit_of(limit))
+    state = get_collection(client.api)
+    client.output.items(list_collection_runs(client.api), RUNS, limit_of(limit))
     pause = state.get("pause")
     if pause and client.output.is_for_people:
         until = pause.get("until") or "somebody says `moorage gc resume`"
@@ -94,21 +103,21 @@ def _show_runs(client: Client, limit: str) -> None:
 
 def _show_plan(client: Client, limit: str) -> None:
     count = limit_of(limit) or 1_000
-    plan = client.api.get("collection", "preview", limit=str(min(count, 1_000)))
+    plan = preview_collection(client.api, limit=min(count, 1_000))
     rows = [{**each, "would": _would(each)} for each in plan.get("items", [])]
     client.output.items(rows, PLAN, None)
     if plan.get("more"):
         client.output.note("There are more candidates behind these.")
 
 
-def _would(planned: Document) -> str:
+def _would(planned: Planned) -> str:
     if planned["goes"]:
         return "go"
     return f"stay: {_WHY.get(planned['why'], planned['why'])}"
 
 
 def _explain(client: Client, digest: str) -> None:
-    found = client.api.get("collection", "explanation", digest=digest)
+    found = explain_collection(client.api, digest=digest)
     places = found.get("items", [])
     if not client.output.is_for_people:
         client.output.one(found, (Column("digest", "digest"), Column("items", "items")))
@@ -123,7 +132,7 @@ def _explain(client: Client, digest: str) -> None:
             client.output.done(f"{where}: kept because {_told(reason)}")
 
 
-def _told(reason: Document) -> str:
+def _told(reason: Reason) -> str:
     tags = ", ".join(reason["tags"])
     if reason["why"] == "named":
         where = " in the trash" if reason["in_trash"] else ""

@@ -33,16 +33,18 @@ def images(context: click.Context, parameter: click.Parameter, begun: str) -> li
         return repositories(context, parameter, begun)
 
     def tags(client: Any) -> Iterator[str]:
-        path = ("repositories", repository, "-", "tags", "-", "table")
-        query = {"filter": tag} if tag else {}
-        for each in client.items(*path, limit=str(_MOST), **query):
+        from moorage.client.operations.images import list_tag_lines  # noqa: PLC0415
+
+        for each in list_tag_lines(client, repository, filter=tag, limit=_MOST):
             yield f"{repository}:{each['name']}"
 
     return _within(context, f"tags of {begun}", tags)
 
 
 def _names(client: Any) -> Iterator[str]:
-    for each in client.items("repositories", limit=str(_MOST)):
+    from moorage.client.operations.repositories import list_repositories  # noqa: PLC0415
+
+    for each in list_repositories(client, limit=_MOST):
         yield each["name"]
 
 

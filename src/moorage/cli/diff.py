@@ -13,6 +13,7 @@ from moorage.cli.output import Output, size_text
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Command
 from moorage.cli.words import image_of, other_of
+from moorage.client.operations.images import compare_images
 from moorage.model.comparison_text import Row, Told, markdown
 
 _MARKS = (("only_a", "-"), ("only_b", "+"), ("common", "~"))
@@ -70,10 +71,10 @@ def compare(
     """
     repository, reference = image
     second, wanted = other
-    path = ("repositories", repository, "-", "images", reference, "compare")
-    query = {"with": wanted, "other": second, "platform": platform or ""}
     with suggesting(client.api, second, wanted), suggesting(client.api, repository, reference):
-        found = client.api.get(*path, **query)
+        found = compare_images(
+            client.api, repository, reference, with_=wanted, other=second, platform=platform or ""
+        )
     if not client.output.is_for_people:
         client.output.document(found)
     elif text == "md":

@@ -11,7 +11,17 @@ from moorage.cli.interrupted import going_on
 from moorage.cli.output import Column, confirm
 from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
-from moorage.client.api import Document
+from moorage.client.operations.verification import (
+    NewRun,
+    Run,
+    discard_damage,
+    get_verification,
+    get_verification_run,
+    list_damage,
+    list_findings,
+    list_verification_runs,
+    start_verification,
+)
 from moorage.errors import Refused
 
 FINDINGS = (
@@ -56,8 +66,8 @@ def _check(
     if fast and full:
         raise Refused("--fast and --full are two things.", exit_code=2)
     shown = limit_of(limit)
-    asked = {"kind": "full" if full else "fast", "repair": repair}
-    run = client.api.send("POST", "verification", "runs", document=asked)
+    asked: NewRun = {"kind": "full" if full else "fast", "repair": repair}
+    run = start_verification(client.api, asked)
     if detach:
         client.output.done(f"Check {run['id']} begins as soon as there is time.", run)
         return
@@ -89,9 +99,9 @@ def fsck(context: click.Context, /, **options: Any) -> None:
 @client_command
 def fsck_list(client: Client, limit: str) -> None:
     """List checks and scrubs, the newest first."""
-    client.output.items(client.api.items("verification", "runs"), RUNS, limit_of(limit))
+    client.output.items(list_verification_runs(client.api), RUNS, limit_of(limit))
     if client.output.is_for_people:
-        state = client.api.get("verification")
+        state = get_verification(client.api)
         client.output.note(
             f"{state['lost']} blobs are lost."
             f" The bytes of all others were verified since {state['oldest_at'] or 'ever'}."
@@ -107,11 +117,11 @@ def fsck_show(client: Client, number: str | None, limit: str, *, wait: bool) -> 
     """Show what a check found, the last one without an ID; exit 7 if something is wrong."""
     shown = limit_of(limit)
     if number is None:
-        last = client.api.get("verification").get("last")
+        last = get_verification(client.api).get("last")
         if last is None:
             raise Refused("There was no check yet.", do="Begin one: moorage fsck.", exit_code=3)
         number = str(last["id"])
-    run = client.api.get("verification", "runs", number)
+    run = get_verification_run(client.api, number)
     _report(client, _wait(client, run) if wait else run, shown)
 
 
@@ -120,7 +130,7 @@ def fsck_show(client: Client, number: str | None, limit: str, *, wait: bool) -> 
 @client_command
 def fsck_damage(client: Client, limit: str) -> None:
     """List the blobs that are lost, and the damaged objects that are kept."""
-    found = client.api.items("verification", "damage")
+    found = list_damage(client.api)
     rows = ({**each, "state": each["ending"] or "lost"} for each in found)
     client.output.items(rows, DAMAGE, limit_of(limit))
 
@@ -131,11 +141,11 @@ def fsck_damage(client: Client, limit: str) -> None:
 def fsck_discard(client: Client, number: str) -> None:
     """Delete a damaged object whose blob was pushed again or is needed no more."""
     confirm(f"Delete the damaged object {number} for good?", yes=client.yes)
-    client.api.send("DELETE", "verification", "damage", number)
+    discard_damage(client.api, number)
     client.output.done(f"The object {number} is deleted as soon as there is time.")
 
 
-def _wait(client: Client, run: Document) -> Document:
+def _wait(client: Client, run: Run) -> Run:
     """Return the run when it has ended, and tell a person meanwhile how far it is."""
     wait = _POLL_SECONDS
     step = ""
@@ -147,13 +157,13 @@ def _wait(client: Client, run: Document) -> Document:
                 client.output.note(f"{at}: {step}, {run['looked']} looked at, {run['found']} found")
             time.sleep(wait)
             wait = min(wait * 1.5, _SLOW_POLL_SECONDS)
-            run = client.api.get("verification", "runs", str(run["id"]))
+            run = get_verification_run(client.api, str(run["id"]))
     return run
 
 
-def _report(client: Client, run: Document, limit: int | None) -> None:
+def _report(client: Client, run: Run, limit: int | None) -> None:
     """Print a run with its findings, and end as it says."""
-    found = client.api.items("verification", "runs", str(run["id"]), "findings")
+    found = list_findings(client.api, str(run["id"]))
     if client.output.form == "json":
         items = list(found)
         document = {**run, "findings": items[:limit]}
@@ -167,7 +177,7 @@ def _report(client: Client, run: Document, limit: int | None) -> None:
     sys.exit(_code(run))
 
 
-def _told(run: Document) -> str:
+def _told(run: Run) -> str:
     left = run["found"] - run["repaired"]
     looked = f"{run['looked']} rows and objects looked at"
     if run["objects"]:
@@ -181,7 +191,7 @@ def _told(run: Document) -> str:
     return f"{looked}: {run['found']} found, {run['repaired']} repaired, {left} wrong still."
 
 
-def _code(run: Document) -> int:
+def _code(run: Run) -> int:
     if run["found"] > run["repaired"]:
         return _PROBLEMS
     return 0 if run["state"] in ("done", "running") else _FAILED

@@ -13,6 +13,7 @@ from moorage.cli.output import Column, for_terminal
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Command
 from moorage.cli.words import image_of
+from moorage.client.operations.images import get_image
 from moorage.errors import Refused
 
 IMAGE = (
@@ -85,7 +86,7 @@ def inspect(client: Client, image: str, part: str | None) -> None:
     """
     repository, reference = image_of(image)
     with suggesting(client.api, repository, reference):
-        found = client.api.get("repositories", repository, "-", "images", reference)
+        found = get_image(client.api, repository, reference)
     _show(client, found, part or "")
 
 

@@ -1,6 +1,6 @@
 """`moorage issuer`: whose identity tokens namespaces may trust."""
 
-from typing import Any
+from typing import Literal
 
 import click
 
@@ -8,7 +8,15 @@ from moorage.cli.client import Client, client_command, read_token
 from moorage.cli.output import Column, confirm
 from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
+from moorage.client.operations.issuers import (
+    NewIssuer,
+    change_issuer,
+    create_issuer,
+    delete_issuer,
+    list_issuers,
+)
 
+Kind = Literal["github", "gitlab", "jenkins", "kubernetes", "generic"]
 KINDS = click.Choice(["github", "gitlab", "jenkins", "kubernetes", "generic"])
 ISSUERS = (
     Column("id", "id"),
@@ -36,7 +44,7 @@ def issuer() -> None:
 @client_command
 def issuer_list(client: Client, limit: str) -> None:
     """List issuers."""
-    client.output.items(client.api.items("issuers"), ISSUERS, limit_of(limit))
+    client.output.items(list_issuers(client.api), ISSUERS, limit_of(limit))
 
 
 @issuer.command("add")
@@ -47,13 +55,13 @@ def issuer_list(client: Client, limit: str) -> None:
 @click.option("--ca-file", default="", help="The server's file with the authority of its TLS.")
 @client_command
 def issuer_add(
-    client: Client, url: str, *, kind: str, shared: bool, jwks: str, ca_file: str
+    client: Client, url: str, *, kind: Kind, shared: bool, jwks: str, ca_file: str
 ) -> None:
     """Register an issuer by its address, which its tokens must have as `iss`."""
-    document: dict[str, Any] = {"url": url, "kind": kind, "shared": shared, "ca_file": ca_file}
+    document: NewIssuer = {"url": url, "kind": kind, "shared": shared, "ca_file": ca_file}
     if jwks:
         document["jwks"] = read_token(jwks)
-    made = client.api.send("POST", "issuers", document=document)
+    made = create_issuer(client.api, document)
     client.output.done(f"{url} is registered as {made.get('id', '')}.", made)
 
 
@@ -62,7 +70,7 @@ def issuer_add(
 @client_command
 def issuer_disable(client: Client, number: str) -> None:
     """Let nobody in by its tokens, from now on."""
-    made = client.api.send("PATCH", "issuers", number, document={"enabled": False})
+    made = change_issuer(client.api, number, {"enabled": False})
     client.output.done(f"Issuer {number} is disabled.", made)
 
 
@@ -71,7 +79,7 @@ def issuer_disable(client: Client, number: str) -> None:
 @client_command
 def issuer_enable(client: Client, number: str) -> None:
     """Take its tokens again."""
-    made = client.api.send("PATCH", "issuers", number, document={"enabled": True})
+    made = change_issuer(client.api, number, {"enabled": True})
     client.output.done(f"Issuer {number} is enabled.", made)
 
 
@@ -81,5 +89,5 @@ def issuer_enable(client: Client, number: str) -> None:
 def issuer_remove(client: Client, number: str) -> None:
     """Forget an issuer that no trust names."""
     confirm(f"Remove the issuer {number}?", yes=client.yes)
-    client.api.send("DELETE", "issuers", number)
+    delete_issuer(client.api, number)
     client.output.done(f"Issuer {number} is removed.")

@@ -6,6 +6,7 @@ from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column, confirm
 from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
+from moorage.client.operations.jobs import cancel_job, get_job, list_jobs, retry_job
 
 JOBS = (
     Column("id", "id"),
@@ -47,7 +48,7 @@ def job() -> None:
 @client_command
 def job_list(client: Client, state: str | None, limit: str) -> None:
     """List jobs, the newest first."""
-    found = client.api.items("jobs", state=state or "")
+    found = list_jobs(client.api, state=state or "")
     client.output.items(found, JOBS, limit_of(limit))
 
 
@@ -56,7 +57,7 @@ def job_list(client: Client, state: str | None, limit: str) -> None:
 @client_command
 def job_show(client: Client, number: str) -> None:
     """Show a job with what it was given to do, and why it failed."""
-    client.output.one(client.api.get("jobs", number), JOB)
+    client.output.one(get_job(client.api, number), JOB)
 
 
 @job.command("retry")
@@ -64,7 +65,7 @@ def job_show(client: Client, number: str) -> None:
 @client_command
 def job_retry(client: Client, number: str) -> None:
     """Have a job run now, with all of its tries before it."""
-    made = client.api.send("POST", "jobs", number, "retry")
+    made = retry_job(client.api, number)
     client.output.done(f"Job {number}, {made.get('name', '')}, runs as soon as it can.", made)
 
 
@@ -74,5 +75,5 @@ def job_retry(client: Client, number: str) -> None:
 def job_cancel(client: Client, number: str) -> None:
     """Give up a job; one that runs stops soon, and what it has done stays."""
     confirm(f"Give up the job {number}?", yes=client.yes)
-    made = client.api.send("POST", "jobs", number, "cancel")
+    made = cancel_job(client.api, number)
     client.output.done(f"Job {number}, {made.get('name', '')}, is cancelled.", made)

@@ -9,7 +9,15 @@ import click
 from moorage.cli.client import Client, client_command
 from moorage.cli.sections import Group
 from moorage.cli.token import token_document
-from moorage.cli.words import robot_of
+from moorage.cli.words import Principal, robot_of
+from moorage.client.operations.grants import (
+    list_grants,
+    list_repository_grants,
+    put_grant,
+    put_repository_grant,
+)
+from moorage.client.operations.robots import create_robot, create_robot_token, get_robot
+from moorage.client.problems import ServerRefused
 from moorage.errors import Refused
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -67,8 +75,9 @@ def pull_secret(  # noqa: PLR0913 - options
         if not _NAME.fullmatch(text):
             raise Refused(f"{text!r} is no name in Kubernetes.", exit_code=2)
     document = token_document(f"pull secret {namespace}/{name}", scopes, expires)
-    homes = {each["pattern"].partition("/")[0] for each in document["scopes"]}
-    if any(each["actions"] != ["pull"] for each in document["scopes"]) or len(homes) != 1:
+    limits = document.get("scopes") or []
+    homes = {each["pattern"].partition("/")[0] for each in limits}
+    if any(each["actions"] != ["pull"] for each in limits) or len(homes) != 1:
         raise Refused(
             "A pull secret may only pull, and from one namespace.",
             do="Write --may pull:web/**; make a secret for each namespace.",
@@ -77,12 +86,9 @@ def pull_secret(  # noqa: PLR0913 - options
     of = robot_of(robot or f"{homes.pop()}+k8s-{namespace}")
     host = _host(client, registry)
     full = f"{of.namespace}+{of.name}"
-    if client.api.find("namespaces", of.namespace, "robots", of.name) is None:
-        wanted = {"name": of.name, "description": f"pulls for Kubernetes, namespace {namespace}"}
-        client.api.send("POST", "namespaces", of.namespace, "robots", document=wanted)
-    _let_in(client, of.namespace, full, [each["pattern"] for each in document["scopes"]])
-    path = ("namespaces", of.namespace, "robots", of.name, "tokens")
-    made = client.api.send("POST", *path, document=document)
+    _have(client, of, f"pulls for Kubernetes, namespace {namespace}")
+    _let_in(client, of.namespace, full, [each["pattern"] for each in limits])
+    made = create_robot_token(client.api, of.namespace, of.name, document)
     token = made.get("token", {})
     ends = str(token.get("expires_at") or "never")
     told = _MANIFEST.format(
@@ -95,6 +101,16 @@ def pull_secret(  # noqa: PLR0913 - options
         data=_docker_config(host, full, str(made["secret"])),
     )
     click.echo(told, nl=False)
+
+
+def _have(client: Client, of: Principal, description: str) -> None:
+    """Make the robot, unless it is there."""
+    try:
+        get_robot(client.api, of.namespace, of.name)
+    except ServerRefused as refused:
+        if refused.status != 404:
+            raise
+        create_robot(client.api, of.namespace, {"name": of.name, "description": description})
 
 
 def _docker_config(host: str, user: str, secret: str) -> str:
@@ -117,10 +133,9 @@ def _host(client: Client, registry: str) -> str:
 def _let_in(client: Client, namespace: str, robot: str, patterns: list[str]) -> None:
     """Grant the robot what its token is confined to; what it has already stays."""
     for pattern in patterns:
-        if pattern.endswith("/**"):
-            place: tuple[str, ...] = ("namespaces", namespace)
-        else:
-            place = ("repositories", pattern, "-")
-        held = client.api.items(*place, "grants")
-        if not any(each.get("principal") == robot for each in held):
-            client.api.send("PUT", *place, "grants", "robot", robot, document={"role": "reader"})
+        is_all = pattern.endswith("/**")
+        place = namespace if is_all else pattern
+        held = (list_grants if is_all else list_repository_grants)(client.api, place)
+        if not any(each["principal"] == robot for each in held):
+            put = put_grant if is_all else put_repository_grant
+            put(client.api, place, "robot", robot, {"role": "reader"})

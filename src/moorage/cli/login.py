@@ -29,6 +29,10 @@ from moorage.client import docker_config
 from moorage.client.api import Api, Document, path_of
 from moorage.client.hosts import Host, config_directory, put_host, read_hosts, remove_host
 from moorage.client.http import Connection, Place
+from moorage.client.operations.sessions import end_session
+from moorage.client.operations.tokens import create_token, revoke_token
+from moorage.client.operations.whoami import Whoami
+from moorage.client.operations.whoami import whoami as who_am_i
 from moorage.client.problems import ServerRefused, refusal_of
 from moorage.errors import Refused
 
@@ -131,7 +135,7 @@ def whoami(client: Client) -> None:
     moorage whoami --server registry.example
     moorage whoami -o json
     """
-    client.output.one({"server": client.api.server, **client.api.get("whoami")}, WHOAMI)
+    client.output.one({"server": client.api.server, **who_am_i(client.api)}, WHOAMI)
 
 
 def _require_encrypted(place: Place, *, insecure: bool) -> None:
@@ -145,20 +149,19 @@ def _require_encrypted(place: Place, *, insecure: bool) -> None:
 
 
 def _by_token(place: Place, token: str) -> Host:
-    found = Api(Connection(place, bearer(token))).get("whoami")
+    found = who_am_i(Api(Connection(place, bearer(token))))
     _require_somebody(place, found)
-    ends = str(found.get("expires_at") or "")
-    number = str(found.get("credential", "")).partition("token:")[2]
-    return Host(place.name, place.url, str(found.get("name")), token, number, ends)
+    number = found["credential"].partition("token:")[2]
+    return Host(place.name, place.url, found["name"], token, number, found["expires_at"] or "")
 
 
 def _by_password(place: Place, user: str, password: str, code: str) -> Host:
     if password.startswith("mrg_"):
         return _by_token(place, password.strip())
     credentials = _session(place, user, password, code) if code else basic(user, password)
-    document = {"name": f"cli on {socket.gethostname()}"[:100], "days": _DAYS}
+    api = Api(Connection(place, credentials))
     try:
-        made = Api(Connection(place, credentials)).send("POST", "tokens", document=document)
+        made = create_token(api, {"name": f"cli on {socket.gethostname()}"[:100], "days": _DAYS})
     except ServerRefused as refused:
         if refused.status == 401 and not code:
             refused.do = "With a second factor, add --code."
@@ -166,10 +169,10 @@ def _by_password(place: Place, user: str, password: str, code: str) -> Host:
     finally:
         if code:
             with contextlib.suppress(Refused):  # it ends by itself, the token must not be lost
-                Api(Connection(place, credentials)).send("DELETE", "session")
+                end_session(api)
     token = made["token"]
-    ends = str(token.get("expires_at") or "")
-    return Host(place.name, place.url, user, str(made["secret"]), str(token["id"]), ends)
+    ends = token["expires_at"] or ""
+    return Host(place.name, place.url, user, made["secret"], str(token["id"]), ends)
 
 
 def _session(place: Place, user: str, password: str, code: str) -> dict[str, str]:
@@ -182,7 +185,7 @@ def _session(place: Place, user: str, password: str, code: str) -> dict[str, str
     return {"Cookie": cookie, "Origin": place.url}
 
 
-def _require_somebody(place: Place, found: Document) -> None:
+def _require_somebody(place: Place, found: Whoami) -> None:
     if found.get("kind") not in ("account", "robot"):
         raise Refused(
             f"{place.name} does not know whose token that is.", exit_code=4, do="Make a new one."
@@ -213,9 +216,7 @@ def _revoke(old: Host | None, new: Host | None) -> None:
     if old is None or not old.token_id or (new is not None and new.token == old.token):
         return
     try:
-        Api(Connection(Place(url=old.url), bearer(old.token))).send(
-            "DELETE", "tokens", old.token_id
-        )
+        revoke_token(Api(Connection(Place(url=old.url), bearer(old.token))), old.token_id)
     except Refused as refused:
         click.echo(f"A token could not be ended: {clean(refused.what)}", err=True)
 

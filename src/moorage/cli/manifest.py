@@ -6,6 +6,7 @@ from moorage.cli.client import Client, client_command
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Group
 from moorage.cli.words import digested_of
+from moorage.client.operations.trash import restore_manifest
 
 
 @click.group(cls=Group)
@@ -34,8 +35,7 @@ def restore(client: Client, reference: str) -> None:
         Refused: there is none of that digest.
     """
     repository, digest = digested_of(reference)
-    path = ("repositories", repository, "-", "manifests", digest, "restore")
-    made = client.api.send("POST", *path)
+    made = restore_manifest(client.api, repository, digest)
     count = len(made.get("manifests", []))
     told = f"{count} manifest{'s are' if count > 1 else ' is'} out of the trash." if count else ""
     client.output.done(told or "It is not in the trash: nothing was to do.", made)

@@ -6,7 +6,14 @@ from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column, confirm
 from moorage.cli.repo import VISIBILITIES
 from moorage.cli.sections import Group
-from moorage.cli.words import limit_of
+from moorage.cli.words import Visibility, limit_of
+from moorage.client.operations.namespaces import (
+    change_namespace,
+    create_namespace,
+    delete_namespace,
+    list_namespaces,
+)
+from moorage.client.operations.trash import get_usage
 
 NAMESPACES = (
     Column("name", "name"),
@@ -33,7 +40,7 @@ def namespace() -> None:
 @client_command
 def namespace_list(client: Client, limit: str) -> None:
     """List the namespaces that you may see."""
-    client.output.items(client.api.items("namespaces"), NAMESPACES, limit_of(limit))
+    client.output.items(list_namespaces(client.api), NAMESPACES, limit_of(limit))
 
 
 @namespace.command("create")
@@ -42,10 +49,9 @@ def namespace_list(client: Client, limit: str) -> None:
     "--visibility", type=VISIBILITIES, default="private", show_default=True, help="Of what is new."
 )
 @client_command
-def namespace_create(client: Client, name: str, visibility: str) -> None:
+def namespace_create(client: Client, name: str, visibility: Visibility) -> None:
     """Make the namespace of an organisation."""
-    document = {"name": name, "visibility": visibility}
-    made = client.api.send("POST", "namespaces", document=document)
+    made = create_namespace(client.api, {"name": name, "visibility": visibility})
     told = f"{name} is there. Let people in: moorage access grant {name} WHO ROLE"
     client.output.done(told, made)
 
@@ -54,9 +60,9 @@ def namespace_create(client: Client, name: str, visibility: str) -> None:
 @click.argument("name")
 @click.option("--visibility", type=VISIBILITIES, required=True, help="Of what is new.")
 @client_command
-def namespace_set(client: Client, name: str, visibility: str) -> None:
+def namespace_set(client: Client, name: str, visibility: Visibility) -> None:
     """Change who may see the repositories that are made in it from now on."""
-    made = client.api.send("PATCH", "namespaces", name, document={"visibility": visibility})
+    made = change_namespace(client.api, name, {"visibility": visibility})
     client.output.done(f"New repositories in {name} are {visibility}.", made)
 
 
@@ -66,7 +72,7 @@ def namespace_set(client: Client, name: str, visibility: str) -> None:
 def namespace_delete(client: Client, name: str) -> None:
     """Delete a namespace that has no repositories."""
     confirm(f"Delete the namespace {name}?", yes=client.yes)
-    client.api.send("DELETE", "namespaces", name)
+    delete_namespace(client.api, name)
     client.output.done(f"{name} is deleted.")
 
 
@@ -75,4 +81,4 @@ def namespace_delete(client: Client, name: str) -> None:
 @client_command
 def namespace_usage(client: Client, name: str) -> None:
     """Show how many bytes a namespace takes, and how many of them only its trash holds."""
-    client.output.one(client.api.get("namespaces", name, "usage"), USAGE)
+    client.output.one(get_usage(client.api, name), USAGE)

@@ -1,13 +1,19 @@
 """`moorage provider`: where people from outside sign in."""
 
-from typing import Any
-
 import click
 
 from moorage.cli.client import Client, client_command, read_token
 from moorage.cli.output import Column, confirm
 from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
+from moorage.client.operations.providers import (
+    NewProvider,
+    change_provider,
+    create_provider,
+    delete_provider,
+    get_provider,
+    list_providers,
+)
 
 PROVIDERS = (
     Column("name", "name"),
@@ -43,7 +49,7 @@ def provider() -> None:
 @client_command
 def provider_list(client: Client, limit: str) -> None:
     """List providers."""
-    client.output.items(client.api.items("providers"), PROVIDERS, limit_of(limit))
+    client.output.items(list_providers(client.api), PROVIDERS, limit_of(limit))
 
 
 @provider.command("show")
@@ -51,7 +57,7 @@ def provider_list(client: Client, limit: str) -> None:
 @client_command
 def provider_show(client: Client, name: str) -> None:
     """Show one provider; its secret is shown to nobody."""
-    client.output.one(client.api.get("providers", name), PROVIDER)
+    client.output.one(get_provider(client.api, name), PROVIDER)
 
 
 @provider.command("add")
@@ -75,10 +81,17 @@ def provider_show(client: Client, name: str) -> None:
 def provider_add(client: Client, name: str, url: str, **options: str) -> None:
     """Register a provider by its address, which its tokens must have as `iss`."""
     secret_file = options.pop("secret_file")
-    document: dict[str, Any] = {"name": name, "url": url, **options}
+    document: NewProvider = {
+        "name": name,
+        "url": url,
+        "client_id": options["client_id"],
+        "scopes": options["scopes"],
+        "name_claim": options["name_claim"],
+        "groups_claim": options["groups_claim"],
+    }
     if secret_file:
         document["client_secret"] = read_token(secret_file)
-    made = client.api.send("POST", "providers", document=document)
+    made = create_provider(client.api, document)
     client.output.done(f"{name} is registered. People sign in at {made.get('sign_in', '')}.", made)
 
 
@@ -88,8 +101,7 @@ def provider_add(client: Client, name: str, url: str, **options: str) -> None:
 @client_command
 def provider_secret(client: Client, name: str, secret_file: str) -> None:
     """Keep another secret for the registry at the provider; - to read it."""
-    document = {"client_secret": read_token(secret_file)}
-    made = client.api.send("PATCH", "providers", name, document=document)
+    made = change_provider(client.api, name, {"client_secret": read_token(secret_file)})
     client.output.done(f"The secret at {name} is another one.", made)
 
 
@@ -98,7 +110,7 @@ def provider_secret(client: Client, name: str, secret_file: str) -> None:
 @client_command
 def provider_disable(client: Client, name: str) -> None:
     """Let nobody sign in by it from now on."""
-    made = client.api.send("PATCH", "providers", name, document={"enabled": False})
+    made = change_provider(client.api, name, {"enabled": False})
     client.output.done(f"{name} is disabled.", made)
 
 
@@ -107,7 +119,7 @@ def provider_disable(client: Client, name: str) -> None:
 @client_command
 def provider_enable(client: Client, name: str) -> None:
     """Let people sign in by it again."""
-    made = client.api.send("PATCH", "providers", name, document={"enabled": True})
+    made = change_provider(client.api, name, {"enabled": True})
     client.output.done(f"{name} is enabled.", made)
 
 
@@ -117,5 +129,5 @@ def provider_enable(client: Client, name: str) -> None:
 def provider_remove(client: Client, name: str) -> None:
     """Forget a provider that no account and no team hangs on."""
     confirm(f"Remove the provider {name}?", yes=client.yes)
-    client.api.send("DELETE", "providers", name)
+    delete_provider(client.api, name)
     client.output.done(f"{name} is removed.")

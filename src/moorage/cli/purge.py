@@ -5,7 +5,7 @@ import click
 from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column, confirm
 from moorage.cli.sections import Command
-from moorage.client.api import Document
+from moorage.client.operations.purge import AskedPurge, Purged, purge_content
 
 REPOSITORIES = (
     Column("repository", "name"),
@@ -27,8 +27,8 @@ def purge(client: Client, digest: str, *, now: bool, reason: str) -> None:
     moorage purge sha256:9f86d081884c… --now --reason 'a key in a layer'
     moorage audit list --action content.purged
     """
-    asked = {"digest": digest, "reason": reason}
-    found = client.api.send("POST", "purge", document={**asked, "dry_run": True})
+    asked: AskedPurge = {"digest": digest, "reason": reason, "dry_run": True}
+    found = purge_content(client.api, asked)
     if not now:
         _show(client, found, "would go")
         return
@@ -40,7 +40,7 @@ def purge(client: Client, digest: str, *, now: bool, reason: str) -> None:
         "Nothing of it can be restored.",
         yes=client.yes,
     )
-    done = client.api.send("POST", "purge", document={**asked, "dry_run": False})
+    done = purge_content(client.api, {**asked, "dry_run": False})
     objects = done.get("objects", 0)
     client.output.done(
         f"{digest} is gone from {len(done.get('repositories', []))} repositories; "
@@ -52,7 +52,7 @@ def purge(client: Client, digest: str, *, now: bool, reason: str) -> None:
         _show_backups(client, done)
 
 
-def _show(client: Client, found: Document, verb: str) -> None:
+def _show(client: Client, found: Purged, verb: str) -> None:
     if client.output.form in ("json", "jsonl"):
         client.output.done("", found)
         return
@@ -64,7 +64,7 @@ def _show(client: Client, found: Document, verb: str) -> None:
         click.echo("To do it, add --now.", err=True)
 
 
-def _show_backups(client: Client, found: Document) -> None:
+def _show_backups(client: Client, found: Purged) -> None:
     for each in found.get("backups", []):
         verb = "has it" if each["certain"] else "may have it, which the server can't look up"
         where = f"{each['place']} on {each['host']}"

@@ -10,6 +10,7 @@ from moorage.cli.complete import repositories
 from moorage.cli.output import for_terminal
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Group
+from moorage.client.operations.about import About, NewAbout, get_about, put_about
 from moorage.errors import Refused
 
 _MOST_BYTES = 64 << 10
@@ -30,7 +31,7 @@ def readme() -> None:
 @client_command
 def readme_show(client: Client, name: str) -> None:
     """Print the README as it was given."""
-    found = client.api.get("repositories", name, "-", "about")
+    found = get_about(client.api, name)
     if client.output.form in ("json", "jsonl"):
         client.output.done("", found)
     else:
@@ -64,9 +65,11 @@ def readme_clear(client: Client, name: str) -> None:
     client.output.done(f"{name} has no README.", change_about(client, name, readme=""))
 
 
-def change_about(client: Client, name: str, **changes: str) -> dict[str, object]:
+def change_about(client: Client, name: str, **changes: str) -> About:
     """Change a part of what a repository is about, unless somebody else does at the same time."""
-    path = ("repositories", name, "-", "about")
-    found = client.api.get(*path)
-    document = {key: found[key] for key in ("description", "readme")} | changes
-    return dict(client.api.send("PUT", *path, document=document, match=str(found["version"])))
+    found = get_about(client.api, name)
+    document: NewAbout = {
+        "description": changes.get("description", found["description"]),
+        "readme": changes.get("readme", found["readme"]),
+    }
+    return put_about(client.api, name, document, match=str(found["version"]))

@@ -12,7 +12,18 @@ from moorage.cli.output import Column, confirm
 from moorage.cli.readme import change_about, readme
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Group
-from moorage.cli.words import limit_of
+from moorage.cli.words import Visibility, limit_of
+from moorage.client.operations.about import get_about
+from moorage.client.operations.images import list_images
+from moorage.client.operations.pulls import get_pulls
+from moorage.client.operations.repositories import (
+    NewRepository,
+    change_repository,
+    create_repository,
+    get_repository,
+    rename_repository,
+)
+from moorage.client.operations.trash import delete_repository, restore_repository
 from moorage.errors import Refused
 
 VISIBILITIES = click.Choice(["private", "internal", "public"])
@@ -60,11 +71,18 @@ def repo() -> None:
 @click.option("--newest", is_flag=True, help="What changed last first.")
 @click.option("--limit", default="50", show_default=True, help="How many, or all.")
 @client_command
-def repo_list(client: Client, *, newest: bool, kind: str | None, limit: str, **only: Any) -> None:
+def repo_list(
+    client: Client, *, newest: bool, kind: str | None, limit: str, **only: str | None
+) -> None:
     """List the repositories that you may read, with the newest tag of each."""
-    query = {"sort": "changed" if newest else "", "type": kind or ""}
-    query |= {name: value or "" for name, value in only.items()}
-    found = client.api.items("images", **query)
+    found = list_images(
+        client.api,
+        sort="changed" if newest else "",
+        type=kind or "",
+        namespace=only["namespace"] or "",
+        visibility=only["visibility"] or "",
+        pulled=only["pulled"] or "",
+    )
     client.output.items(found, REPOSITORIES, limit_of(limit))
 
 
@@ -74,9 +92,9 @@ def repo_list(client: Client, *, newest: bool, kind: str | None, limit: str, **o
 def repo_show(client: Client, name: str) -> None:
     """Show a repository."""
     with suggesting(client.api, name):
-        found = client.api.get("repositories", name)
-    said = client.api.get("repositories", name, "-", "about")
-    pulls = client.api.get("repositories", name, "-", "pulls")
+        found = get_repository(client.api, name)
+    said = get_about(client.api, name)
+    pulls = get_pulls(client.api, name)
     counted = {key: pulls[key] for key in ("pulls", "last_pulled_at")}
     client.output.one({**found, "description": said["shown"], **counted}, REPOSITORY)
 
@@ -85,10 +103,12 @@ def repo_show(client: Client, name: str) -> None:
 @click.argument("name", type=REFERENCE)
 @click.option("--visibility", type=VISIBILITIES, help="Who may see it; else as the namespace says.")
 @client_command
-def repo_create(client: Client, name: str, visibility: str | None) -> None:
+def repo_create(client: Client, name: str, visibility: Visibility | None) -> None:
     """Make a repository; a push makes it as well."""
-    document = {"name": name, **({"visibility": visibility} if visibility else {})}
-    made = client.api.send("POST", "repositories", document=document)
+    document: NewRepository = {"name": name}
+    if visibility is not None:
+        document["visibility"] = visibility
+    made = create_repository(client.api, document)
     client.output.done(f"{name} is there, {made.get('visibility', '')}.", made)
 
 
@@ -97,7 +117,9 @@ def repo_create(client: Client, name: str, visibility: str | None) -> None:
 @click.option("--visibility", type=VISIBILITIES, help="Who may see it.")
 @click.option("--description", help="What it is about, in a line of up to 200 characters.")
 @client_command
-def repo_set(client: Client, name: str, visibility: str | None, description: str | None) -> None:
+def repo_set(
+    client: Client, name: str, visibility: Visibility | None, description: str | None
+) -> None:
     """Change who may see a repository, or what it is said to be about."""
     if visibility is None and description is None:
         raise Refused("Nothing is to be changed.", do="Give an option.", exit_code=2)
@@ -107,8 +129,7 @@ def repo_set(client: Client, name: str, visibility: str | None, description: str
         made = change_about(client, name, description=description)
         told.append(f"{name} is described.")
     if visibility is not None:
-        document = {"visibility": visibility}
-        made = client.api.send("PATCH", "repositories", name, document=document)
+        made = change_repository(client.api, name, {"visibility": visibility})
         told.append(f"{name} is {visibility}.")
     client.output.done(" ".join(told), made)
 
@@ -122,9 +143,8 @@ repo.add_command(readme)
 @client_command
 def repo_rename(client: Client, name: str, new_name: str) -> None:
     """Give a repository another name in its namespace; the one before goes on working."""
-    path = ("repositories", name, "-", "rename")
     with suggesting(client.api, name):
-        made = client.api.send("POST", *path, document={"name": new_name})
+        made = rename_repository(client.api, name, {"name": new_name})
     client.output.done(f"{name} is {new_name} now; its old name leads there.", made)
 
 
@@ -135,12 +155,12 @@ def repo_rename(client: Client, name: str, new_name: str) -> None:
 def repo_delete(client: Client, name: str, *, dry_run: bool) -> None:
     """Delete a repository with all that is in it; for some time it can be restored."""
     with suggesting(client.api, name):
-        found = client.api.get("repositories", name)
+        found = get_repository(client.api, name)
     if dry_run:
         client.output.done(f"{found['name']} would go to the trash, with all its tags.", found)
         return
     confirm(f"Delete {name} with all its tags? Pulls from it fail at once.", yes=client.yes)
-    client.api.send("DELETE", "repositories", name)
+    delete_repository(client.api, name)
     client.output.done(f"{name} is in the trash. To have it back: moorage repo restore {name}")
 
 
@@ -163,8 +183,6 @@ def undelete(client: Client, name: str, new_name: str | None, number: int | None
     Raises:
         Refused: there is none, or its name is taken.
     """
-    asked = {"name": new_name, "id": number}
-    document = {key: value for key, value in asked.items() if value is not None}
-    made = client.api.send("POST", "repositories", name, "-", "restore", document=document)
+    made = restore_repository(client.api, name, {"name": new_name, "id": number})
     told = f"{made.get('name', '')} is there again, {made.get('visibility', '')}."
     client.output.done(told, made)

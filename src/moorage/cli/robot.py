@@ -7,6 +7,12 @@ from moorage.cli.output import Column, confirm
 from moorage.cli.sections import Group
 from moorage.cli.token import print_token, token_document
 from moorage.cli.words import limit_of, robot_of
+from moorage.client.operations.robots import (
+    create_robot,
+    create_robot_token,
+    delete_robot,
+    list_robots,
+)
 
 ROBOTS = (
     Column("name", "name"),
@@ -33,7 +39,7 @@ def robot() -> None:
 @client_command
 def robot_list(client: Client, namespace: str, limit: str) -> None:
     """List the robots of a namespace."""
-    found = client.api.items("namespaces", namespace, "robots")
+    found = list_robots(client.api, namespace)
     client.output.items(found, ROBOTS, limit_of(limit))
 
 
@@ -44,8 +50,7 @@ def robot_list(client: Client, namespace: str, limit: str) -> None:
 def robot_create(client: Client, name: str, description: str) -> None:
     """Make a robot; it may nothing until it is granted something."""
     of = robot_of(name)
-    document = {"name": of.name, "description": description}
-    made = client.api.send("POST", "namespaces", of.namespace, "robots", document=document)
+    made = create_robot(client.api, of.namespace, {"name": of.name, "description": description})
     told = f"{name} is there. Let it in: moorage access grant {of.namespace} {name} reader"
     client.output.done(told, made)
 
@@ -57,7 +62,7 @@ def robot_delete(client: Client, name: str) -> None:
     """Delete a robot with its tokens, trusts and rights."""
     of = robot_of(name)
     confirm(f"Delete the robot {name}?", yes=client.yes)
-    client.api.send("DELETE", "namespaces", of.namespace, "robots", of.name)
+    delete_robot(client.api, of.namespace, of.name)
     client.output.done(f"{name} is deleted.")
 
 
@@ -75,5 +80,4 @@ def robot_token(
     """Make a token of a robot, and print it: it is not shown again."""
     of = robot_of(name)
     document = token_document(label, scopes, expires)
-    path = ("namespaces", of.namespace, "robots", of.name, "tokens")
-    print_token(client, client.api.send("POST", *path, document=document))
+    print_token(client, create_robot_token(client.api, of.namespace, of.name, document))

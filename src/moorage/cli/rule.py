@@ -1,7 +1,7 @@
 """`moorage rule`: which tags may be made, moved and deleted by whom."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Literal
 
 import click
 
@@ -10,8 +10,17 @@ from moorage.cli.complete import repositories
 from moorage.cli.output import Column, confirm
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Group
-from moorage.cli.words import limit_of
-from moorage.client.api import Document
+from moorage.cli.words import is_repository, limit_of
+from moorage.client.operations.rules import (
+    NewRule,
+    create_repository_rule,
+    create_rule,
+    delete_repository_rule,
+    delete_rule,
+    list_repository_rules,
+    list_rules,
+    try_rule,
+)
 
 RULES = (
     Column("id", "id"),
@@ -23,6 +32,7 @@ RULES = (
     Column("since", "created_at", "time"),
     Column("by", "created_by"),
 )
+Least = Literal["writer", "maintainer", "owner", "nobody"]
 WHO = click.Choice(["writer", "maintainer", "owner", "nobody"])
 TAGS = (Column("tag", "name"),)
 
@@ -44,7 +54,8 @@ def rule() -> None:
 @client_command
 def rule_list(client: Client, place: str, limit: str) -> None:
     """List the rules of a namespace or of a repository itself."""
-    client.output.items(client.api.items(*_rules_of(place)), RULES, limit_of(limit))
+    listed = list_repository_rules if is_repository(place) else list_rules
+    client.output.items(listed(client.api, place), RULES, limit_of(limit))
 
 
 @rule.command("add")
@@ -56,11 +67,18 @@ def rule_list(client: Client, place: str, limit: str) -> None:
 @click.option("--delete", type=WHO, default="nobody", show_default=True, help="Who deletes them.")
 @client_command
 def rule_add(
-    client: Client, place: str, pattern: str, exceptions: tuple[str, ...], **needs: str
+    client: Client, place: str, pattern: str, exceptions: tuple[str, ...], **needs: Least
 ) -> None:
     """Add a rule for the tags of a pattern; without more, they stay for ever."""
-    document: dict[str, Any] = {"pattern": pattern, "exceptions": list(exceptions), **needs}
-    made = client.api.send("POST", *_rules_of(place), document=document)
+    document: NewRule = {
+        "pattern": pattern,
+        "exceptions": list(exceptions),
+        "create": needs["create"],
+        "move": needs["move"],
+        "delete": needs["delete"],
+    }
+    create = create_repository_rule if is_repository(place) else create_rule
+    made = create(client.api, place, document)
     client.output.done(f"Rule {made.get('id', '')} is for {pattern} in {place}.", made)
 
 
@@ -81,24 +99,22 @@ def rule_test(client: Client, repository: str, pattern: str, exceptions: tuple[s
 def rule_remove(client: Client, place: str, number: str) -> None:
     """Remove a rule."""
     confirm(f"Remove the rule {number} of {place}?", yes=client.yes)
-    client.api.send("DELETE", *_rules_of(place), number)
+    delete = delete_repository_rule if is_repository(place) else delete_rule
+    delete(client.api, place, number)
     client.output.done(f"Rule {number} is removed.")
 
 
 def _tried(
     client: Client, repository: str, pattern: str, exceptions: tuple[str, ...]
-) -> Iterator[Document]:
+) -> Iterator[dict[str, str]]:
     after = ""
     while True:
-        asked = {"pattern": pattern, "exceptions": list(exceptions), "after": after}
-        found = client.api.send("POST", *_rules_of(repository), "-", "try", document=asked)
+        found = try_rule(
+            client.api,
+            repository,
+            {"pattern": pattern, "exceptions": list(exceptions), "after": after},
+        )
         yield from ({"name": tag} for tag in found["tags"])
-        after = str(found.get("after", ""))
+        after = found["after"]
         if not after:
             return
-
-
-def _rules_of(place: str) -> tuple[str, ...]:
-    if "/" in place:
-        return ("repositories", place, "-", "rules")
-    return ("namespaces", place, "rules")

@@ -9,6 +9,7 @@ from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column
 from moorage.cli.sections import Command
 from moorage.cli.words import limit_of
+from moorage.client.operations.search import search as find
 
 FOUND = (
     Column("kind", "kind"),
@@ -35,7 +36,7 @@ def search(client: Client, text: tuple[str, ...], kind: str | None, limit: str) 
     moorage search 9f86d081
     moorage search --kind label revision=1a2b3c4
     """
-    found = client.api.items("search", q=" ".join(text), kind=kind or "")
+    found = find(client.api, q=" ".join(text), kind=kind or "")
     client.output.items(_rows(found, client), FOUND, limit_of(limit))
 
 

@@ -7,6 +7,14 @@ from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column, size_text
 from moorage.cli.sections import Group
 from moorage.cli.words import limit_of
+from moorage.client.operations.storage import (
+    NamespaceBytes,
+    RepositoryBytes,
+    get_clean_up,
+    get_largest_blobs,
+    list_namespace_storage,
+    list_storage,
+)
 
 NAMESPACES = (
     Column("name", "name"),
@@ -38,6 +46,10 @@ CLEAN_UP = (
 )
 
 
+class _Tree(NamespaceBytes):
+    repositories: list[RepositoryBytes]
+
+
 @click.group(cls=Group)
 def storage() -> None:
     """Show what is stored for whom, and what a clean-up would free.
@@ -56,9 +68,9 @@ def storage() -> None:
 def storage_list(client: Client, namespace: str | None, limit: str) -> None:
     """List namespaces with their bytes, or the repositories of one with what is theirs alone."""
     if namespace is None:
-        client.output.items(client.api.items("storage"), NAMESPACES, limit_of(limit))
+        client.output.items(list_storage(client.api), NAMESPACES, limit_of(limit))
         return
-    found = client.api.items("namespaces", namespace, "storage")
+    found = list_namespace_storage(client.api, namespace)
     client.output.items(found, REPOSITORIES, limit_of(limit))
 
 
@@ -67,7 +79,7 @@ def storage_list(client: Client, namespace: str | None, limit: str) -> None:
 @client_command
 def storage_top(client: Client, namespace: str) -> None:
     """List the largest layers of a namespace, and which of its repositories have them."""
-    found = client.api.get("namespaces", namespace, "storage", "largest")
+    found = get_largest_blobs(client.api, namespace)
     client.output.items(found["items"], LARGEST, None)
     if found["more"]:
         client.output.note("Not all of the namespace was looked at: it has too much in it.")
@@ -78,27 +90,27 @@ def storage_top(client: Client, namespace: str) -> None:
 @client_command
 def storage_tree(client: Client, namespace: str | None) -> None:
     """Show namespaces with their repositories, each with its bytes."""
-    found = []
-    for each in client.api.items("storage"):
-        if namespace in (None, each["name"]) and each["bytes"] is not None:
-            inside = client.api.items("namespaces", each["name"], "storage")
-            found.append({**each, "repositories": list(inside)})
+    found: list[_Tree] = []
+    for home in list_storage(client.api):
+        if namespace in (None, home["name"]) and home["bytes"] is not None:
+            inside = list(list_namespace_storage(client.api, home["name"]))
+            found.append({**home, "repositories": inside})
     if namespace is not None and not found:
         # It is refused where there is none of that name; one that is told without bytes has none.
-        found = [{"name": namespace, "bytes": 0, "repositories": []}]
-        found[0]["repositories"] = list(client.api.items("namespaces", namespace, "storage"))
+        inside = list(list_namespace_storage(client.api, namespace))
+        found = [{"name": namespace, "kind": "", "bytes": 0, "repositories": inside}]
     if not client.output.is_for_people:
         client.output.document(found)
         return
-    for each in found:
-        click.echo(f"{size_text(each['bytes']):>10}  {clean(each['name'])}")
-        for inside in each["repositories"]:
-            own = size_text(inside["own"])
-            click.echo(f"{size_text(inside['bytes']):>10}    {clean(inside['name'])}  ({own} own)")
+    for tree in found:
+        click.echo(f"{size_text(tree['bytes'] or 0):>10}  {clean(tree['name'])}")
+        for each in tree["repositories"]:
+            own = size_text(each["own"])
+            click.echo(f"{size_text(each['bytes']):>10}    {clean(each['name'])}  ({own} own)")
 
 
 @storage.command("clean-up")
 @client_command
 def storage_clean_up(client: Client) -> None:
     """Say what a clean-up would free now, and when the rest follows; changes nothing."""
-    client.output.one(client.api.get("storage", "clean-up"), CLEAN_UP)
+    client.output.one(get_clean_up(client.api), CLEAN_UP)

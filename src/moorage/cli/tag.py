@@ -14,8 +14,13 @@ from moorage.cli.partly import for_each
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Group
 from moorage.cli.words import image_of, limit_of, other_of, tagged_of, time_of
+from moorage.client.operations.images import get_image, list_tag_lines
+from moorage.client.operations.tagging import SetTag, delete_tag, set_tag
+from moorage.client.operations.tags import Move, RestoreTag, list_tag_moves, list_tags, restore_tag
+from moorage.client.problems import ServerRefused
 from moorage.errors import Refused
 
+_NOT_FOUND = 404
 TAGS = (
     Column("tag", "name"),
     Column("digest", "digest", "digest"),
@@ -81,7 +86,6 @@ def tag_list(  # noqa: PLR0913 - one argument for each of its options
     limit: str,
 ) -> None:
     """List the tags of a repository, as they are or were at some time."""
-    path = ("repositories", repository, "-", "tags")
     if (as_of or deleted) and (newest or pattern or (as_of and deleted)):
         raise Refused(
             "--as-of and --deleted go with neither --newest nor --filter, nor together.",
@@ -90,15 +94,15 @@ def tag_list(  # noqa: PLR0913 - one argument for each of its options
         )
     with suggesting(client.api, repository):
         if deleted:
-            found = client.api.items(*path, deleted="true")
-            client.output.items(found, TAGS_ENDED, limit_of(limit))
+            ended = list_tags(client.api, repository, deleted="true")
+            client.output.items(ended, TAGS_ENDED, limit_of(limit))
             return
         if as_of:
-            found = client.api.items(*path, as_of=time_of(as_of))
-            client.output.items(found, TAGS_THEN, limit_of(limit))
+            then = list_tags(client.api, repository, as_of=time_of(as_of))
+            client.output.items(then, TAGS_THEN, limit_of(limit))
             return
-        query = {"sort": "newest" if newest else "", "filter": pattern}
-        found = client.api.items(*path, "-", "table", **query)
+        sort = "newest" if newest else ""
+        found = list_tag_lines(client.api, repository, sort=sort, filter=pattern)
         client.output.items(found, TAGS, limit_of(limit))
 
 
@@ -108,14 +112,13 @@ def tag_list(  # noqa: PLR0913 - one argument for each of its options
 def tag_show(client: Client, reference: str) -> None:
     """Show a tag: what it names, since when, and through what."""
     repository, name = tagged_of(reference)
-    path = ("repositories", repository, "-", "tags", "-", "table")
     with suggesting(client.api, repository, name):
-        for found in client.api.items(*path, filter=name, limit="1"):
+        for found in list_tag_lines(client.api, repository, filter=name, limit=1):
             if found["name"] == name:
                 client.output.one(found, TAGS)
                 return
             break
-        client.api.get("repositories", repository, "-", "tags", name, "history", limit="1")
+        list_tag_moves(client.api, repository, name, limit=1)
     raise Refused(f"{reference} was deleted.", do=f"moorage tag undelete {reference}", exit_code=3)
 
 
@@ -132,9 +135,8 @@ def tag_diff(
     repository, name = tagged_of(reference)
     if version is not None and as_of:
         raise Refused("--version and --as-of are two things.", exit_code=2)
-    path = ("repositories", repository, "-", "tags", name, "history")
     with suggesting(client.api, repository, name):
-        moves = list(client.api.items(*path))
+        moves = list(list_tag_moves(client.api, repository, name))
     before = _named_before(reference, moves, version, time_of(as_of) if as_of else "")
     compare(client, (repository, before), (repository, name), **how)
 
@@ -194,13 +196,14 @@ def tag_delete(client: Client, references: tuple[str, ...], *, dry_run: bool) ->
         if dry_run:
             now = _digest_of(client, repository, name)
             if now is None:
-                client.api.get("repositories", repository, "-", "tags", name, "history", limit="1")
+                # It is refused where there has never been one.
+                next(list_tag_moves(client.api, repository, name, limit=1), None)
                 raise Refused(f"{reference} is deleted already.", exit_code=3)
             told["digest"] = now
             client.output.done(f"{reference} would be deleted; it is {now}.", told)
             return
         with suggesting(client.api, repository, name):
-            client.api.send("DELETE", "repositories", repository, "-", "tags", name)
+            delete_tag(client.api, repository, name)
         undo = f"moorage tag undelete {reference}"
         client.output.done(f"{reference} is deleted. To have it back: {undo}", told)
 
@@ -215,7 +218,7 @@ def tag_history(client: Client, reference: str, limit: str) -> None:
     """List the moves of a tag, newest first."""
     repository, name = tagged_of(reference)
     with suggesting(client.api, repository, name):
-        found = client.api.items("repositories", repository, "-", "tags", name, "history")
+        found = list_tag_moves(client.api, repository, name)
         client.output.items(found, MOVES, limit_of(limit))
 
 
@@ -243,9 +246,8 @@ def undelete_tag(client: Client, reference: str) -> None:
         Refused: it is not deleted, or never was there.
     """
     repository, name = tagged_of(reference)
-    path = ("repositories", repository, "-", "tags", name, "history")
     with suggesting(client.api, repository, name):
-        last = next(client.api.items(*path, limit="1"))
+        last = next(list_tag_moves(client.api, repository, name, limit=1))
     if last["after"] is not None:
         raise Refused(
             f"{reference} is not deleted.",
@@ -255,7 +257,7 @@ def undelete_tag(client: Client, reference: str) -> None:
     _restore(client, reference, "")
 
 
-def _named_before(reference: str, moves: list[dict[str, Any]], version: int | None, at: str) -> str:
+def _named_before(reference: str, moves: list[Move], version: int | None, at: str) -> str:
     """Return the digest that a tag named at some version or time, else the last other one.
 
     Raises:
@@ -266,7 +268,7 @@ def _named_before(reference: str, moves: list[dict[str, Any]], version: int | No
         found = [move["after"] for move in moves if move["version"] == version]
     elif at:
         until = datetime.fromisoformat(at)
-        found = [move["after"] for move in moves if datetime.fromisoformat(move["at"]) <= until]
+        found = [move["after"] for move in moves if _was_by(move, until)]
     else:
         found = [move["after"] for move in moves if move["after"] not in (None, moves[0]["after"])]
     if not found or found[0] is None:
@@ -278,17 +280,20 @@ def _named_before(reference: str, moves: list[dict[str, Any]], version: int | No
     return found[0]
 
 
+def _was_by(move: Move, until: datetime) -> bool:
+    return move["at"] is not None and datetime.fromisoformat(move["at"]) <= until
+
+
 def _put(client: Client, target: tuple[str, str], source: tuple[str, str], expect: str) -> None:
     repository, name = target
     place, wanted = source
-    document = {"reference": wanted}
+    document: SetTag = {"reference": wanted}
     if place != repository:
         document["source"] = place
     if expect:
         document["expected"] = expect
-    path = ("repositories", repository, "-", "tags", name)
     with suggesting(client.api, place, wanted):
-        made = client.api.send("PUT", *path, document=document)
+        made = set_tag(client.api, repository, name, document)
     digest, before = made.get("digest", ""), made.get("before")
     was = "it was so already" if before == digest else f"it was {before or 'nothing'}"
     client.output.done(f"{repository}:{name} is {digest}; {was}.", made)
@@ -304,7 +309,7 @@ def _would_put(
     """
     repository, name = target
     with suggesting(client.api, *source):
-        digest = client.api.get("repositories", source[0], "-", "images", source[1])["digest"]
+        digest = get_image(client.api, *source)["digest"]
     before = _digest_of(client, repository, name)
     if expect and expect != before:
         raise Refused(
@@ -317,17 +322,20 @@ def _would_put(
 
 def _digest_of(client: Client, repository: str, name: str) -> str | None:
     """Return what a tag names now, None if nothing, or if there is no such repository."""
-    found = client.api.find("repositories", repository, "-", "tags", name, "history")
-    moves = found["items"] if found is not None else []
-    return moves[0]["after"] if moves else None
+    try:
+        last = next(list_tag_moves(client.api, repository, name, limit=1), None)
+    except ServerRefused as refused:
+        if refused.status != _NOT_FOUND:
+            raise
+        return None
+    return last["after"] if last is not None else None
 
 
 def _restore(client: Client, reference: str, to: str) -> None:
     repository, name = tagged_of(reference)
-    document: dict[str, Any] = {}
+    document: RestoreTag = {}
     if to:
         document = {"version": int(to)} if to.isascii() and to.isdigit() else {"digest": to}
-    path = ("repositories", repository, "-", "tags", name, "restore")
-    made = client.api.send("POST", *path, document=document)
+    made = restore_tag(client.api, repository, name, document)
     was = made.get("before") or "nothing"
     client.output.done(f"{reference} is {made.get('digest', '')} again; it was {was}.", made)

@@ -7,6 +7,15 @@ from moorage.cli.output import Column, confirm
 from moorage.cli.partly import for_each
 from moorage.cli.sections import Group
 from moorage.cli.words import limit_of, team_of
+from moorage.client.operations.groups import TeamGroup, add_group, list_groups, remove_group
+from moorage.client.operations.teams import (
+    add_member,
+    create_team,
+    delete_team,
+    list_members,
+    list_teams,
+    remove_member,
+)
 
 TEAMS = (
     Column("name", "name"),
@@ -36,10 +45,10 @@ def team_list(client: Client, place: str, limit: str) -> None:
     """List the teams of a namespace, or the members of a team."""
     if "/" in place:
         of = team_of(place)
-        found = client.api.items("namespaces", of.namespace, "teams", of.name, "members")
+        found = list_members(client.api, of.namespace, of.name)
         client.output.items(found, MEMBERS, limit_of(limit))
     else:
-        client.output.items(client.api.items("namespaces", place, "teams"), TEAMS, limit_of(limit))
+        client.output.items(list_teams(client.api, place), TEAMS, limit_of(limit))
 
 
 @team.command("create")
@@ -49,8 +58,7 @@ def team_list(client: Client, place: str, limit: str) -> None:
 def team_create(client: Client, name: str, description: str) -> None:
     """Make a team."""
     of = team_of(name)
-    document = {"name": of.name, "description": description}
-    made = client.api.send("POST", "namespaces", of.namespace, "teams", document=document)
+    made = create_team(client.api, of.namespace, {"name": of.name, "description": description})
     client.output.done(f"{name} is there. Add people: moorage team add {name} NAME", made)
 
 
@@ -61,7 +69,7 @@ def team_delete(client: Client, name: str) -> None:
     """Delete a team with what it was granted."""
     of = team_of(name)
     confirm(f"Delete the team {name}?", yes=client.yes)
-    client.api.send("DELETE", "namespaces", of.namespace, "teams", of.name)
+    delete_team(client.api, of.namespace, of.name)
     client.output.done(f"{name} is deleted.")
 
 
@@ -74,7 +82,7 @@ def team_add(client: Client, name: str, accounts: tuple[str, ...]) -> None:
     of = team_of(name)
 
     def add(account: str) -> None:
-        client.api.send("PUT", "namespaces", of.namespace, "teams", of.name, "members", account)
+        add_member(client.api, of.namespace, of.name, account)
         client.output.done(f"{account} is in {name}.")
 
     for_each(client.output, accounts, add)
@@ -89,7 +97,7 @@ def team_remove(client: Client, name: str, accounts: tuple[str, ...]) -> None:
     of = team_of(name)
 
     def remove(account: str) -> None:
-        client.api.send("DELETE", "namespaces", of.namespace, "teams", of.name, "members", account)
+        remove_member(client.api, of.namespace, of.name, account)
         client.output.done(f"{account} is not in {name} any more.")
 
     for_each(client.output, accounts, remove)
@@ -111,7 +119,7 @@ def team_group() -> None:
 def team_group_list(client: Client, name: str) -> None:
     """List the groups that are the team."""
     of = team_of(name)
-    found = client.api.items("namespaces", of.namespace, "teams", of.name, "groups")
+    found = list_groups(client.api, of.namespace, of.name)
     client.output.items(found, GROUPS, None)
 
 
@@ -122,9 +130,9 @@ def team_group_list(client: Client, name: str) -> None:
 @client_command
 def team_group_add(client: Client, name: str, provider: str, group: str) -> None:
     """Have a provider's group be the team, for whoever signs in from now on."""
-    of, document = team_of(name), {"provider": provider, "group": group}
-    path = ("namespaces", of.namespace, "teams", of.name, "groups")
-    made = client.api.send("POST", *path, document=document)
+    of = team_of(name)
+    document: TeamGroup = {"provider": provider, "group": group}
+    made = add_group(client.api, of.namespace, of.name, document)
     client.output.done(f"{group} of {provider} is {name}.", made)
 
 
@@ -135,7 +143,6 @@ def team_group_add(client: Client, name: str, provider: str, group: str) -> None
 @client_command
 def team_group_remove(client: Client, name: str, provider: str, group: str) -> None:
     """Have the group be the team no longer; its people are out at once."""
-    of, document = team_of(name), {"provider": provider, "group": group}
-    path = ("namespaces", of.namespace, "teams", of.name, "groups", "remove")
-    client.api.send("POST", *path, document=document)
+    of = team_of(name)
+    remove_group(client.api, of.namespace, of.name, {"provider": provider, "group": group})
     client.output.done(f"{group} of {provider} is not {name} any more.")

@@ -8,7 +8,8 @@ from moorage.cli.client import Client, client_command
 from moorage.cli.output import Column, confirm, relative, seconds_of
 from moorage.cli.sections import Group
 from moorage.cli.words import days_of, limit_of, scopes_of
-from moorage.client.api import Document
+from moorage.client.operations.robots import MadeToken, NewToken
+from moorage.client.operations.tokens import create_token, list_tokens, revoke_token, rotate_token
 
 TOKENS = (
     Column("id", "id"),
@@ -41,7 +42,7 @@ def token() -> None:
 def token_create(client: Client, name: str, scopes: tuple[str, ...], expires: str) -> None:
     """Make a token, and print it: it is not shown again."""
     document = token_document(name, scopes, expires)
-    print_token(client, client.api.send("POST", "tokens", document=document))
+    print_token(client, create_token(client.api, document))
 
 
 @token.command("list")
@@ -49,7 +50,7 @@ def token_create(client: Client, name: str, scopes: tuple[str, ...], expires: st
 @client_command
 def token_list(client: Client, limit: str) -> None:
     """List your tokens."""
-    client.output.items(client.api.items("tokens"), TOKENS, limit_of(limit))
+    client.output.items(list_tokens(client.api), TOKENS, limit_of(limit))
 
 
 @token.command("rotate")
@@ -60,8 +61,7 @@ def token_list(client: Client, limit: str) -> None:
 @client_command
 def token_rotate(client: Client, number: str, overlap: int) -> None:
     """Make a token like this one, and print it: it is not shown again."""
-    document = {"overlap_hours": overlap}
-    print_token(client, client.api.send("POST", "tokens", number, "rotate", document=document))
+    print_token(client, rotate_token(client.api, number, {"overlap_hours": overlap}))
 
 
 @token.command("revoke")
@@ -70,11 +70,11 @@ def token_rotate(client: Client, number: str, overlap: int) -> None:
 def token_revoke(client: Client, number: str) -> None:
     """End a token, from now on."""
     confirm(f"Revoke the token {number}?", yes=client.yes)
-    client.api.send("DELETE", "tokens", number)
+    revoke_token(client.api, number)
     client.output.done(f"Token {number} is revoked.")
 
 
-def token_document(name: str, scopes: tuple[str, ...], expires: str) -> Document:
+def token_document(name: str, scopes: tuple[str, ...], expires: str) -> NewToken:
     """Return the request for a token; without scopes it may what its owner may.
 
     Raises:
@@ -84,7 +84,7 @@ def token_document(name: str, scopes: tuple[str, ...], expires: str) -> Document
     return {"name": name, "scopes": limits, "days": days_of(expires)}
 
 
-def print_token(client: Client, made: Document) -> None:
+def print_token(client: Client, made: MadeToken) -> None:
     """Print a token that was just made."""
     token = made.get("token", {})
     ends = seconds_of(token.get("expires_at"))

@@ -11,6 +11,11 @@ from moorage.cli.repo import undelete
 from moorage.cli.sections import Group
 from moorage.cli.tag import undelete_tag
 from moorage.cli.words import limit_of
+from moorage.client.operations.trash import (
+    list_removed_repositories,
+    list_trashed_blobs,
+    list_trashed_manifests,
+)
 
 MANIFESTS = (
     Column("digest", "digest"),
@@ -48,11 +53,10 @@ def trash() -> None:
 def trash_list(client: Client, place: str, *, blobs: bool, limit: str) -> None:
     """List deleted repositories of a namespace, or deleted manifests of a repository."""
     if "/" not in place:
-        found = client.api.items("namespaces", place, "trash")
-        client.output.items(found, REPOSITORIES, limit_of(limit))
+        removed = list_removed_repositories(client.api, place)
+        client.output.items(removed, REPOSITORIES, limit_of(limit))
         return
-    kind = "blobs" if blobs else "manifests"
-    found = client.api.items("repositories", place, "-", "trash", kind)
+    found = (list_trashed_blobs if blobs else list_trashed_manifests)(client.api, place)
     client.output.items(found, BLOBS if blobs else MANIFESTS, limit_of(limit))
 
 

@@ -10,6 +10,13 @@ from moorage.cli.output import Column, confirm
 from moorage.cli.sections import Group
 from moorage.cli.trust_add import add
 from moorage.cli.words import limit_of
+from moorage.client.operations.trusts import (
+    change_trust,
+    delete_trust,
+    list_trust_uses,
+    list_trusts,
+    try_identity_token,
+)
 from moorage.errors import Refused
 from moorage.model.trusts import Rule
 
@@ -66,7 +73,7 @@ trust.add_command(add)
 @client_command
 def trust_list(client: Client, namespace: str, limit: str) -> None:
     """List the trusts of a namespace."""
-    found = client.api.items("namespaces", namespace, "trusts")
+    found = list_trusts(client.api, namespace)
     client.output.items(found, TRUSTS, limit_of(limit))
 
 
@@ -76,10 +83,7 @@ def trust_list(client: Client, namespace: str, limit: str) -> None:
 @client_command
 def trust_test(client: Client, namespace: str, path: str) -> None:
     """Say claim by claim whether a token would be let in; exit 7 if not. Nothing comes of it."""
-    document = {"token": read_token(path)}
-    found = client.api.send(
-        "POST", "namespaces", namespace, "trusts", "-", "try", document=document
-    )
+    found = try_identity_token(client.api, namespace, {"token": read_token(path)})
     if client.output.is_for_people:
         tried = found.get("tried", [])
         rows = [{"trust": each["trust"], **row} for each in tried for row in each["verdicts"]]
@@ -96,7 +100,7 @@ def trust_test(client: Client, namespace: str, path: str) -> None:
 @client_command
 def trust_uses(client: Client, namespace: str, name: str) -> None:
     """List who came by a trust lately, and who was refused, and why."""
-    found = client.api.items("namespaces", namespace, "trusts", name, "uses")
+    found = list_trust_uses(client.api, namespace, name)
     client.output.items(found, USES, None)
 
 
@@ -125,11 +129,10 @@ def trust_enable(client: Client, namespace: str, name: str) -> None:
 def trust_remove(client: Client, namespace: str, name: str) -> None:
     """Remove a trust; whoever is in by it is out."""
     confirm(f"Remove the trust {name} of {namespace}?", yes=client.yes)
-    client.api.send("DELETE", "namespaces", namespace, "trusts", name)
+    delete_trust(client.api, namespace, name)
     client.output.done(f"The trust {name} is removed.")
 
 
 def _set_enabled(client: Client, namespace: str, name: str, *, enabled: bool) -> None:
-    path = ("namespaces", namespace, "trusts", name)
-    made = client.api.send("PATCH", *path, document={"enabled": enabled})
+    made = change_trust(client.api, namespace, name, {"enabled": enabled})
     client.output.done(f"The trust {name} is {'en' if enabled else 'dis'}abled.", made)

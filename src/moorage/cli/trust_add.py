@@ -10,6 +10,7 @@ import click
 from moorage.cli.client import Client, client_command
 from moorage.cli.sections import Group
 from moorage.cli.words import robot_of, scopes_of
+from moorage.client.operations.trusts import NewTrust, create_trust
 from moorage.errors import Refused
 from moorage.model import presets
 from moorage.model.trusts import Rule
@@ -148,11 +149,14 @@ def _send(
     client: Client, wanted: dict[str, Any], scopes: tuple[str, ...], rules: Sequence[Rule]
 ) -> None:
     of = robot_of(wanted["robot"])
-    document = {
-        **wanted,
+    document: NewTrust = {
+        "name": wanted["name"],
+        "issuer": wanted["issuer"],
+        "robot": wanted["robot"],
+        "audience": wanted["audience"],
         "rules": [{"claim": each.claim, "patterns": list(each.patterns)} for each in rules],
         "scopes": scopes_of(scopes) if scopes else None,
     }
-    made = client.api.send("POST", "namespaces", of.namespace, "trusts", document=document)
+    made = create_trust(client.api, of.namespace, document)
     told = f"{wanted['name']} is there: tokens of {wanted['issuer']} stand for {wanted['robot']}."
     client.output.done(told, made)

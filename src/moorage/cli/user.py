@@ -1,7 +1,6 @@
 """`moorage user` and `moorage invite`: accounts and the links by which they are made."""
 
 import time
-from typing import Any
 
 import click
 
@@ -10,7 +9,16 @@ from moorage.cli.output import Column, confirm, relative, seconds_of
 from moorage.cli.partly import for_each
 from moorage.cli.sections import Command, Group
 from moorage.cli.words import limit_of, team_of
-from moorage.client.api import Document
+from moorage.client.operations.accounts import (
+    bind_account,
+    change_account,
+    create_account,
+    delete_account,
+    list_accounts,
+)
+from moorage.client.operations.links import MadeLink, create_link
+from moorage.client.operations.second_factor import remove_totp
+from moorage.client.operations.teams import add_member
 from moorage.client.problems import ServerRefused
 
 ACCOUNTS = (
@@ -41,7 +49,7 @@ def user() -> None:
 @client_command
 def user_list(client: Client, limit: str) -> None:
     """List accounts."""
-    client.output.items(client.api.items("accounts"), ACCOUNTS, limit_of(limit))
+    client.output.items(list_accounts(client.api), ACCOUNTS, limit_of(limit))
 
 
 @user.command("add")
@@ -62,13 +70,11 @@ def user_add(
 ) -> None:
     """Make an account, and print a link by which its person chooses a password."""
     joined = [team_of(team) for team in teams]
-    document = {"name": name, "full_name": full_name, "email": email}
-    client.api.send("POST", "accounts", document=document)
+    create_account(client.api, {"name": name, "full_name": full_name, "email": email})
     if administrator:
-        client.api.send("PATCH", "accounts", name, document={"administrator": True})
+        change_account(client.api, name, {"administrator": True})
     for team in joined:
-        path = ("namespaces", team.namespace, "teams", team.name, "members", name)
-        client.api.send("PUT", *path)
+        add_member(client.api, team.namespace, team.name, name)
     _print_link(client, _password_link(client, name), f"{name} chooses a password")
 
 
@@ -93,7 +99,7 @@ def user_link(client: Client, name: str) -> None:
 @client_command
 def user_disable(client: Client, name: str) -> None:
     """Let an account do nothing any more, from now on."""
-    made = client.api.send("PATCH", "accounts", name, document={"enabled": False})
+    made = change_account(client.api, name, {"enabled": False})
     client.output.done(f"{name} is disabled.", made)
 
 
@@ -102,7 +108,7 @@ def user_disable(client: Client, name: str) -> None:
 @client_command
 def user_enable(client: Client, name: str) -> None:
     """Let a disabled account in again."""
-    made = client.api.send("PATCH", "accounts", name, document={"enabled": True})
+    made = change_account(client.api, name, {"enabled": True})
     client.output.done(f"{name} is enabled.", made)
 
 
@@ -112,7 +118,7 @@ def user_enable(client: Client, name: str) -> None:
 def user_delete(client: Client, name: str) -> None:
     """Delete an account with its tokens and rights; its repositories stay."""
     confirm(f"Delete the account {name}?", yes=client.yes)
-    client.api.send("DELETE", "accounts", name)
+    delete_account(client.api, name)
     client.output.done(f"{name} is deleted.")
 
 
@@ -122,7 +128,7 @@ def user_delete(client: Client, name: str) -> None:
 def user_mfa_reset(client: Client, name: str) -> None:
     """Take the second factor from an account, of somebody who has lost it."""
     confirm(f"Let {name} in by the password alone?", yes=client.yes)
-    client.api.send("POST", "accounts", name, "totp", "remove", document={})
+    remove_totp(client.api, name, {})
     client.output.done(f"{name} has no second factor any more.")
 
 
@@ -146,30 +152,29 @@ def invite(client: Client, people: tuple[str, ...], teams: tuple[str, ...]) -> N
     for_each(client.output, people, ask)
 
 
-def _invite(client: Client, name: str, teams: tuple[str, ...]) -> Document:
+def _invite(client: Client, name: str, teams: tuple[str, ...]) -> MadeLink:
     named = [f"{team.namespace}/{team.name}" for team in map(team_of, teams)]
-    document: dict[str, Any] = {"kind": "invitation", "name": name, "teams": named}
-    return client.api.send("POST", "links", document=document)
+    return create_link(client.api, {"kind": "invitation", "name": name, "teams": named})
 
 
-def _password_link(client: Client, name: str) -> Document:
-    return client.api.send("POST", "links", document={"kind": "password", "name": name})
+def _password_link(client: Client, name: str) -> MadeLink:
+    return create_link(client.api, {"kind": "password", "name": name})
 
 
-def _setup_link(client: Client, name: str, missing: ServerRefused) -> Document:
+def _setup_link(client: Client, name: str, missing: ServerRefused) -> MadeLink:
     """Return the link for the first account, with the name proposed.
 
     Where there is an account already, `missing` is what is wrong.
     """
     try:
-        return client.api.send("POST", "links", document={"kind": "setup", "name": name})
+        return create_link(client.api, {"kind": "setup", "name": name})
     except ServerRefused as refused:
         if refused.status == 409:
             raise missing from None
         raise
 
 
-def _print_link(client: Client, made: Document, told: str) -> None:
+def _print_link(client: Client, made: MadeLink, told: str) -> None:
     until = relative(seconds_of(made.get("expires_at")), time.time())
     link = f"{client.api.url}{made.get('path', '')}"
     told = f"With this link {told}. It is good once, and ends {until}:"
@@ -183,7 +188,6 @@ def _print_link(client: Client, made: Document, told: str) -> None:
 @client_command
 def user_bind(client: Client, name: str, provider: str, subject: str) -> None:
     """Have an account be whom a provider knows as SUBJECT; with neither, nobody's outside."""
-    document = {"provider": provider, "subject": subject}
-    made = client.api.send("PUT", "accounts", name, "identity", document=document)
+    made = bind_account(client.api, name, {"provider": provider, "subject": subject})
     told = f"{subject} of {provider}" if provider else "nobody's outside"
     client.output.done(f"{name} is {told}.", made)

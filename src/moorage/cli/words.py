@@ -2,12 +2,20 @@
 
 import re
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
+from moorage.client.operations.robots import AskedScope
 from moorage.errors import Refused
 
+Role = Literal["reader", "writer", "maintainer", "owner", "auditor"]
+Visibility = Literal["private", "internal", "public"]
 ROLES = ("reader", "writer", "maintainer", "owner", "auditor")
-ACTIONS = frozenset({"pull", "push", "delete", "catalog"})
+ACTIONS: tuple[Literal["catalog", "delete", "pull", "push"], ...] = (
+    "catalog",
+    "delete",
+    "pull",
+    "push",
+)
 _PATIENCE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s|m|)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0}
 _LONGEST = 3_600.0
@@ -60,24 +68,22 @@ def team_of(text: str) -> Principal:
     return found
 
 
-def grants_of(place: str) -> tuple[str, ...]:
-    """Return where the grants on a place are: of a name with a slash, on that repository."""
-    if "/" in place:
-        return ("repositories", place, "-", "grants")
-    return ("namespaces", place, "grants")
+def is_repository(place: str) -> bool:
+    """Tell whether a place is a repository rather than a namespace."""
+    return "/" in place
 
 
-def scopes_of(texts: tuple[str, ...]) -> list[dict[str, Any]]:
+def scopes_of(texts: tuple[str, ...]) -> list[AskedScope]:
     """Return what `pull:web/**` and `push:web/shop` let a token do; who pushes also pulls.
 
     Raises:
         Refused: one of them is written in another way.
     """
-    scopes = []
+    scopes: list[AskedScope] = []
     for text in texts:
         actions, colon, pattern = text.partition(":")
         named = [action for action in actions.split(",") if action]
-        if not colon or not pattern or not named or not ACTIONS.issuperset(named):
+        if not colon or not pattern or not named or not set(named).issubset(ACTIONS):
             raise Refused(
                 f"{text!r} is not what a token may.",
                 why="It is neither ACTIONS:REPOSITORY nor ACTIONS:NAMESPACE/**.",
@@ -86,7 +92,9 @@ def scopes_of(texts: tuple[str, ...]) -> list[dict[str, Any]]:
             )
         # Clients ask for both, and look what is there already.
         allowed = {*named, "pull"} if "push" in named else {*named}
-        scopes.append({"pattern": pattern, "actions": sorted(allowed)})
+        scopes.append(
+            {"pattern": pattern, "actions": [each for each in ACTIONS if each in allowed]}
+        )
     return scopes
 
 

@@ -1,4 +1,7 @@
-"""The management API as the command line uses it: documents in, documents out."""
+"""How the management API is asked: documents in, documents out.
+
+What it can be asked for is in `operations`, which has the types of all of it.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -39,7 +42,7 @@ class Api:
         """The address that its clients use."""
         return self._connection.place.url
 
-    def get(self, *parts: str, **query: str) -> Document:
+    def get(self, *parts: str, **query: str | int) -> Document:
         """Return a document.
 
         Raises:
@@ -47,16 +50,7 @@ class Api:
         """
         return self._document(self._send("GET", path_of(*parts, **query)))
 
-    def find(self, *parts: str) -> Document | None:
-        """Return a document, None if there is none for us.
-
-        Raises:
-            Refused: the server refuses, or does not answer.
-        """
-        found = self._connection.request("GET", path_of(*parts))
-        return None if found.status == 404 else self._document(self._checked(found))
-
-    def items(self, *parts: str, **query: str) -> Iterator[Document]:
+    def items(self, *parts: str, **query: str | int) -> Iterator[Document]:
         """Yield all items of a list, page by page.
 
         Raises:
@@ -69,7 +63,11 @@ class Api:
             path = _next(answer)
 
     def send(
-        self, method: str, *parts: str, document: Document | None = None, match: str = ""
+        self,
+        method: str,
+        *parts: str,
+        document: Mapping[str, object] | None = None,
+        match: str = "",
     ) -> Document:
         """Change something, and return what the server says of it; empty if nothing.
 
@@ -97,9 +95,7 @@ class Api:
         body: bytes | None = None,
         more: Mapping[str, str] | None = None,
     ) -> Answer:
-        return self._checked(self._connection.request(method, path, body, more))
-
-    def _checked(self, answer: Answer) -> Answer:
+        answer = self._connection.request(method, path, body, more)
         if not 200 <= answer.status < 300:
             raise refusal_of(answer.status, answer.headers, answer.body, self.server)
         return answer
@@ -118,7 +114,7 @@ class Api:
             ) from error
 
 
-def path_of(*parts: str, **query: str) -> str:
+def path_of(*parts: str, **query: str | int) -> str:
     """Return the address of these parts.
 
     Raises:

@@ -7,7 +7,7 @@ import pytest
 from moorage.cli.words import (
     days_of,
     digested_of,
-    grants_of,
+    is_repository,
     limit_of,
     patience_of,
     principal_of,
@@ -47,8 +47,8 @@ def test_what_is_not_a_team(text: str) -> None:
 
 
 def test_places() -> None:
-    assert grants_of("web") == ("namespaces", "web", "grants")
-    assert grants_of("web/shop") == ("repositories", "web/shop", "-", "grants")
+    assert not is_repository("web")
+    assert is_repository("web/shop")
 
 
 def test_scopes() -> None:

@@ -79,10 +79,6 @@ def test_a_link_to_another_host_is_not_followed_there() -> None:
     assert connection.asked[1][1] == "/x?y=1"
 
 
-def test_what_is_missing_is_none() -> None:
-    assert Api(Scripted(Answer(404, {}, b""))).find("accounts", "a") is None
-
-
 def test_an_answer_without_content_is_empty() -> None:
     assert Api(Scripted(Answer(204, {}, b""))).send("DELETE", "accounts", "a") == {}
 
