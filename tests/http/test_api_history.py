@@ -131,6 +131,10 @@ def test_the_commands(host: Person, opened: Server) -> None:
     assert table[0].split() == ["TAG", "NAMED", "DELETED", "BY"]
     assert [each.split()[0] for each in table[1:]] == ["gone"]
     assert host.run("tag", "list", shop.name, "--deleted", "--newest").code == 2
+    untagged = host("manifest", "untagged", shop.name, "-o", "json").json()
+    digests = {each["digest"] for each in untagged}
+    assert first.digest in digests
+    assert second.digest not in digests
     table = host("tag", "history", f"{shop.name}:latest").out.splitlines()
     assert table[0].split() == ["VERSION", "WHEN", "FROM", "TO", "THROUGH", "BY"]
     assert first.digest[:19] in table[1]

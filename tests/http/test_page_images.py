@@ -17,6 +17,7 @@ from registry import (
     describe,
     encode,
     image_document,
+    index_document,
     unique,
 )
 
@@ -221,3 +222,33 @@ def test_what_was_deleted_says_so_to_whoever_reads(cast: Cast, there: Repository
         200
     )
     assert reader.get(place).status == 200
+
+
+def test_images_that_no_tag_names_are_listed(owner: Browser, there: Repository, cast: Cast) -> None:
+    lone, moved, _ = there.push_image(), push(there, "1.0"), push(there, "1.0")
+    platform = {"os": "linux", "architecture": "amd64"}
+    part, orphan = there.push_image(), there.push_image()
+    there.push_manifest(index_document([part.descriptor(platform=platform)]), "multi")
+    ended = there.push_manifest(index_document([orphan.descriptor(platform=platform)]), "ended")
+    there.push_artifact(moved.descriptor(), "application/vnd.example.sbom")
+    trashed = there.push_image()
+    for each in (ended, trashed):
+        there.registry.delete(there.path(f"manifests/{each.digest}")).expect(202)
+    place = f"/r/{there.name}/-/untagged"
+    expected = {lone.digest, moved.digest, orphan.digest}
+    told = owner.get(f"{place}.json").expect(200).json()["images"]
+    assert {each["digest"] for each in told} == expected
+    assert {owner.get(each["image"]).status for each in told} == {200}
+    page = owner.get(place).body.decode()
+    assert all(f'href="/r/{there.name}/-/d/{each}"' in page for each in expected)
+    assert f'href="{place}"' in owner.get(f"/r/{there.name}").body.decode()
+    api = f"/api/v1/repositories/{there.name}/-/untagged?limit=1"
+    found: list[Json] = []
+    while api:
+        answer = there.registry.get(api).expect(200)
+        found += answer.json()["items"]
+        link = re.search(r"<([^>]*)>", answer.get("Link") or "")
+        api = link[1] if link else ""
+    digests = [each["digest"] for each in found]
+    assert digests == sorted(expected)
+    assert found[0]["content_size"] > 0

@@ -15,8 +15,9 @@ from moorage.model.comparison import Comparison as Compared
 from moorage.model.comparison import Difference as Differs
 from moorage.model.comparison import Side as OneSide
 from moorage.model.images import RepositoryRow, TagRow
+from moorage.oci.digest import Digest
 from moorage.oci.names import RepositoryName
-from moorage.registry import compare, images, repository_table, rights, tag_table
+from moorage.registry import compare, images, repository_table, rights, tag_table, untagged
 from moorage.registry.services import Services
 from moorage.web.response import Response
 
@@ -69,6 +70,23 @@ class TagLines(msgspec.Struct, frozen=True):
     """A page of tags in the order that was asked for."""
 
     items: list[TagLine]
+
+
+class Untagged(msgspec.Struct, frozen=True):
+    """An image that no tag names."""
+
+    digest: str
+    kind: str
+    media_type: str
+    size: int
+    content_size: int
+    pushed_at: datetime | None
+
+
+class UntaggedImages(msgspec.Struct, frozen=True):
+    """A page of them in the order of their digests; it may have none and more behind it."""
+
+    items: list[Untagged]
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -156,6 +174,28 @@ async def list_lines(s: Services, call: Call) -> Response:
         pattern=call.parameter("filter"),
     )
     return told_page(call, [_line(each) for each in found.rows], found.after or None)
+
+
+async def list_untagged(s: Services, call: Call) -> Response:
+    """Answer with a page of the images that no tag names."""
+    name = call.repository
+    actor = await authenticate(s, call)
+    require(actor, Action.PULL, RepositoryTarget(name), (await rights.find(s, actor, name)).facts)
+    page = call.page()
+    after = Digest.parse(page.after) if page.after else None
+    found = await untagged.list_untagged(s, actor, name, after, page.limit)
+    items = [
+        Untagged(
+            each.digest,
+            each.kind,
+            each.media_type,
+            each.size,
+            each.content_size,
+            when(each.pushed_at),
+        )
+        for each in found.rows
+    ]
+    return told_page(call, items, found.after or None)
 
 
 async def get_image(s: Services, call: Call) -> Response:
@@ -276,6 +316,16 @@ ROUTES = (
         gives=TagLines,
         pages=True,
         query=("sort", "filter"),
+    ),
+    Route(
+        method="GET",
+        path="/repositories/{repository}/-/untagged",
+        name="list-untagged",
+        summary="The images of a repository that no tag names",
+        action=Action.PULL,
+        handler=list_untagged,
+        gives=UntaggedImages,
+        pages=True,
     ),
     Route(
         method="GET",

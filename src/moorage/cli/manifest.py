@@ -1,23 +1,47 @@
-"""`moorage manifest`: manifests that were deleted come back."""
+"""`moorage manifest`: images that no tag names, and manifests that come back from the trash."""
 
 import click
 
+from moorage.cli.alike import suggesting
 from moorage.cli.client import Client, client_command
+from moorage.cli.complete import repositories
+from moorage.cli.output import Column
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Group
-from moorage.cli.words import digested_of
+from moorage.cli.words import digested_of, limit_of
+from moorage.client.operations.images import list_untagged
 from moorage.client.operations.trash import restore_manifest
+
+UNTAGGED = (
+    Column("digest", "digest", "digest"),
+    Column("kind", "kind"),
+    Column("pushed", "pushed_at", "time"),
+    Column("size", "content_size", "size"),
+    Column("media type", "media_type", wide=True),
+)
 
 
 @click.group(cls=Group)
 def manifest() -> None:
-    """Restore manifests that were deleted.
+    """Find images without a tag, and restore manifests that were deleted.
 
     \b
+    moorage manifest untagged web/shop
     moorage trash list web/shop
     moorage manifest restore web/shop@sha256:9f86d081884c…
     moorage tag restore web/shop:latest                     # the manifest with its tag
     """
+
+
+@manifest.command("untagged")
+@click.argument("repository", type=REFERENCE, shell_complete=repositories)
+@click.option("--limit", default="50", show_default=True, help="How many, or all.")
+@client_command
+def manifest_untagged(client: Client, repository: str, limit: str) -> None:
+    """List the images that no tag names, which stay until somebody deletes them."""
+    with suggesting(client.api, repository):
+        found = list_untagged(client.api, repository)
+        client.output.items(found, UNTAGGED, limit_of(limit))
 
 
 @manifest.command("restore")

@@ -259,13 +259,18 @@ async def find_rows(
     return await _lines(tx, found)
 
 
+async def find_size(tx: Tx, manifest_id: int) -> int:
+    """Return the bytes of all that a manifest stands for, 0 if it is gone."""
+    found = await tx.one(SIZE_OF, manifest_id=manifest_id)
+    return int(found[0]) if found is not None else 0
+
+
 async def _lines(tx: Tx, rows: list[Row]) -> list[TagLine]:
     """Return what the rows say; the images before are mostly on the same page."""
     sizes = {row[1]: int(row[12]) for row in rows}
     for row in rows:
         if row[13] is not None and row[13] not in sizes:
-            found = await tx.one(SIZE_OF, manifest_id=row[13])
-            sizes[row[13]] = int(found[0]) if found is not None else 0
+            sizes[row[13]] = await find_size(tx, row[13])
     return [_line(row, sizes.get(row[13])) for row in rows]
 
 

@@ -133,6 +133,17 @@ class TagRow(msgspec.Struct, frozen=True, kw_only=True):
     grown: int | None
 
 
+class UntaggedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that no tag names; `content_size` is that of all that it stands for, in bytes."""
+
+    digest: Digest
+    kind: str
+    media_type: str
+    size: int
+    content_size: int
+    pushed_at: int
+
+
 class RepositoryRow(msgspec.Struct, frozen=True, kw_only=True):
     """A repository in the list of images; numbers with `more_…` are at least so much.
 

@@ -119,6 +119,10 @@ def _usage(facts: _Facts) -> list[Command]:
     return [Command("Show it, with its pulls", "repo show", (facts["repository"],))]
 
 
+def _untagged(facts: _Facts) -> list[Command]:
+    return [Command("List them", "manifest untagged", (facts["repository"],))]
+
+
 def _image(facts: _Facts) -> list[Command]:
     name = facts["repository"]
     image = f"{name}:{facts['tag']}" if facts["tag"] else f"{name}@{facts['digest']}"
@@ -349,5 +353,6 @@ _OF: Mapping[str, Callable[[_Facts], list[Command]]] = {
     "tokens.html": _tokens,
     "trust.html": _trust,
     "trusts.html": _trusts,
+    "untagged.html": _untagged,
     "usage.html": _usage_of_namespace,
 }

@@ -137,7 +137,7 @@ def _gone(
 
 
 def _facts(image: Image) -> dict[str, object]:
-    name, config = image.repository, image.config
+    name = image.repository
     most = max((each.size for each in image.layers), default=0)
     return {
         "digest": image.digest,
@@ -166,11 +166,7 @@ def _facts(image: Image) -> dict[str, object]:
             }
             for each in image.platforms
         ],
-        "config_digest": image.config_digest,
-        "config": config,
-        "is_root": config is not None and config.is_root,
-        "built_at": _built_at(config.created) if config is not None else None,
-        "source": source.source_of(image.fields),
+        **_config(image),
         "layers": [_layer(number, each, most) for number, each in enumerate(image.layers, 1)],
         "annotations": dict(image.annotations),
         "subject": image.subject,
@@ -199,6 +195,18 @@ def _facts(image: Image) -> dict[str, object]:
         ],
         "problems": list(image.problems),
         "raw": image.raw.decode("utf-8", "replace"),
+    }
+
+
+def _config(image: Image) -> dict[str, object]:
+    """Return what the image runs as, and where it says that it comes from."""
+    config = image.config
+    return {
+        "config_digest": image.config_digest,
+        "config": config,
+        "is_root": config is not None and config.is_root,
+        "built_at": _built_at(config.created) if config is not None else None,
+        "source": source.source_of(image.fields),
     }
 
 

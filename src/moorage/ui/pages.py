@@ -30,6 +30,7 @@ from moorage.ui import (
     teams,
     tokens,
     trusts,
+    untagged,
 )
 from moorage.ui.page import Page
 
@@ -38,6 +39,7 @@ PAGES: tuple[Page, ...] = (
     *search.PAGES,
     *repository.PAGES,
     *delete_tags.PAGES,
+    *untagged.PAGES,
     *history.PAGES,
     *about.PAGES,
     *pulls.PAGES,

@@ -46,6 +46,17 @@ class TagLine(TypedDict):
     grown: int | None
 
 
+class Untagged(TypedDict):
+    """An image that no tag names."""
+
+    digest: str
+    kind: str
+    media_type: str
+    size: int
+    content_size: int
+    pushed_at: str | None
+
+
 class Platform(TypedDict):
     """A manifest that an index lists; `attests` is the digest that it is an attestation of."""
 
@@ -239,6 +250,16 @@ def list_tag_lines(
             filter=filter,
             limit=limit,
         ),
+    )
+
+
+def list_untagged(api: Api, repository: str, *, limit: int = 0) -> Iterator[Untagged]:
+    """Ask `GET /api/v1/repositories/{repository}/-/untagged`.
+
+    The images of a repository that no tag names.
+    """
+    return cast(
+        "Iterator[Untagged]", api.items("repositories", repository, "-", "untagged", limit=limit)
     )
 
 
