@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import time
@@ -193,6 +194,15 @@ def test_the_page_and_its_twin(cast: Cast, owner: Browser) -> None:
     ):
         assert shown in page
     assert "moorage repo list --type=image --pulled=recently --newest" in page
+    # The head says in which order it is, and leads to the other one of the same images.
+    page = owner.get("/images?sort=changed&type=image&after=").expect(200).body.decode()
+    assert re.search(r'<th scope="col" aria-sort="descending">Last change', page)
+    by_name = re.search(r'<th scope="col"><a href="([^"]+)">Name</a></th>', page)
+    assert by_name is not None
+    place = html.unescape(by_name[1])
+    assert place == "/images?type=image&sort=name"
+    other = owner.get(place).expect(200).body.decode()
+    assert re.search(r'<th scope="col" aria-sort="ascending">Name', other)
     assert owner.get("/images?sort=size").status == 422
     nobody = cast.asked_by["anonymous"]
     shown_to_all = json.loads(nobody.get("/images.json?sort=changed").expect(200).body)

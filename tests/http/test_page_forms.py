@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import Any
@@ -12,6 +13,7 @@ from api import Api
 from browser import Browser
 from cast import PASSWORD, Cast
 from identity import CLIENT, IdentityProvider
+from moorage.model import presets
 from moorage.ui.pages import PAGES
 from oidc import new_key
 from registry import unique
@@ -279,3 +281,47 @@ def test_another_password_ends_the_session(cast: Cast) -> None:
     assert browser.post("/account", {**fields, "password": "wrong"}).status == 403
     assert browser.post("/account", fields).status == 303
     assert browser.get("/account").status == 303
+
+
+def test_a_ci_is_connected_and_told_what_to_do(cast: Cast, owner: Browser) -> None:
+    """By its repository and that one's number; the rules are those of the command line."""
+    administrator = Browser(cast).sign_in("administrator")
+    keys = json.dumps({"keys": [new_key("ES256", "key").as_dict(private=False)]})
+    urls = {kind: f"https://{unique()}.example" for kind in ("github", "gitlab", "jenkins")}
+    for kind, url in urls.items():
+        asked = {"do": "create", "url": url, "kind": kind, "jwks": keys}
+        assert administrator.post("/admin/issuers", asked).status == 303
+    page, audience = "/n/acme/-/trusts", "https://registry.example"
+    said: dict[str, dict[str, str]] = {
+        "github": {"repository": "acme/shop", "repository_id": "77", "branch": "main"},
+        "gitlab": {"project": "group/shop", "project_id": "20", "protected": "yes"},
+        "jenkins": {"jobs": "https://jenkins.example/job/shop/"},
+    }
+    rules = {
+        "github": presets.github("acme/shop", "77", branch="main"),
+        "gitlab": presets.gitlab("group/shop", "20", ref_protected=True),
+        "jenkins": presets.jenkins(["https://jenkins.example/job/shop/"]),
+    }
+    lines = {
+        "github": f"audience={audience}",
+        "gitlab": f"aud: {audience}",
+        "jenkins": "withCredentials",
+    }
+    for kind, fields in said.items():
+        asked = {"do": "create", "kind": kind, "issuer": urls[kind], "robot": "ci", **fields}
+        answer = owner.post(page, {**asked, "audience": audience})
+        place, _, done = answer["Location"].partition("?")
+        assert (answer.status, done) == (303, "done=created"), answer.body
+        told = json.loads(owner.get(f"{place}.json").expect(200).body)
+        assert (told["kind"], told["robot"], told["audience"]) == (kind, "acme+ci", audience)
+        assert told["rules"] == [
+            {"claim": each.claim, "patterns": list(each.patterns)} for each in rules[kind]
+        ]
+        text = html.unescape(owner.get(place).body.decode())
+        assert lines[kind] in text
+        assert "docker login --username acme+ci --password-stdin" in text
+        end = {"do": "remove", "trust": place.rpartition("/")[2]}
+        assert owner.post(page, end).status == 303
+    bad = {"do": "create", "kind": "github", "issuer": urls["github"], "robot": "ci"}
+    assert owner.post(page, {**bad, "repository": "acme/shop"}).status == 422
+    assert owner.post(page, {**bad, "kind": "jenkins", "jobs": " "}).status == 422

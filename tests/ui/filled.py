@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from api import PASSWORD, Api
 from members import Members
+from moorage.model import presets
+from oidc import new_key
 from process import Server
 from registry import (
     OCI_CONFIG,
@@ -97,6 +100,20 @@ class Filled:
         owner = Api(self.server.url, ("owner", PASSWORD))
         owner.post("/namespaces/acme/teams", {"name": "dev"}).expect(201)
         owner.post("/namespaces/acme/robots", {"name": "ci"}).expect(201)
+        keys = {"keys": [new_key("ES256", "key").as_dict(private=False)]}
+        issuer = {"url": presets.GITHUB, "kind": "github", "jwks": json.dumps(keys)}
+        self.administrator.post("/issuers", issuer).expect(201)
+        trust = {
+            "name": "github-acme-shop",
+            "issuer": presets.GITHUB,
+            "robot": "acme+ci",
+            "audience": "https://registry.example",
+            "rules": [
+                {"claim": each.claim, "patterns": list(each.patterns)}
+                for each in presets.github("acme/shop", "77", branch="main")
+            ],
+        }
+        owner.post("/namespaces/acme/trusts", trust).expect(201)
         owner.put("/repositories/acme/shop/-/about", {"readme": README}).expect(200)
 
 

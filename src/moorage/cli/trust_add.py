@@ -1,6 +1,5 @@
 """`moorage trust add`: ready rules for GitHub, GitLab, Jenkins and Kubernetes, and any others."""
 
-import re
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -14,10 +13,6 @@ from moorage.client.operations.trusts import NewTrust, create_trust
 from moorage.errors import Refused
 from moorage.model import presets
 from moorage.model.trusts import Rule
-
-GITHUB = "https://token.actions.githubusercontent.com"
-GITLAB = "https://gitlab.com"
-_NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 
 
 @click.group(cls=Group)
@@ -68,7 +63,7 @@ def _trusting(issuer: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 @click.option("--tag", default="", help="Only for this tag; with --branch for either.")
 @click.option("--environment", default="", help="Only for this environment.")
 @click.option("--pull-requests", is_flag=True, help="For pull requests too.")
-@_trusting(GITHUB)
+@_trusting(presets.GITHUB)
 def add_github(
     repository: str,
     *,
@@ -87,7 +82,7 @@ def add_github(
         environment=environment,
         pull_requests=pull_requests,
     )
-    return _called("github", repository), rules
+    return presets.named("github", repository), rules
 
 
 @add.command("gitlab")
@@ -98,12 +93,12 @@ def add_github(
 @click.option("--ref-protected", is_flag=True, help="Only for protected branches and tags.")
 @click.option("--environment", default="", help="Only for this environment.")
 @click.option("--merge-requests", is_flag=True, help="For merge requests too.")
-@_trusting(GITLAB)
+@_trusting(presets.GITLAB)
 def add_gitlab(project: str, *, project_id: str, **claims: Any) -> tuple[str, Sequence[Rule]]:
     """Trust the pipelines of a project of GitLab."""
     if claims["branch"] and claims["tag"]:
         raise Refused("It is either --branch or --tag.", exit_code=2)
-    return _called("gitlab", project), presets.gitlab(project, project_id, **claims)
+    return presets.named("gitlab", project), presets.gitlab(project, project_id, **claims)
 
 
 @add.command("jenkins")
@@ -111,7 +106,7 @@ def add_gitlab(project: str, *, project_id: str, **claims: Any) -> tuple[str, Se
 @_trusting("")
 def add_jenkins(jobs: tuple[str, ...]) -> tuple[str, Sequence[Rule]]:
     """Trust jobs of Jenkins, each by its address; * is any one part."""
-    return _called("jenkins", jobs[0].rstrip("/").rpartition("/")[2]), presets.jenkins(jobs)
+    return presets.named("jenkins", jobs[0].rstrip("/").rpartition("/")[2]), presets.jenkins(jobs)
 
 
 @add.command("kubernetes")
@@ -121,7 +116,7 @@ def add_jenkins(jobs: tuple[str, ...]) -> tuple[str, Sequence[Rule]]:
 def add_kubernetes(cluster_namespace: str, accounts: tuple[str, ...]) -> tuple[str, Sequence[Rule]]:
     """Trust service accounts of a namespace of a cluster."""
     rules = presets.kubernetes(cluster_namespace, accounts)
-    return _called("kubernetes", cluster_namespace), rules
+    return presets.named("kubernetes", cluster_namespace), rules
 
 
 @add.command("claims")
@@ -137,12 +132,9 @@ def add_claims(claims: tuple[str, ...]) -> tuple[str, Sequence[Rule]]:
                 f"{text!r} is not a claim.", do="Write it as ref=refs/heads/main.", exit_code=2
             )
         patterns[claim] = (*patterns.get(claim, ()), pattern)
-    return _called("trust", claims[0]), [Rule(claim, each) for claim, each in patterns.items()]
-
-
-def _called(kind: str, what: str) -> str:
-    """Return a name for a trust; names are as those of repositories' parts."""
-    return f"{kind}-{_NOT_IN_NAMES.sub('-', what.lower()).strip('-')}"[:60].rstrip("-")
+    return presets.named("trust", claims[0]), [
+        Rule(claim, each) for claim, each in patterns.items()
+    ]
 
 
 def _send(

@@ -1,8 +1,17 @@
 """Ready rules for what issues tokens in practice: GitHub, GitLab, Jenkins, Kubernetes."""
 
+import re
 from collections.abc import Sequence
 
 from moorage.model.trusts import Rule
+
+# Who makes the tokens there, where it is the same for everybody.
+GITHUB = "https://token.actions.githubusercontent.com"
+GITLAB = "https://gitlab.com"
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
+# By what its rules name, whose tokens a trust is for.
+_KINDS = {"repository_id": "github", "project_id": "gitlab"}
+_SERVICE_ACCOUNT = "system:serviceaccount:"
 
 # What runs on commits that are in the repository already. Pull requests are others' commits, and
 # `pull_request_target` and `workflow_run` are asked for by them with the repository's own rights.
@@ -96,3 +105,23 @@ def kubernetes(namespace: str, service_accounts: Sequence[str]) -> tuple[Rule, .
     """Return the rules for service accounts of one namespace of a cluster."""
     names = tuple(f"system:serviceaccount:{namespace}:{name}" for name in service_accounts)
     return (Rule("sub", names),)
+
+
+def named(kind: str, what: str) -> str:
+    """Return a name for a trust; names are as those of repositories' parts."""
+    return f"{kind}-{_NOT_IN_NAMES.sub('-', what.lower()).strip('-')}"[:60].rstrip("-")
+
+
+def kind_of(rules: Sequence[Rule]) -> str:
+    """Return whose tokens the rules are for: `github`, `gitlab`, `jenkins`, `kubernetes` or empty.
+
+    Those of Jenkins are for the addresses of jobs.
+    """
+    for rule in rules:
+        if rule.claim in _KINDS:
+            return _KINDS[rule.claim]
+        if rule.claim == "sub" and all(each.startswith(_SERVICE_ACCOUNT) for each in rule.patterns):
+            return "kubernetes"
+        if rule.claim == "sub" and all("/job/" in each for each in rule.patterns):
+            return "jenkins"
+    return ""

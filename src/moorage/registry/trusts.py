@@ -121,6 +121,21 @@ async def list_trusts(
     return await s.db.read(read)
 
 
+async def find_trust(s: Services, actor: Actor, namespace: str, name: str) -> Trust:
+    """Return the namespace's trust of that name.
+
+    Raises:
+        Unauthorized, NotPermitted: the actor may not see who may what there.
+        NotFound: there is no such trust.
+    """
+
+    async def read(tx: Tx) -> Trust:
+        home = await rights.allow_namespace(tx, actor, Action.SEE_ACCESS, namespace)
+        return _present(await trusts.find_trust(tx, home.id, name), name)
+
+    return await s.db.read(read)
+
+
 async def list_uses(s: Services, actor: Actor, namespace: str, name: str) -> list[Use]:
     """Return the last uses of a trust with why they were refused, the newest first.
 

@@ -1,5 +1,7 @@
 """`/`: what was pushed last, or how to push the first image; and `/images`, the list of them."""
 
+from urllib.parse import urlencode
+
 import msgspec
 
 from moorage.auth.policy import decide, require
@@ -68,6 +70,7 @@ async def list_images(s: Services, visit: Visit) -> View:
     facts = {
         "repositories": [repository_row(each) for each in page.rows],
         "sort": sort,
+        "sorts": {each: _sorted_by(visit, each) for each in repository_table.SORTS},
         **facets,
         "namespaces": [each.name for each in choices],
         "types": list(repository_table.TYPES),
@@ -121,6 +124,13 @@ def _together(pushes: list[feed.Push]) -> list[feed.Push]:
         else:
             found.append(push)
     return found
+
+
+def _sorted_by(visit: Visit, sort: str) -> str:
+    """Return the address of the same list in that order, from its beginning."""
+    dropped = ("sort", "after", "done")
+    kept = [(key, value) for key, value in visit.request.query if key not in dropped]
+    return f"/images?{urlencode([*kept, ('sort', sort)])}"
 
 
 def _example(actor: Actor) -> str:
