@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -190,7 +192,10 @@ def test_contexts_choose_the_server(opened: Server, host: Person, tmp_path: Path
     assert person.run("context", "remove", "mine").expect(3)
 
 
-def test_names_are_completed(host: Person) -> None:
+def test_names_are_completed(host: Person, opened: Server) -> None:
+    for name in ("ops/first", "ops/last"):
+        host("tag", "copy", "web/shop:1.4", f"{name}:1")
+
     def complete(*words: str) -> list[str]:
         asked = {"_MOORAGE_COMPLETE": "zsh_complete", "COMP_WORDS": " ".join(words)}
         person = Person(host.home, **{**_ours(host), **asked, "COMP_CWORD": str(len(words) - 1)})
@@ -208,7 +213,18 @@ def test_names_are_completed(host: Person) -> None:
             break
         time.sleep(0.2)
     assert {"web/shop:1.4", "web/shop:1.5"} <= set(found)
+    for _ in range(20):
+        found = complete("moorage", "tag", "list", f"{opened.address}/ops/l")
+        if found:
+            break
+        time.sleep(0.2)
+    assert found[1::3] == [f"{opened.address}/ops/last"]
     assert "COMP_WORDBREAKS" in host("completion", "bash").out
+    host("context", "use", "prod", "--server", opened.address)
+    assert complete("moorage", "whoami", "--server", "p")[1::3] == ["prod"]
+    refused = host.run("whoami", "--server", "prdo").expect(3)
+    assert "Did you mean prod?" in refused.err
+    assert "Did you mean prod?" in host.run("context", "use", "prodd").expect(3).err
 
 
 def _ours(person: Person) -> dict[str, str]:
@@ -261,6 +277,29 @@ def test_a_token_goes_to_no_registry_that_a_reference_names(opened: Server, tmp_
     person = Person(tmp_path / "home", **kept)
     refused = person.run("repo", "show", f"{opened.address}/web/shop").expect(2)
     assert "The token in $MOORAGE_TOKEN_FILE is for registry.example." in refused.err
+
+
+def test_completion_shows_it_to_no_other_one_either(tmp_path: Path) -> None:
+    """A press of a key is enough to have asked."""
+    (tmp_path / "token").write_text("mrg_of_another")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(10)
+        person = Person(
+            tmp_path / "home",
+            MOORAGE_TOKEN_FILE=str(tmp_path / "token"),
+            _MOORAGE_COMPLETE="zsh_complete",
+            COMP_WORDS=f"moorage inspect 127.0.0.1:{listener.getsockname()[1]}/w",
+            COMP_CWORD="2",
+        )
+        with ThreadPoolExecutor(1) as pool:
+            completed = pool.submit(person.run)
+            asking, _ = listener.accept()
+            with asking:
+                asked = asking.recv(65_536)
+                asking.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            assert completed.result().out.strip() == ""
+    assert asked.startswith(b"GET /api/v1/repositories?")
+    assert b"mrg_" not in asked
 
 
 def test_tags_are_deleted_as_far_as_they_are_there(host: Person) -> None:

@@ -6,9 +6,9 @@ import click
 
 from moorage.cli.client import Client, client_command
 from moorage.cli.complete import repositories
-from moorage.cli.output import Column
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Group
+from moorage.cli.table import Column
 from moorage.cli.words import ROLES, Role, is_repository, limit_of, principal_of
 from moorage.client.operations.access import explain_access, report_access
 from moorage.client.operations.grants import (

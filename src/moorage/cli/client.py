@@ -16,6 +16,7 @@ import msgspec
 from click.core import ParameterSource
 
 from moorage.cli.absent import no_registry
+from moorage.cli.complete import servers
 from moorage.cli.output import FORMS, TEMPLATE, Output
 from moorage.cli.reference import take_hosts
 from moorage.cli.words import patience_of
@@ -106,6 +107,7 @@ def with_options(command: Callable[..., Any], settings: str = "--config") -> Cal
         click.option(
             "--server",
             envvar="MOORAGE_SERVER",
+            shell_complete=servers,
             help="HOST, a context, or local for this host's own.",
         ),
         click.option("--token-file", envvar="MOORAGE_TOKEN_FILE", help="A file with a token."),
@@ -164,6 +166,8 @@ def connect(wanted: Wanted) -> Connection:
     server = contexts.server_of(chosen) if chosen else hosts.default
     if server in ("", LOCAL):
         return _local(wanted)
+    if chosen:
+        contexts.require_named(chosen, (LOCAL, "localhost", *hosts.hosts))
     return _remote(place_of(server, hosts), wanted, hosts)
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import click
 
 from moorage.cli.client import Client, client_command, with_options
-from moorage.cli.output import Column
 from moorage.cli.sections import Group
+from moorage.cli.table import Column
 from moorage.cli.words import limit_of
 from moorage.client.operations.collection import (
     Planned,

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
+
+from moorage.cli.reference import split_host
 
 _PATIENCE = 0.2
 _KEPT = 30.0
@@ -23,12 +26,23 @@ _FILE = "completion.json"
 
 def repositories(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Return the repositories whose names begin so."""
-    return [each for each in _within(context, "repositories", _names) if each.startswith(begun)]
+    host, name = split_host(begun, ())
+
+    def names(client: Any) -> Iterator[str]:
+        # Behind all that comes before the word in the order of the list, which may be long.
+        before = f"{name[:-1]}{chr(ord(name[-1]) - 1)}~" if name else ""
+        for each in client.items("repositories", limit=str(_MOST), after=before):
+            if not each["name"].startswith(name):
+                return
+            yield each["name"]
+
+    return [_behind(host, each) for each in _within(context, host, f"names of {name}", names)]
 
 
 def images(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
     """Return repositories, and behind a colon the tags of one."""
-    repository, colon, tag = begun.partition(":")
+    host, name = split_host(begun, ())
+    repository, colon, tag = name.partition(":")
     if not colon:
         return repositories(context, parameter, begun)
 
@@ -38,19 +52,38 @@ def images(context: click.Context, parameter: click.Parameter, begun: str) -> li
         for each in list_tag_lines(client, repository, filter=tag, limit=_MOST):
             yield f"{repository}:{each['name']}"
 
-    return _within(context, f"tags of {begun}", tags)
+    return [_behind(host, each) for each in _within(context, host, f"tags of {name}", tags)]
 
 
-def _names(client: Any) -> Iterator[str]:
-    from moorage.client.operations.repositories import list_repositories  # noqa: PLC0415
+def servers(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    """Return the contexts and the registries signed in to whose names begin so."""
+    from moorage.client.contexts import read_contexts  # noqa: PLC0415 - completion alone needs it
+    from moorage.client.hosts import config_directory, read_hosts  # noqa: PLC0415
+    from moorage.errors import Refused  # noqa: PLC0415
 
-    for each in list_repositories(client, limit=_MOST):
-        yield each["name"]
+    directory = config_directory(os.environ)
+    with suppress(Refused):
+        known = {"local", *read_contexts(directory).servers, *read_hosts(directory).hosts}
+        return sorted(each for each in known if each.startswith(begun))
+    return []
 
 
-def _within(context: click.Context, what: str, find: Callable[[Any], Iterator[str]]) -> list[str]:
+def _behind(host: str, name: str) -> str:
+    return f"{host}/{name}" if host else name
+
+
+def _within(
+    context: click.Context, host: str, what: str, find: Callable[[Any], Iterator[str]]
+) -> list[str]:
     """Return up to so many names, none if the server takes too long or can't be asked."""
     wanted = {name: context.params.get(name) or "" for name in ("server", "token_file", "data")}
+    if host:  # a token that is in the environment may be for another one
+        is_given = context.get_parameter_source("token_file") is ParameterSource.COMMANDLINE
+        wanted = {
+            "server": host,
+            "token_file": wanted["token_file"] if is_given else "",
+            "data": "",
+        }
     key = json.dumps([what, wanted, os.environ.get("MOORAGE_SERVER", "")])
     known = _read(key)
     if known is not None:

@@ -5,8 +5,10 @@ import os
 import click
 
 from moorage.cli.client import LOCAL, output_option, place_of, telling
-from moorage.cli.output import Column, Output
+from moorage.cli.complete import servers
+from moorage.cli.output import Output
 from moorage.cli.sections import Group
+from moorage.cli.table import Column
 from moorage.client.contexts import Contexts, check_name, read_contexts, write_contexts
 from moorage.client.hosts import config_directory, read_hosts
 from moorage.errors import Refused
@@ -57,7 +59,7 @@ def context_show(output: Output) -> None:
 
 
 @context.command("use")
-@click.argument("name")
+@click.argument("name", shell_complete=servers)
 @click.option("--server", default="", help="HOST, which gets this name.")
 @output_option
 @telling
@@ -70,6 +72,7 @@ def context_use(output: Output, name: str, server: str) -> None:
         found = server if server == LOCAL else place_of(server, hosts).name
         known = Contexts(name, {**known.servers, name: found})
     elif name not in known.servers and name not in hosts.hosts and name != LOCAL:
+        known.require_named(name, (LOCAL, *hosts.hosts))
         raise Refused(
             f"There is no context {name!r}.",
             do=f"Sign in to it with moorage login {name}, or say what it is by --server HOST.",
@@ -81,7 +84,7 @@ def context_use(output: Output, name: str, server: str) -> None:
 
 
 @context.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=servers)
 @output_option
 @telling
 def context_remove(output: Output, name: str) -> None:

@@ -9,9 +9,10 @@ from moorage.cli.alike import suggesting
 from moorage.cli.clean import clean
 from moorage.cli.client import Client, image_command
 from moorage.cli.complete import images
-from moorage.cli.output import Output, size_text
+from moorage.cli.output import Output
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Command
+from moorage.cli.table import size_text
 from moorage.cli.words import image_of, other_of
 from moorage.client.operations.images import compare_images
 from moorage.model.comparison_text import Row, Told, markdown

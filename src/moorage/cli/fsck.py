@@ -8,8 +8,9 @@ import click
 
 from moorage.cli.client import Client, client_command, with_options
 from moorage.cli.interrupted import going_on
-from moorage.cli.output import Column, confirm
+from moorage.cli.output import confirm
 from moorage.cli.sections import Group
+from moorage.cli.table import Column
 from moorage.cli.words import limit_of
 from moorage.client.operations.verification import (
     NewRun,

@@ -9,9 +9,10 @@ import click
 from moorage.cli.alike import suggesting
 from moorage.cli.client import Client, image_command
 from moorage.cli.complete import images
-from moorage.cli.output import Column, for_terminal
+from moorage.cli.output import for_terminal
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Command
+from moorage.cli.table import Column
 from moorage.cli.words import image_of
 from moorage.client.operations.images import get_image
 from moorage.errors import Refused

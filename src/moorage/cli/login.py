@@ -23,8 +23,9 @@ from moorage.cli.client import (
     read_token,
     telling,
 )
-from moorage.cli.output import Column, Output, confirm
+from moorage.cli.output import Output, confirm
 from moorage.cli.sections import Command
+from moorage.cli.table import Column
 from moorage.client import docker_config
 from moorage.client.api import Api, Document, path_of
 from moorage.client.hosts import Host, config_directory, put_host, read_hosts, remove_host

@@ -5,9 +5,9 @@ import click
 from moorage.cli.alike import suggesting
 from moorage.cli.client import Client, client_command
 from moorage.cli.complete import repositories
-from moorage.cli.output import Column
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Group
+from moorage.cli.table import Column
 from moorage.cli.words import digested_of, limit_of
 from moorage.client.operations.images import list_untagged
 from moorage.client.operations.trash import restore_manifest

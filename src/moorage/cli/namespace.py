@@ -3,9 +3,10 @@
 import click
 
 from moorage.cli.client import Client, client_command
-from moorage.cli.output import Column, confirm
+from moorage.cli.output import confirm
 from moorage.cli.repo import VISIBILITIES
 from moorage.cli.sections import Group
+from moorage.cli.table import Column
 from moorage.cli.words import Visibility, limit_of
 from moorage.client.operations.namespaces import (
     change_namespace,

@@ -2,17 +2,18 @@
 
 import json
 import os
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import click
 
 from moorage.cli.clean import clean, clean_lines
 from moorage.cli.forms import table_of_csv, yaml
+from moorage.cli.table import Column, cell, plain, said, shown_of, table
 from moorage.cli.template import Template
 from moorage.errors import Refused
 
@@ -32,30 +33,6 @@ _CODES = {
     8: "UNREACHABLE",
     9: "CONFLICT",
 }
-_UNITS = (
-    (365 * 86_400, "year"),
-    (86_400, "day"),
-    (3_600, "hour"),
-    (60, "minute"),
-)
-_WIDEST = 60
-_DIGEST = len("sha256:") + 12  # of which people know one again; programs get all of it
-_STEP = 1_000
-_SIZES = ("B", "kB", "MB", "GB", "TB")
-
-
-class Column(NamedTuple):
-    """A column: its title, where its value is in a document, and how it is shown.
-
-    One that is `wide` is in wide tables only, and in what programs read. `say` turns what is no
-    plain value into words, wherever it is not printed as a document.
-    """
-
-    title: str
-    key: str
-    kind: Literal["text", "time", "digest", "size", "change"] = "text"
-    wide: bool = False
-    say: Callable[[Any], str] | None = None
 
 
 class Output:
@@ -113,14 +90,21 @@ class Output:
             for row in rows:
                 click.echo("\t".join(plain(row, column) for column in self._chosen(columns)))
         elif rows:
-            longest = None if self.form == "wide" else _WIDEST
-            printed = table(rows, self._chosen(columns), time.time(), longest)
+            printed = table(rows, self._chosen(columns), time.time(), **self._bounds())
             told, rest = printed.split("\n", 1)
             self.tell(f"{self.styled(told, bold=True)}\n{rest}")
         else:
             click.echo("There are none.")
         if limit is not None and next(shown, None) is not None and not self._is_quiet:
             click.echo(self._more(shown), err=True)
+
+    def _bounds(self) -> dict[str, int | None]:
+        """Return how long a value and a line may be: a terminal has no line that goes on."""
+        if self.form == "wide":
+            return {"longest": None}
+        if sys.stdout.isatty():
+            return {"longest": None, "width": shutil.get_terminal_size().columns}
+        return {}
 
     def _more(self, left: Iterator[Any]) -> str:
         """Return what is said of a list that goes on; people are told how far."""
@@ -186,7 +170,7 @@ class Output:
         column = _named(self._sort.removeprefix("-"), columns)
         return sorted(
             found,
-            key=lambda row: _sortable(_said(row, column)),
+            key=lambda row: _sortable(said(row, column)),
             reverse=self._sort.startswith("-"),
         )
 
@@ -261,73 +245,6 @@ def confirm(question: str, *, yes: bool) -> None:
     click.confirm(question, abort=True, err=True)
 
 
-def table(
-    rows: Sequence[Mapping[str, Any]],
-    columns: Sequence[Column],
-    now: float,
-    longest: int | None = _WIDEST,
-) -> str:
-    """Return the rows under the columns' titles.
-
-    What has more than `longest` characters is cut to as many; None leaves everything whole.
-    """
-    cells = [[column.title.upper() for column in columns]]
-    cells += [[_cut(cell(row, column, now), longest) for column in columns] for row in rows]
-    widths = [max(map(len, each)) for each in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    )
-
-
-def cell(document: Mapping[str, Any], column: Column, now: float) -> str:
-    """Return a value as a person reads it."""
-    value = _said(document, column)
-    if column.kind == "time":
-        moment = seconds_of(value)
-        return relative(moment, now) if moment else "never"
-    if column.kind == "digest":
-        return _shown(value)[:_DIGEST]
-    if column.kind in ("size", "change") and isinstance(value, int):
-        return size_text(value, signed=column.kind == "change")
-    return _shown(value)
-
-
-def plain(document: Mapping[str, Any], column: Column) -> str:
-    """Return a value on one line without tabs; times as they came."""
-    return _shown(_said(document, column))
-
-
-def seconds_of(value: Any) -> float:
-    """Return a time of the API as seconds since 1970, 0 for none."""
-    if isinstance(value, str) and value:
-        moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    return value / 1_000 if isinstance(value, int | float) else 0.0
-
-
-def relative(moment: float, now: float) -> str:
-    """Return a time as people say it: `3 days ago`, `in 2 hours`."""
-    distance = abs(moment - now)
-    for seconds, name in _UNITS:
-        # What expires in 89.99 days was asked for as 90.
-        count = int((distance + (seconds / 50 if moment > now else 0)) // seconds)
-        if count:
-            told = f"{count} {name}{'s' if count > 1 else ''}"
-            return f"in {told}" if moment > now else f"{told} ago"
-    return "in a moment" if moment > now else "just now"
-
-
-def size_text(size: int, *, signed: bool = False) -> str:
-    """Return a number of bytes as people write it, in steps of a thousand."""
-    mark = "-" if size < 0 else "+" if signed and size else ""
-    value, step = float(abs(size)), 0
-    while value >= _STEP and step < len(_SIZES) - 1:
-        value /= _STEP
-        step += 1
-    return f"{mark}{value:.1f} {_SIZES[step]}" if step else f"{mark}{abs(size)} {_SIZES[0]}"
-
-
 def for_terminal(text: str) -> str:
     """Return a document as it is, but to a terminal without what would steer it."""
     if not sys.stdout.isatty():
@@ -363,31 +280,4 @@ def _sortable(value: Any) -> tuple[int, float, str]:
         return (0, 0.0, "")
     if isinstance(value, int | float):
         return (1, float(value), "")
-    return (2, 0.0, _shown(value))
-
-
-def _value(document: Any, key: str) -> Any:
-    for part in key.split("."):
-        document = document.get(part) if isinstance(document, Mapping) else None
-    return document
-
-
-def _said(document: Mapping[str, Any], column: Column) -> Any:
-    value = _value(document, column.key)
-    return value if column.say is None or value is None else column.say(value)
-
-
-def _shown(value: Any) -> str:
-    if value is None or value == "":
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(_shown(each) for each in value)
-    if isinstance(value, Mapping):
-        return clean(" ".join(f"{key}={_shown(each)}" for key, each in value.items()))
-    return clean(str(value))
-
-
-def _cut(text: str, longest: int | None) -> str:
-    return text if longest is None or len(text) <= longest else text[: longest - 1] + "…"
+    return (2, 0.0, shown_of(value))

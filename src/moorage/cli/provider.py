@@ -3,8 +3,9 @@
 import click
 
 from moorage.cli.client import Client, client_command, read_token
-from moorage.cli.output import Column, confirm
+from moorage.cli.output import confirm
 from moorage.cli.sections import Group
+from moorage.cli.table import Column
 from moorage.cli.words import limit_of
 from moorage.client.operations.providers import (
     NewProvider,

@@ -3,8 +3,9 @@
 import click
 
 from moorage.cli.client import Client, client_command
-from moorage.cli.output import Column, confirm
+from moorage.cli.output import confirm
 from moorage.cli.sections import Command
+from moorage.cli.table import Column
 from moorage.client.operations.purge import AskedPurge, Purged, purge_content
 
 REPOSITORIES = (

@@ -8,10 +8,11 @@ import click
 from moorage.cli.alike import suggesting
 from moorage.cli.client import Client, client_command, dry_run_option
 from moorage.cli.complete import repositories
-from moorage.cli.output import Column, confirm
+from moorage.cli.output import confirm
 from moorage.cli.readme import change_about, readme
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Group
+from moorage.cli.table import Column
 from moorage.cli.words import Visibility, limit_of
 from moorage.client.operations.about import get_about
 from moorage.client.operations.images import list_images

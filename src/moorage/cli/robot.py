@@ -3,8 +3,9 @@
 import click
 
 from moorage.cli.client import Client, client_command
-from moorage.cli.output import Column, confirm
+from moorage.cli.output import confirm
 from moorage.cli.sections import Group
+from moorage.cli.table import Column
 from moorage.cli.token import print_token, token_document
 from moorage.cli.words import limit_of, robot_of
 from moorage.client.operations.robots import (

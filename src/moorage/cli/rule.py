@@ -7,9 +7,10 @@ import click
 
 from moorage.cli.client import Client, client_command
 from moorage.cli.complete import repositories
-from moorage.cli.output import Column, confirm
+from moorage.cli.output import confirm
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Group
+from moorage.cli.table import Column
 from moorage.cli.words import is_repository, limit_of
 from moorage.client.operations.rules import (
     NewRule,

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from moorage.cli.client import Client, client_command
-from moorage.cli.output import Column
 from moorage.cli.sections import Command
+from moorage.cli.table import Column
 from moorage.cli.words import limit_of
 from moorage.client.operations.search import search as find
 

@@ -4,8 +4,8 @@ import click
 
 from moorage.cli.clean import clean
 from moorage.cli.client import Client, client_command
-from moorage.cli.output import Column, size_text
 from moorage.cli.sections import Group
+from moorage.cli.table import Column, size_text
 from moorage.cli.words import limit_of
 from moorage.client.operations.storage import (
     NamespaceBytes,

@@ -9,10 +9,11 @@ from moorage.cli.alike import suggesting
 from moorage.cli.client import Client, client_command, dry_run_option
 from moorage.cli.complete import images, repositories
 from moorage.cli.diff import compare, comparing
-from moorage.cli.output import Column, confirm
+from moorage.cli.output import confirm
 from moorage.cli.partly import for_each
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Group
+from moorage.cli.table import Column
 from moorage.cli.words import image_of, limit_of, other_of, tagged_of, time_of
 from moorage.client.operations.images import get_image, list_tag_lines
 from moorage.client.operations.tagging import SetTag, delete_tag, set_tag

@@ -3,9 +3,10 @@
 import click
 
 from moorage.cli.client import Client, client_command
-from moorage.cli.output import Column, confirm
+from moorage.cli.output import confirm
 from moorage.cli.partly import for_each
 from moorage.cli.sections import Group
+from moorage.cli.table import Column
 from moorage.cli.words import limit_of, team_of
 from moorage.client.operations.groups import TeamGroup, add_group, list_groups, remove_group
 from moorage.client.operations.teams import (

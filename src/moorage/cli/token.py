@@ -5,8 +5,9 @@ import time
 import click
 
 from moorage.cli.client import Client, client_command
-from moorage.cli.output import Column, confirm, relative, seconds_of
+from moorage.cli.output import confirm
 from moorage.cli.sections import Group
+from moorage.cli.table import Column, relative, seconds_of
 from moorage.cli.words import days_of, limit_of, scopes_of
 from moorage.client.operations.robots import MadeToken, NewToken
 from moorage.client.operations.tokens import create_token, list_tokens, revoke_token, rotate_token

@@ -5,10 +5,10 @@ import click
 from moorage.cli.client import Client, client_command
 from moorage.cli.complete import repositories
 from moorage.cli.manifest import restore
-from moorage.cli.output import Column
 from moorage.cli.reference import REFERENCE
 from moorage.cli.repo import undelete
 from moorage.cli.sections import Group
+from moorage.cli.table import Column
 from moorage.cli.tag import undelete_tag
 from moorage.cli.words import limit_of
 from moorage.client.operations.trash import (

@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from moorage.cli.client import Client, client_command, read_token
-from moorage.cli.output import Column, confirm
+from moorage.cli.output import confirm
 from moorage.cli.sections import Group
+from moorage.cli.table import Column
 from moorage.cli.trust_add import add
 from moorage.cli.words import limit_of
 from moorage.client.operations.trusts import (

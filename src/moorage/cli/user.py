@@ -5,9 +5,10 @@ import time
 import click
 
 from moorage.cli.client import Client, client_command
-from moorage.cli.output import Column, confirm, relative, seconds_of
+from moorage.cli.output import confirm
 from moorage.cli.partly import for_each
 from moorage.cli.sections import Command, Group
+from moorage.cli.table import Column, relative, seconds_of
 from moorage.cli.words import limit_of, team_of
 from moorage.client.operations.accounts import (
     bind_account,

@@ -6,7 +6,8 @@ What it takes to sign in stands in `hosts.json` alone: this file can be shown to
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,20 @@ class Contexts(NamedTuple):
     def server_of(self, name: str) -> str:
         """Return the server of that name, or the name itself, which may be a server's."""
         return self.servers.get(name, name)
+
+    def require_named(self, name: str, others: Iterable[str]) -> None:
+        """Do nothing if that may be a server, of which `others` are known too.
+
+        Raises:
+            Refused: it is written like the name of a context, of which there is another one.
+        """
+        if "." in name or ":" in name or name in self.servers or name in others:
+            return
+        near = get_close_matches(name, [*self.servers, *others], 1)
+        if near:
+            raise Refused(
+                f"There is no context {name!r}.", do=f"Did you mean {near[0]}?", exit_code=3
+            )
 
 
 def read_contexts(directory: str) -> Contexts:

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from moorage.cli.forms import table_of_csv, yaml
-from moorage.cli.output import Column, Output, size_text
+from moorage.cli.output import Output
+from moorage.cli.table import Column, size_text
 from moorage.errors import Refused
 
 ROWS = [

@@ -6,15 +6,8 @@ import sys
 import pytest
 
 from moorage.cli.clean import clean
-from moorage.cli.output import (
-    Column,
-    Output,
-    for_terminal,
-    plain,
-    relative,
-    seconds_of,
-    table,
-)
+from moorage.cli.output import Output, for_terminal
+from moorage.cli.table import Column, plain, relative, seconds_of, table
 from moorage.client.problems import refusal_of
 from moorage.errors import Refused
 
@@ -218,3 +211,29 @@ def test_what_is_done_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[
     """A server's answer is in the sentence."""
     Output("table").done("It is \x1b[2Jdone.")
     assert "\x1b" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("width", "told"),
+    [
+        (80, ["NAME       SAYS", f"{'n' * 9}  {'x' * 40}"]),
+        (40, ["NAME       SAYS", f"{'n' * 9}  {'x' * 28}…"]),
+        # What things are called is not cut, and a text stays long enough to be read.
+        (10, ["NAME       SAYS", f"{'n' * 9}  {'x' * 11}…"]),
+    ],
+)
+def test_a_table_fits_into_a_terminal(width: int, told: list[str]) -> None:
+    columns = (Column("name", "name"), Column("says", "says"))
+    rows = [{"name": "n" * 9, "says": "x" * 40}]
+    assert table(rows, columns, NOW, None, width).splitlines() == told
+
+
+def test_a_terminal_has_no_other_bound(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "200")
+    row = {"name": "a", "says": "x" * 150}
+    columns = (Column("name", "name"), Column("says", "says"))
+    Output("table", no_color=True).items([row], columns, None)
+    assert "x" * 150 in capsys.readouterr().out
