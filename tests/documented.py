@@ -75,6 +75,8 @@ class Story:
         self.program("moorage", f'PYTHONPATH={SOURCES} exec {sys.executable} -m moorage "$@"')
         self.program("sudo", 'exec "$@"')
         self.api = ""
+        # So long a server may take until it listens, with what its command does before.
+        self.patience = 20
         self._servers: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
@@ -148,7 +150,7 @@ class Story:
                 start_new_session=True,
             )
         self._servers.append(server)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + self.patience
         [port] = re.findall(r"127\.0\.0\.1:([0-9]+)", command) or [self.api.rpartition(":")[2]]
         while not is_listening(int(port)):
             assert server.poll() is None, log.read_text()

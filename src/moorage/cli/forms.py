@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ _INDENT = "  "
 # What begins a number, a mark or a word that YAML takes for something else is quoted.
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _SAFE = _PLAIN | frozenset("0123456789-_./")
+# What a spreadsheet would compute, and is no number: anybody may give a thing such a name.
+_FORMULA = re.compile(r"\A(?:[=+@\t]|-(?![0-9.]*\Z))")
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 
@@ -19,11 +22,14 @@ def yaml(value: Any) -> str:
 
 
 def table_of_csv(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return rows under their titles as CSV (RFC 4180), with plain line feeds."""
+    """Return rows under their titles as CSV (RFC 4180), with plain line feeds.
+
+    What a spreadsheet would take for a formula has a ' before it, which has it taken for a text.
+    """
     made = io.StringIO()
     writer = csv.writer(made, lineterminator="\n")
     writer.writerow(titles)
-    writer.writerows(rows)
+    writer.writerows([_FORMULA.sub(r"'\g<0>", each, count=1) for each in row] for row in rows)
     return made.getvalue()
 
 

@@ -41,6 +41,17 @@ def test_csv_can_be_read_back() -> None:
     assert list(csv.reader(io.StringIO(table_of_csv(["x", "y"], rows)))) == [["x", "y"], *rows]
 
 
+@pytest.mark.parametrize("text", ["=cmd|'/c calc'!A1", "+1+1", "-2+3", "@SUM(1)", "\t=1", "-x"])
+def test_csv_has_a_spreadsheet_compute_nothing(text: str) -> None:
+    [_, row] = csv.reader(io.StringIO(table_of_csv(["x", "y"], [[text, "1"]]), newline=""))
+    assert row == [f"'{text}", "1"]
+
+
+def test_numbers_and_names_stay_as_they_are_in_csv() -> None:
+    cells = ["-5", "-0.5", "-", "", "10", "web/shop", "sha256:aa", "web+ci", "v1=2", "a@b.example"]
+    assert table_of_csv(["x"] * len(cells), [cells]).splitlines()[1] == ",".join(cells)
+
+
 @pytest.mark.parametrize(
     ("form", "told"),
     [
