@@ -392,6 +392,7 @@ async def build(
         refusals=Refusals(db, clock, telemetry),
         follower=Follower(db, telemetry),
         pulls=PullCounts(clock),
+        openapi=api.openapi_document,
         run_directory=run_directory,
     )
 
