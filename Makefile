@@ -11,7 +11,7 @@ GATEWAY := .cache/bin/versitygw
 OIDC := .venv-oidc
 DOCS := .venv-docs
 
-.PHONY: serve fleet compiled check test shapes fleet-shape long deep faults bench bench-fleet conformance browser screenshots docs tools format clean
+.PHONY: serve fleet compiled check test shapes fleet-shape long deep faults bench bench-fleet conformance browser screenshots picture docs tools format clean
 
 serve: $(SERVE)
 	$(BIN)/moorage serve --listen 127.0.0.1:5000 --data ./data
@@ -151,6 +151,10 @@ browser: compiled tools
 # Pictures of the main pages, light and dark, to be looked at.
 screenshots: $(TEST) tools
 	PYTHONPATH=tests $(BIN)/python -m ui.screenshots .cache/screenshots
+
+# The picture that the README and the documentation have.
+picture: $(TEST) tools
+	PYTHONPATH=tests $(BIN)/python -m ui.picture docs/pictures/repository.png
 
 tools:
 	sh tests/tools.sh

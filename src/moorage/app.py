@@ -394,6 +394,7 @@ async def build(
         follower=Follower(db, telemetry),
         pulls=PullCounts(clock),
         origins=origins or {},
+        openapi=api.openapi_document,
         run_directory=run_directory,
     )
 

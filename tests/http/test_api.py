@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -232,7 +233,10 @@ def test_the_document(administered: Registry) -> None:
     for route in ROUTES:
         operation = described[(PREFIX + route.path, route.method)]
         assert operation["operationId"] == route.name
-        assert (f"Needs: {route.action}." if route.action else "Open.") == operation["description"]
+        promised, _, needs = operation["description"].partition("\n\n")
+        assert (f"Needs: {route.action}." if route.action else "Open.") == needs
+        assert promised == " ".join(inspect.getdoc(route.handler).partition("\n\n")[0].split())
+        assert promised.endswith(".")
         assert {"401", "404", "422", str(route.status)} <= operation["responses"].keys()
         assert ("requestBody" in operation) == (route.takes is not None)
     names = [operation["operationId"] for operation in described.values()]

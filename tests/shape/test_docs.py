@@ -143,6 +143,24 @@ def test_links_lead_somewhere() -> None:
     assert [(str(path), to) for path, to in links if not (path.parent / to).exists()] == []
 
 
+def test_what_was_measured_is_what_the_readme_says() -> None:
+    """Both figures of each row are the medians of one measurement, and the ratio is theirs."""
+    text = (ROOT / "README.md").read_text()
+    results = (ROOT / "bench" / "RESULTS.md").read_text().splitlines()
+    table = text.partition("\n## Measured\n")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:] if line[:2] == "| "]
+    measured = [row for row in rows if len(row) == 4]
+    assert len(measured) >= 10
+    for what, ours, peer, ratio in measured:
+        assert [line for line in results if f"| {ours} (" in line and f"| {peer} (" in line], what
+        told = float(re.findall(r"[\d.]+", ratio)[0])
+        assert told == pytest.approx(_number(ours) / _number(peer), rel=0.06), what
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
 def test_the_site_has_every_page() -> None:
     listed = re.findall(r"^ +- ([a-z0-9/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
     kinds = ("tutorials", "how-to", "reference", "explanation")

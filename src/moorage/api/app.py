@@ -55,10 +55,14 @@ async def get_root(_s: Services, _request: Request) -> Response:
     return answer(200, text, _TEXT, Cache_Control="no-cache")
 
 
+def openapi_document() -> bytes:
+    """Return the OpenAPI document of the management API, encoded."""
+    return openapi.document(routes.ROUTES, routes.PREFIX)
+
+
 async def get_document(_s: Services, _request: Request) -> Response:
     """Answer with the OpenAPI document of the management API; open to everybody."""
-    raw = openapi.document(routes.ROUTES, routes.PREFIX)
-    return answer(200, raw, JSON, Cache_Control="no-cache")
+    return answer(200, openapi_document(), JSON, Cache_Control="no-cache")
 
 
 _ROUTES: dict[str, tuple[str, Handler]] = {

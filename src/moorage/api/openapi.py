@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document of the management API, made from its routes and their types."""
 
+import inspect
 import re
 import sys
 from functools import cache
@@ -9,6 +10,7 @@ import msgspec
 
 from moorage import __version__
 from moorage.api.call import DEFAULT_PAGE, MAX_PAGE, TIME, Route
+from moorage.api.examples import BODIES, KINDS, PARAMETERS, QUERIES
 from moorage.api.fields import DIGEST
 from moorage.api.pushes import MOST
 from moorage.model.access import Action
@@ -186,6 +188,11 @@ def _tags(routes: tuple[Route, ...]) -> list[dict[str, str]]:
     ]
 
 
+def _whole(route: Route) -> str:
+    """Return what the handler promises, as one paragraph."""
+    return " ".join((inspect.getdoc(route.handler) or "").partition("\n\n")[0].split())
+
+
 def _sentence(text: str) -> str:
     first = text.partition("\n\n")[0].strip()
     return first[:1].upper() + first[1:]
@@ -208,18 +215,20 @@ def _operation(route: Route, named: dict[int, Any]) -> dict[str, Any]:
         parameters.append(_KEY)
     if route.conditional:
         parameters.append(_MATCH)
+    needs = f"Needs: {route.action}." if route.action else "Open."
     made: dict[str, Any] = {
         "operationId": route.name,
         "tags": [route.noun],
         "summary": route.summary,
-        "description": f"Needs: {route.action}." if route.action else "Open.",
+        "description": f"{_whole(route)}\n\n{needs}",
         "parameters": parameters,
         "responses": _responses(route, named),
     }
     if route.action is None:
         made["security"] = []
     if route.takes is not None:
-        made["requestBody"] = {"required": True, "content": _json(named[id(route.takes)])}
+        body = {"schema": named[id(route.takes)], "example": BODIES[route.name]}
+        made["requestBody"] = {"required": True, "content": {"application/json": body}}
     return made
 
 
@@ -244,13 +253,16 @@ def _parameter(route: Route, name: str, place: str) -> dict[str, Any]:
     schema, said = _OF_ONE.get((route.name, name), (None, _SAID.get(name, f"The {name}.")))
     if schema is None:
         schema = (_ASKED.get(name) if place == "query" else None) or _PARAMETERS[name]
-    return {
+    made = {
         "name": name,
         "in": place,
         "required": place == "path" or name in _NEEDED,
         "description": said,
         "schema": schema,
     }
+    if made["required"] or name == QUERIES.get(route.name):
+        made["example"] = KINDS if name == "kind" else PARAMETERS[name]
+    return made
 
 
 def _responses(route: Route, named: dict[int, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the use cases work with, built once by `app.py` and passed by hand."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -66,6 +66,8 @@ class Services(msgspec.Struct, frozen=True):
     refusals: Refusals
     follower: Follower
     pulls: PullCounts
+    # The management API's own document, encoded.
+    openapi: Callable[[], bytes]
     # Where each setting's value is from, by its dotted key.
     origins: Mapping[str, str] = {}
     # Where the processes of this server find each other's private sockets.

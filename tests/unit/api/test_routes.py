@@ -2,8 +2,10 @@
 
 import re
 
+import msgspec
 import pytest
 
+from moorage.api.examples import BODIES, KINDS, PARAMETERS, QUERIES
 from moorage.api.openapi import _PARAMETERS, statuses
 from moorage.api.routes import PREFIX, ROUTES, find
 
@@ -21,6 +23,24 @@ def test_every_route_is_complete(route):
     assert set(re.findall(r"\{(\w+)\}", route.path)) <= _PARAMETERS.keys()
     assert {401, 404, 422} <= statuses(route).keys()
     assert route.status not in statuses(route)
+
+
+def test_every_body_has_an_example_that_is_one():
+    assert set(BODIES) == {route.name for route in ROUTES if route.takes is not None}
+    for route in ROUTES:
+        if route.takes is not None:
+            msgspec.convert(BODIES[route.name], route.takes)
+
+
+def test_examples_in_addresses_are_what_can_be_there():
+    assert set(PARAMETERS) <= set(_PARAMETERS)
+    asked = {route.name: route.query for route in ROUTES}
+    assert all(parameter in asked[name] for name, parameter in QUERIES.items())
+    for name, example in {**PARAMETERS, "kind": KINDS}.items():
+        schema = _PARAMETERS[name]
+        assert isinstance(example, int) == (schema["type"] == "integer"), name
+        assert re.fullmatch(schema.get("pattern", ".+"), str(example)), name
+        assert example in schema.get("enum", [example]), name
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
