@@ -242,6 +242,8 @@ def test_images_that_no_tag_names_are_listed(owner: Browser, there: Repository, 
     page = owner.get(place).body.decode()
     assert all(f'href="/r/{there.name}/-/d/{each}"' in page for each in expected)
     assert f'href="{place}"' in owner.get(f"/r/{there.name}").body.decode()
+    assert page.count(">Delete</button>") == 3
+    assert ">Delete</button>" not in Browser(cast).sign_in("reader").get(place).body.decode()
     api = f"/api/v1/repositories/{there.name}/-/untagged?limit=1"
     found: list[Json] = []
     while api:
@@ -252,3 +254,23 @@ def test_images_that_no_tag_names_are_listed(owner: Browser, there: Repository, 
     digests = [each["digest"] for each in found]
     assert digests == sorted(expected)
     assert found[0]["content_size"] > 0
+
+
+def test_a_repository_without_tags_says_how_each_client_pushes_there(
+    owner: Browser, there: Repository
+) -> None:
+    there.push_blob()
+    page = owner.get(f"/r/{there.name}").expect(200).body.decode()
+    commands = re.findall(r'<pre title="([^"]*)">', page)
+    host = owner.origin.partition("://")[2]
+    for each in (
+        f"docker login {host}",
+        f"docker push {host}/{there.name}:1.0",
+        f"podman push --tls-verify=false my-image {host}/{there.name}:1.0",
+        f"helm push --plain-http chart-1.0.0.tgz oci://{host}/acme",
+        f"oras push --plain-http {host}/{there.name}:1.0 notes.txt:text/plain",
+    ):
+        assert each in commands, commands
+    assert "Nothing was pulled in these 30 days." in (
+        owner.get(f"/r/{there.name}/-/usage").body.decode()
+    )

@@ -90,6 +90,7 @@ class Filled:
             "image": images[-1].digest,
             "other": images[-2].digest,
             "index": index.digest,
+            "gone": gone.digest,
         }
         self.owner.repository("acme/bare").push_blob()
         for name in ("shop", "bare"):

@@ -180,6 +180,32 @@ def test_a_tag_that_was_deleted_comes_back(
     assert there.tagged("precious") == made.digest
 
 
+def test_an_image_that_was_deleted_comes_back_with_its_tags(
+    journey: Callable[..., Journey], filled: Filled, way: str
+) -> None:
+    """From the list of images without a tag as well, where it is deleted for good reason."""
+    there = filled.owner.repository(f"acme/undo-{way}")
+    made = there.push_image("precious")
+    there.push_image("other")
+    there.push_image("other")
+    one = journey("owner")
+    one.there.open(f"/r/{there.name}/-/d/{made.digest}", 404)
+    one.hands.use(one.page.get_by_text("Delete this image"))
+    one.button("Delete the image")
+    one.said("This image was deleted")
+    assert there.tagged("precious") is None
+    one.button("Undo")
+    one.said("Restored.")
+    assert there.tagged("precious") == made.digest
+    one.hands.use(one.page.get_by_role("main").get_by_role("link", name="precious", exact=True))
+    one.hands.use(one.page.get_by_role("main").get_by_role("link", name="Tags", exact=True))
+    one.hands.use(one.page.get_by_role("link", name="Images without a tag"))
+    one.hands.use(one.page.get_by_role("main").get_by_role("button").filter(has_text="Delete"))
+    one.said("This image was deleted")
+    one.button("Restore the image")
+    one.said("Restored.")
+
+
 def test_several_tags_are_deleted_and_come_back(
     journey: Callable[..., Journey], filled: Filled, way: str
 ) -> None:

@@ -1,6 +1,6 @@
 """Images that no tag names, which stay until somebody deletes them.
 
-What an index lists is not among them, nor what is attached to an image: these go with it.
+What an index lists is not among them, nor what is attached to an image, while these are there.
 """
 
 import msgspec

@@ -92,6 +92,11 @@ class Frame(msgspec.Struct, frozen=True):
         return self.actor.kind == "account"
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the registry is reached without TLS, which some clients have to be told."""
+        return self.base.startswith("http:")
+
+    @property
     def is_local(self) -> bool:
         """Whether the registry has no accounts yet and this is its own machine."""
         return self.actor.kind == "local"
@@ -186,8 +191,7 @@ def _pull_ways(
     page: Frame, repository: str, kind: str, tag: str, digest: str
 ) -> list[pull_help.Way]:
     """Return how something is pulled from here."""
-    is_plain = page.base.startswith("http:")
-    return pull_help.ways(pull_help.Wanted(page.host, repository, kind, tag, digest, is_plain))
+    return pull_help.ways(pull_help.Wanted(page.host, repository, kind, tag, digest, page.is_plain))
 
 
 async def _frame(s: Services, visit: Visit, view: View) -> Frame:
