@@ -23,6 +23,7 @@ from identity import CLIENT, SECRET, IdentityProvider
 from matrix import RIGHTS, VISIBILITIES
 from moorage.api.app import _ROUTES as OPEN
 from moorage.api.routes import ROUTES
+from moorage.auth.secrets import hash_secret
 from moorage.db import damage, jobs, verifications
 from moorage.db.engine import Tx
 from moorage.ui import links, provider_sign_in
@@ -61,6 +62,7 @@ ABSENT = {
     "reference": "none",
     "digest": f"sha256:{0:064}",
     "job": NOTHING,
+    "link": "0" * 64,
     "run": NOTHING,
     "damage": NOTHING,
 }
@@ -286,7 +288,8 @@ class Stage:
     def _link(self, values: dict[str, Any]) -> dict[str, Any]:
         name = unique("l")
         made = self.administrator.post("/links", {"kind": "invitation", "name": name}).expect(201)
-        return {"secret": made.json()["secret"], "invited": name}
+        secret: str = made.json()["secret"]
+        return {"secret": secret, "invited": name, "link": hash_secret(secret).hex()}
 
     def _member(self, values: dict[str, Any]) -> dict[str, Any]:
         team = self._named(values, "teams")

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 import pytest
 
 from contract.conftest import Registries
+from moorage.clock import HOUR
 from moorage.db import members
 from moorage.errors import Conflicting, Invalid, NotFound, NotPermitted, Unauthorized
 from moorage.model.access import Actor, Role
@@ -256,5 +257,52 @@ def test_who_was_invited_and_has_not_come_yet(registries: Registries) -> None:
             assert await told(each) == "there is no account bob"
         late = later(s, links.LIFE + 1)
         assert await told(accounts.find_account(late, admin, "alice")) == plain
+
+    registries.run(use)
+
+
+def test_links_that_are_good_are_listed_and_withdrawn(registries: Registries) -> None:
+    """By when they end, without their secrets; not those that are spent, and none of a start's."""
+
+    async def use(s: Services) -> None:
+        root = await person(s, "root", administrator=True)
+        made = [await links.invite(s, root, BY, name=name) for name in ("ann", "bob", "cy")]
+        await links.redeem(s, made[0].secret, PASSWORD, "r")
+        first = await links.list_links(s, root, (0, ""), 1)
+        mark = (first[0].expires_at, first[0].id)
+        rest = await links.list_links(s, root, mark, 10)
+        assert {each.name for each in (*first, *rest)} == {"bob", "cy"}
+        assert len(first) == len(rest) == 1
+        assert (first[0].kind, first[0].created_by) == ("invitation", BY.actor)
+        assert all(len(each.id) == 64 for each in (*first, *rest))
+        gone = next(each for each in (*first, *rest) if each.name == "bob")
+        await links.withdraw_link(s, root, gone.id, BY)
+        with pytest.raises(NotFound):
+            await links.redeem(s, made[1].secret, PASSWORD, "r")
+        with pytest.raises(NotFound):
+            await links.withdraw_link(s, root, gone.id, BY)
+        assert [each.name for each in await links.list_links(s, root, (0, ""), 10)] == ["cy"]
+        told = await everything_told(s)
+        assert b"link.withdrawn" in told
+        assert made[1].secret.encode() not in told
+        # His name is free for another invitation, and the old one does not come back.
+        await links.invite(s, root, BY, name="bob")
+        assert await links.list_links(later(s, 80 * HOUR), root, (0, ""), 10) == []
+        for wrong in ("x", "0" * 63, "0" * 64):
+            with pytest.raises(NotFound):
+                await links.withdraw_link(s, root, wrong, BY)
+        with pytest.raises(Invalid):
+            await links.list_links(s, root, (1, "x"), 10)
+
+    registries.run(use)
+
+
+def test_links_are_for_administrators_to_see(registries: Registries) -> None:
+    async def use(s: Services) -> None:
+        alice = await person(s, "alice")
+        with pytest.raises(NotPermitted):
+            await links.list_links(s, alice, (0, ""), 10)
+        with pytest.raises(NotPermitted):
+            await links.withdraw_link(s, alice, "0" * 64, BY)
 
     registries.run(use)

@@ -63,7 +63,9 @@ def known(admin: Api) -> dict[str, Any]:
     admin.post(f"/namespaces/{name}/trusts", trust).expect(201)
     admin.post("/verification/runs", {"kind": "full"}).expect((202, 409))
     rule = admin.post(f"/namespaces/{name}/rules", {"pattern": "v*"}).expect(201).json()["id"]
+    admin.post("/links", {"kind": "invitation"}).expect(201)
     return {
+        "link": admin.get("/links?limit=1").expect(200).json()["items"][0]["id"],
         "rule": rule,
         "issuer": issuer,
         # None can be had: this server asks nobody on this machine.

@@ -221,6 +221,18 @@ def test_administration(cast: Cast) -> None:
     made = browser.post(page, {"do": "link", "kind": "invitation", "name": name})
     assert made.status == 200
     assert re.search(rb"http://[\w.:]+/link#mrg_", made.body)
+    # One that was made by mistake is withdrawn: it is no longer listed, and nobody spends it.
+    secret = re.findall(rb"/link#(mrg_\w+)", made.body)[0].decode()
+    (shown,) = [each for each in _items(browser, page, "links") if each["name"] == name]
+    assert (shown["kind"], shown["created_by"]) == ("invitation", "administrator")
+    assert secret not in json.dumps(shown)
+    asking = Api(cast.server.url)
+    asking.post("/links/find", {"secret": secret}).expect(200)
+    assert browser.post(page, {"do": "withdraw", "link": str(shown["id"])}).status == 303
+    assert name not in {each["name"] for each in _items(browser, page, "links")}
+    asking.post("/links/find", {"secret": secret}).expect(404)
+    assert browser.post(page, {"do": "withdraw", "link": str(shown["id"])}).status == 404
+    assert browser.post(page, {"do": "withdraw", "link": "x"}).status == 404
     change = {"do": "change", "name": "bystander"}
     assert browser.post(page, {**change, "to": "disabled"}).status == 303
     assert browser.post(page, {**change, "to": "enabled"}).status == 303

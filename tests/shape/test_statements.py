@@ -49,6 +49,7 @@ ALLOWED_ON_POSTGRES = {
     "last_blob": ("Index Only Scan blob_pkey", "the last entry, limit 1"),
     "count_some_links": ("Index Only Scan repository_blob_by_blob", "any rows, with a limit"),
     "count_some_manifests": ("Index Only Scan manifest_pkey", "any rows, with a limit"),
+    "list_links": ("Incremental Sort", "by the index; those of one millisecond, with a limit"),
 }
 
 

@@ -5,13 +5,14 @@ from typing import Literal
 
 import msgspec
 
-from moorage.api.call import Ask, Call, Route, told, when
+from moorage.api.call import Ask, Call, Route, cut, done, told, told_page, when
 from moorage.api.caller import authenticate
 from moorage.api.fields import Hidden, Name, Who
 from moorage.errors import Invalid, NotFound
 from moorage.model.access import Action
 from moorage.registry import links, rights
 from moorage.registry.services import Services, change_by
+from moorage.web.numbers import whole_number
 from moorage.web.response import Response
 
 
@@ -59,10 +60,50 @@ class Link(msgspec.Struct, frozen=True):
     expires_at: datetime | None
 
 
+class OpenLink(msgspec.Struct, frozen=True):
+    """A link that is good still; its id opens nothing. A name that is open is empty."""
+
+    id: str
+    kind: str
+    name: str
+    created_by: str
+    created_at: datetime | None
+    expires_at: datetime | None
+
+
+class OpenLinks(msgspec.Struct, frozen=True):
+    """A page of links, those that end first before the others."""
+
+    items: list[OpenLink]
+
+
 class Redeemer(msgspec.Struct, frozen=True):
     """The account that was made, or that has a new password."""
 
     name: str
+
+
+async def list_links(s: Services, call: Call) -> Response:
+    """Answer with a page of the links that are good."""
+    actor = await authenticate(s, call)
+    await rights.require_administrator(s, actor)
+    page = call.page()
+    ends, _, behind = (page.after or "0.").partition(".")
+    after = (whole_number(ends, "after"), behind)
+    found, more = cut(await links.list_links(s, actor, after, page.limit + 1), page.limit)
+    items = [
+        OpenLink(e.id, e.kind, e.name, e.created_by, when(e.created_at), when(e.expires_at))
+        for e in found
+    ]
+    return told_page(call, items, f"{found[-1].expires_at}.{found[-1].id}" if more else None)
+
+
+async def withdraw_link(s: Services, call: Call) -> Response:
+    """Have a link be good for nothing."""
+    actor = await authenticate(s, call)
+    await rights.require_administrator(s, actor)
+    await links.withdraw_link(s, actor, call.text("link"), change_by(actor, call.request))
+    return done()
 
 
 async def create_link(s: Services, call: Call) -> Response:
@@ -139,6 +180,25 @@ ROUTES = (
         gives=MadeLink,
         status=201,
         shows_secret=True,
+    ),
+    Route(
+        method="GET",
+        path="/links",
+        name="list-links",
+        summary="The links that are good still, without their secrets",
+        action=Action.ADMINISTER,
+        handler=list_links,
+        gives=OpenLinks,
+        pages=True,
+    ),
+    Route(
+        method="DELETE",
+        path="/links/{link}",
+        name="withdraw-link",
+        summary="Have a link be good for nothing",
+        action=Action.ADMINISTER,
+        handler=withdraw_link,
+        status=204,
     ),
     Route(
         method="POST",

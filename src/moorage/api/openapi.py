@@ -47,6 +47,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "job": _ID,
     "run": _ID,
     "damage": _ID,
+    "link": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
     "state": {"type": "string", "enum": list(STATES)},
     "q": _TEXT,
     "actor": _TEXT,

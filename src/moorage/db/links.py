@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from moorage.db.access_schema import link
 from moorage.db.engine import Query, Row, Tx
 from moorage.db.repositories import LIVE
-from moorage.model.people import LinkRecord
+from moorage.model.people import LinkRecord, OpenLink
 
 ADD_LINK = Query(
     "add_link",
@@ -40,6 +40,29 @@ SPEND_LINK = Query(
     .values(spent_at=sa.bindparam("now"))
     .returning(*_COLUMNS),
 )
+_ENDS = sa.bindparam("ends", type_=sa.BigInteger)
+_BEHIND = sa.bindparam("behind", type_=sa.LargeBinary)
+# By when they end, those of one moment by their hashes.
+LIST_LINKS = Query(
+    "list_links",
+    sa.select(link.c.hash, link.c.kind, link.c.name, link.c.created_by, link.c.created_at)
+    .add_columns(link.c.expires_at)
+    .where(link.c.spent_at == LIVE)
+    .where(link.c.kind != sa.literal_column("'setup'"))
+    .where(sa.tuple_(link.c.expires_at, link.c.hash) > sa.tuple_(_ENDS, _BEHIND))
+    .order_by(link.c.expires_at, link.c.hash)
+    .limit(sa.bindparam("limit")),
+)
+# Nobody can spend it any more.
+WITHDRAW_LINK = Query(
+    "withdraw_link",
+    sa.update(link)
+    .where(link.c.hash == sa.bindparam("key"))
+    .where(link.c.spent_at == LIVE)
+    .where(link.c.expires_at > sa.bindparam("now"))
+    .values(spent_at=sa.bindparam("now"))
+    .returning(*_COLUMNS),
+)
 # Of those that are good still, some days' worth.
 FIND_INVITATION = Query(
     "find_invitation",
@@ -58,6 +81,8 @@ LIST_OLD_LINKS = Query(
     .order_by(link.c.expires_at)
     .limit(sa.bindparam("limit")),
 )
+# Behind all hashes.
+_LAST = b"\xff" * 33
 FORGET_LINK = Query("forget_link", sa.delete(link).where(link.c.hash == sa.bindparam("key")))
 
 
@@ -91,6 +116,22 @@ async def find_link(tx: Tx, hashed: bytes, now: int) -> LinkRecord | None:
 async def spend_link(tx: Tx, hashed: bytes, kind: str, now: int) -> LinkRecord | None:
     """Spend a link of that kind and return it; None if it is not good, or not any more."""
     row = await tx.one(SPEND_LINK, key=hashed, of_kind=kind, now=now)
+    return _link_of(row) if row else None
+
+
+async def list_links(tx: Tx, now: int, after: tuple[int, bytes], limit: int) -> list[OpenLink]:
+    """Return up to `limit` links that are good, behind the end and the hash of one.
+
+    Those for the first account are not among them.
+    """
+    ends, behind = max(after, (now, _LAST))
+    rows = await tx.many(LIST_LINKS, ends=ends, behind=behind, limit=limit)
+    return [OpenLink(bytes(row[0]).hex(), *row[1:]) for row in rows]
+
+
+async def withdraw_link(tx: Tx, hashed: bytes, now: int) -> LinkRecord | None:
+    """Have the link be good for nothing and return it; None if it is so already."""
+    row = await tx.one(WITHDRAW_LINK, key=hashed, now=now)
     return _link_of(row) if row else None
 
 

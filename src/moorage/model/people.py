@@ -72,6 +72,20 @@ class GrantRecord(msgspec.Struct, frozen=True):
     granted_by: str
 
 
+class OpenLink(msgspec.Struct, frozen=True):
+    """A link that is good still, as administrators see it: never its secret.
+
+    `id` names it and opens nothing.
+    """
+
+    id: str
+    kind: str
+    name: str
+    created_by: str
+    created_at: int
+    expires_at: int
+
+
 class LinkRecord(msgspec.Struct, frozen=True):
     """A link that is good once; without its secret, which nobody keeps.
 

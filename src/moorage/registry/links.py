@@ -4,6 +4,8 @@ The secret stands in the fragment of the address, which no server and no log eve
 by the page's own request. It is spent in the transaction of what it is for.
 """
 
+import re
+
 import msgspec
 
 from moorage.auth.passwords import check_password
@@ -16,7 +18,7 @@ from moorage.errors import Conflicting, Invalid, NotFound
 from moorage.events.outbox import Event
 from moorage.model.access import Actor
 from moorage.model.artifacts import TagChange
-from moorage.model.people import LinkRecord
+from moorage.model.people import LinkRecord, OpenLink
 from moorage.registry import accounts, rights
 from moorage.registry.passwords import put_password, refuse_foreign
 from moorage.registry.services import Services
@@ -25,6 +27,7 @@ SETUP_LIFE = 15 * MINUTE
 LIFE = 72 * HOUR
 _MOST_TEAMS = 20
 _FIRST_NAME = "admin"
+_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 class NewLink(msgspec.Struct, frozen=True):
@@ -144,6 +147,47 @@ async def _find(s: Services, secret: str) -> LinkRecord:
     if found is None:
         raise _gone()
     return found
+
+
+async def list_links(
+    s: Services, actor: Actor, after: tuple[int, str], limit: int
+) -> list[OpenLink]:
+    """Return up to `limit` links that are good, those that end first before the others.
+
+    `after` is the end and the id of the last one; (0, "") begins.
+
+    Raises:
+        Unauthorized, NotPermitted: the actor is no administrator.
+        Invalid: there is no such id.
+    """
+    await rights.require_administrator(s, actor)
+    ends, behind = after
+    if behind and not _ID.fullmatch(behind):
+        raise Invalid("after is no mark of a page")
+    now, mark = s.clock.now(), (ends, bytes.fromhex(behind))
+    return await s.db.read(lambda tx: rows.list_links(tx, now, mark, limit), pages=True)
+
+
+async def withdraw_link(s: Services, actor: Actor, link_id: str, by: TagChange) -> None:
+    """Have a link be good for nothing from now on.
+
+    Raises:
+        Unauthorized, NotPermitted: the actor is no administrator.
+        NotFound: there is none, or not any more.
+    """
+    await rights.require_administrator(s, actor)
+    if not _ID.fullmatch(link_id):
+        raise _gone()
+
+    async def write(tx: Tx) -> None:
+        await rights.hold_administration(tx, actor)
+        found = await rows.withdraw_link(tx, bytes.fromhex(link_id), s.clock.now())
+        if found is None:
+            raise _gone()
+        data = {"kind": found.kind, "account": found.fixed_name}
+        await s.events.publish(tx, Event("link.withdrawn", 0, s.clock.now(), by, data))
+
+    await s.db.write(write)
 
 
 async def redeem(

@@ -50,9 +50,19 @@ async def change_account(s: Services, visit: Visit) -> Response:
     return go("/admin/accounts", "changed")
 
 
+async def withdraw_link(s: Services, visit: Visit) -> Response:
+    """Have a link be good for nothing any more."""
+    actor = await authenticate(s, visit)
+    await rights.require_administrator(s, actor)
+    by = change_by(actor, visit.request)
+    await links.withdraw_link(s, actor, visit.field("link"), by)
+    return go("/admin/accounts", "withdrawn")
+
+
 async def _accounts(s: Services, visit: Visit, made: dict[str, object] | None = None) -> View:
     actor = await authenticate(s, visit)
     await rights.require_administrator(s, actor)
+    open_links = await links.list_links(s, actor, (0, ""), ROWS + 1)
     rows, is_more = cut(await accounts.list_accounts(s, actor, visit.parameter("after"), ROWS + 1))
     facts = {
         "accounts": [
@@ -69,13 +79,28 @@ async def _accounts(s: Services, visit: Visit, made: dict[str, object] | None = 
             for each in rows
         ],
         "made": made,
+        "links": [
+            {
+                "id": each.id,
+                "kind": each.kind,
+                "name": each.name,
+                "created_by": each.created_by,
+                "expires_at": when(each.expires_at),
+            }
+            for each in open_links[:ROWS]
+        ],
+        "more_links": len(open_links) > ROWS,
         "next": more(visit, rows[-1].name if is_more else None),
     }
     crumbs = (CRUMB, ("Accounts", ""))
     return View("accounts.html", "Accounts", facts, "admin", "accounts", crumbs)
 
 
-_ACCOUNT_ACTS: Mapping[str, Show] = {"link": make_link, "change": change_account}
+_ACCOUNT_ACTS: Mapping[str, Show] = {
+    "link": make_link,
+    "withdraw": withdraw_link,
+    "change": change_account,
+}
 PAGES = (
     Page(
         name="admin",

@@ -270,6 +270,8 @@ def _accounts(_: _Facts) -> list[Command]:
     return [
         Command("List the accounts", "user list"),
         Command("Invite somebody", "invite", ("PERSON",)),
+        Command("List the links that are still good", "api", ("GET", "/links")),
+        Command("Withdraw one", "api", ("DELETE", "/links/ID")),
         Command("Make an account", "user add", ("NAME",)),
         Command("Let one do nothing more", "user disable", ("NAME",)),
     ]

@@ -33,6 +33,7 @@ DONE = {
     "about": "The description is changed.",
     "created": "Created.",
     "revoked": "Revoked: nothing more can be done with it.",
+    "withdrawn": "Withdrawn: the link leads nowhere any more.",
     "granted": "Granted, from the next request on.",
     "removed": "Removed, from the next request on.",
     "enabled": "In force again.",
