@@ -6,6 +6,11 @@ from moorage.cli.client import Client, client_command
 from moorage.cli.reference import REFERENCE
 from moorage.cli.sections import Group
 from moorage.cli.words import digested_of
+from moorage.errors import Refused
+
+# So many digits of a digest will do, of the 64 that it has.
+_LEAST = 8
+_DIGITS = 64
 
 
 @click.group(cls=Group)
@@ -34,8 +39,29 @@ def restore(client: Client, reference: str) -> None:
         Refused: there is none of that digest.
     """
     repository, digest = digested_of(reference)
+    digest = _whole(client, repository, digest)
     path = ("repositories", repository, "-", "manifests", digest, "restore")
     made = client.api.send("POST", *path)
     count = len(made.get("manifests", []))
     told = f"{count} manifest{'s are' if count > 1 else ' is'} out of the trash." if count else ""
     client.output.done(told or "It is not in the trash: nothing was to do.", made)
+
+
+def _whole(client: Client, repository: str, begun: str) -> str:
+    """Return the digest in the trash that begins so, else what was given.
+
+    Raises:
+        Refused: there are several.
+    """
+    digits = begun.partition(":")[2]
+    if not _LEAST <= len(digits) < _DIGITS:
+        return begun
+    trash = client.api.items("repositories", repository, "-", "trash", "manifests")
+    found = [each["digest"] for each in trash if each["digest"].startswith(begun)]
+    if len(found) > 1:
+        raise Refused(
+            f"{len(found)} manifests in the trash begin with {begun}.",
+            do="Give more of its digits.",
+            exit_code=2,
+        )
+    return str(found[0]) if found else begun

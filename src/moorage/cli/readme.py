@@ -31,7 +31,7 @@ def readme() -> None:
 def readme_show(client: Client, name: str) -> None:
     """Print the README as it was given."""
     found = client.api.get("repositories", name, "-", "about")
-    if client.output.form in ("json", "jsonl"):
+    if client.output.is_document:
         client.output.done("", found)
     else:
         click.echo(for_terminal(found["readme"]), nl=False)
