@@ -350,7 +350,7 @@ def test_a_tag_is_compared_with_what_it_was(host: Person) -> None:
     assert "B is" in host("tag", "diff", "web/shop:moving").out
 
 
-def test_what_is_in_the_trash_comes_back_by_its_name(host: Person) -> None:
+def test_what_is_in_the_trash_comes_back_by_its_name(host: Person, opened: Server) -> None:
     host("tag", "copy", "web/shop:1.4", "ops/binned:1")
     host("tag", "delete", "ops/binned:1", "--yes")
     host("trash", "restore", "ops/binned:1")
@@ -358,6 +358,10 @@ def test_what_is_in_the_trash_comes_back_by_its_name(host: Person) -> None:
     host("trash", "restore", "ops/binned")
     digest = host("tag", "show", "ops/binned:1", "-o", "json").json()["digest"]
     host("trash", "restore", f"ops/binned@{digest}")
+    Registry(opened.url).delete(f"/v2/ops/binned/manifests/{digest}").expect(202)
+    told = host("trash", "restore", f"ops/binned@{digest[:15]}").out
+    assert told == "1 manifest is out of the trash.\n"
+    host("trash", "restore", "ops/binned:1")
     host("repo", "delete", "ops/binned", "--yes")
     assert "is there again" in host("repo", "undelete", "ops/binned").out
     host("repo", "delete", "ops/binned", "--yes")
@@ -375,6 +379,19 @@ def test_requests_are_told_to_who_wants_to_know(host: Person) -> None:
     told = host("-v", "repo", "show", "web/shop")
     assert re.search(r"^GET http.*/repositories/web/shop: 200 in \d+ ms, request ", told.err)
     assert host("repo", "show", "web/shop").err == ""
+
+
+def test_what_was_found_is_named_as_it_is_pulled(host: Person) -> None:
+    asked = ("search", "step", "--kind", "label")
+    assert host(*asked, "-o", "yaml").out == "[]\n"
+    digest = host("tag", "show", "web/shop:1.5", "-o", "json").json()["digest"]
+    assert "web/shop:1.5" in host("search", digest, "-o", "name").out.split()
+
+
+def test_a_name_that_can_t_be_is_told_in_words(host: Person) -> None:
+    refused = host.run("repo", "create", "Web/Shop").expect(2)
+    assert "Why: The field name can't be that." in refused.err
+    assert "Do: Write it as web/shop: its parts have lower-case letters" in refused.err
 
 
 def test_a_tree_of_what_is_not_there(host: Person) -> None:

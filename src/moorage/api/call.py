@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from moorage.api.fields import misfit
 from moorage.errors import Invalid, NameInvalid, NotFound, NotJson
 from moorage.model.access import Action
 from moorage.oci.names import RepositoryName, is_component
@@ -222,6 +223,9 @@ class Call:
             raise NotJson("a body is needed")
         try:
             return msgspec.json.decode(raw, type=kind)
+        except msgspec.ValidationError as error:
+            message, hint = misfit(error)
+            raise Invalid(message, hint=hint) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Invalid(f"the body is not what it must be: {error}") from None
 

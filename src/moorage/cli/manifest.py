@@ -11,6 +11,7 @@ from moorage.cli.table import Column
 from moorage.cli.words import digested_of, limit_of
 from moorage.client.operations.images import list_untagged
 from moorage.client.operations.trash import restore_manifest
+from moorage.errors import Refused
 
 UNTAGGED = (
     Column("digest", "digest", "digest"),
@@ -19,6 +20,10 @@ UNTAGGED = (
     Column("size", "content_size", "size"),
     Column("media type", "media_type", wide=True),
 )
+
+# So many digits of a digest will do, of the 64 that it has.
+_LEAST = 8
+_DIGITS = 64
 
 
 @click.group(cls=Group)
@@ -59,7 +64,28 @@ def restore(client: Client, reference: str) -> None:
         Refused: there is none of that digest.
     """
     repository, digest = digested_of(reference)
+    digest = _whole(client, repository, digest)
     made = restore_manifest(client.api, repository, digest)
     count = len(made.get("manifests", []))
     told = f"{count} manifest{'s are' if count > 1 else ' is'} out of the trash." if count else ""
     client.output.done(told or "It is not in the trash: nothing was to do.", made)
+
+
+def _whole(client: Client, repository: str, begun: str) -> str:
+    """Return the digest in the trash that begins so, else what was given.
+
+    Raises:
+        Refused: there are several.
+    """
+    digits = begun.partition(":")[2]
+    if not _LEAST <= len(digits) < _DIGITS:
+        return begun
+    trash = client.api.items("repositories", repository, "-", "trash", "manifests")
+    found = [each["digest"] for each in trash if each["digest"].startswith(begun)]
+    if len(found) > 1:
+        raise Refused(
+            f"{len(found)} manifests in the trash begin with {begun}.",
+            do="Give more of its digits.",
+            exit_code=2,
+        )
+    return str(found[0]) if found else begun

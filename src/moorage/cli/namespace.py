@@ -22,7 +22,7 @@ NAMESPACES = (
     Column("new repositories", "visibility"),
 )
 
-USAGE = (Column("bytes", "bytes"), Column("of the trash", "trash"))
+USAGE = (Column("bytes", "bytes", "size"), Column("of the trash", "trash", "size"))
 
 
 @click.group(cls=Group)

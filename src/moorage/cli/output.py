@@ -67,6 +67,11 @@ class Output:
         """Whether a person reads it."""
         return self.form in ("table", "wide")
 
+    @property
+    def is_document(self) -> bool:
+        """Whether it is a document, as the API has it."""
+        return self.form in _DOCUMENTS
+
     def items(
         self, found: Iterable[Mapping[str, Any]], columns: Sequence[Column], limit: int | None
     ) -> None:
@@ -77,7 +82,7 @@ class Output:
         """
         shown = iter(self._sorted(found, columns) if self._sort else found)
         rows = list(shown if limit is None else islice(shown, limit))
-        if self.form in _DOCUMENTS:
+        if self.is_document:
             self._documents(rows)
         elif self.form == "name":
             for row in rows:
@@ -116,7 +121,7 @@ class Output:
 
     def one(self, document: Mapping[str, Any], columns: Sequence[Column]) -> None:
         """Print one thing, each of its columns on a line."""
-        if self.form in _DOCUMENTS:
+        if self.is_document:
             self.document(document)
             return
         chosen = self._chosen(columns)
@@ -176,7 +181,7 @@ class Output:
 
     def done(self, told: str, document: Mapping[str, Any] | None = None) -> None:
         """Say that something was done; programs get the document, if there is one."""
-        if self.form in _DOCUMENTS:
+        if self.is_document:
             self.document(document or {})
         elif self.form != "name" and not self._is_quiet:
             click.echo(clean(told))
@@ -192,7 +197,7 @@ class Output:
 
     def secret(self, secret: str, told: str, document: Mapping[str, Any]) -> None:
         """Print what is shown once: alone on standard output, and to people what it is."""
-        if self.form in _DOCUMENTS:
+        if self.is_document:
             self.document(document)
             return
         if self.is_for_people:
@@ -201,7 +206,7 @@ class Output:
 
     def refuse(self, refused: Refused) -> None:
         """Print what went wrong on standard error."""
-        if self.form in _DOCUMENTS:
+        if self.is_document:
             click.echo(json.dumps({"error": error_of(refused)}), err=True)
             return
         for line in lines_of(refused):

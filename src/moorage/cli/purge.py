@@ -54,7 +54,7 @@ def purge(client: Client, digest: str, *, now: bool, reason: str) -> None:
 
 
 def _show(client: Client, found: Purged, verb: str) -> None:
-    if client.output.form in ("json", "jsonl"):
+    if client.output.is_document:
         client.output.done("", found)
         return
     client.output.items(found.get("repositories", []), REPOSITORIES, None)

@@ -32,7 +32,7 @@ def readme() -> None:
 def readme_show(client: Client, name: str) -> None:
     """Print the README as it was given."""
     found = get_about(client.api, name)
-    if client.output.form in ("json", "jsonl"):
+    if client.output.is_document:
         client.output.done("", found)
     else:
         click.echo(for_terminal(found["readme"]), nl=False)

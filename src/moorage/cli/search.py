@@ -37,12 +37,13 @@ def search(client: Client, text: tuple[str, ...], kind: str | None, limit: str) 
     moorage search --kind label revision=1a2b3c4
     """
     found = find(client.api, q=" ".join(text), kind=kind or "")
-    client.output.items(_rows(found, client), FOUND, limit_of(limit))
+    columns = FOUND if client.output.form != "name" else FOUND[1:]  # what can be pulled
+    client.output.items(_rows(found, client), columns, limit_of(limit))
 
 
 def _rows(found: Iterator[Mapping[str, Any]], client: Client) -> Iterator[Mapping[str, Any]]:
     """Yield what was found; for people, with where it is as they would pull it."""
-    if client.output.form in ("json", "jsonl"):
+    if client.output.is_document:
         yield from found
         return
     for hit in found:

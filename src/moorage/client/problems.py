@@ -59,6 +59,13 @@ class Problem(msgspec.Struct, frozen=True):
     request_id: str = ""
 
 
+class Entry(msgspec.Struct, frozen=True):
+    """An error as the distribution specification has it."""
+
+    code: str
+    message: str
+
+
 def refusal_of(status: int, headers: Mapping[str, str], body: bytes, server: str) -> ServerRefused:
     """Return what a failed answer says, whoever in between it may be from."""
     problem = _problem(status, headers, body)
@@ -77,7 +84,10 @@ def _problem(status: int, headers: Mapping[str, str], body: bytes) -> Problem:
             found: Any = msgspec.json.decode(body)
             if isinstance(found, dict) and found.get("title"):
                 return msgspec.convert({**found, "status": status}, Problem)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            if isinstance(found, dict) and "errors" in found:  # as under /v2/
+                first = msgspec.convert(found["errors"], list[Entry])[0]
+                return Problem(title=first.message, status=status, code=first.code)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, IndexError):
             pass
     return Problem(
         title=f"the server answered with status {status}",

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from moorage.client.problems import refusal_of
-from moorage.errors import Denied, TagProtected
+from moorage.errors import Denied, ManifestUnknown, TagProtected
 from moorage.web.errors import render
 
 JSON = {"content-type": "application/problem+json"}
@@ -32,3 +32,17 @@ def test_a_rule_is_told_from_a_lack_of_rights(error: Denied, exit_code: int) -> 
     answer = render(error, "/api/v1/x", "r")
     refused = refusal_of(answer.status, JSON, bytes(answer.body or b""), "registry.example")
     assert (refused.code, refused.exit_code) == ("DENIED", exit_code)
+
+
+def test_refusals_of_the_distribution_api() -> None:
+    """`moorage api GET /v2/…` asks there."""
+    answer = render(ManifestUnknown("web/shop has no tag x"), "/v2/web/shop/manifests/x", "r")
+    headers = {"content-type": "application/json", "x-request-id": "r"}
+    refused = refusal_of(404, headers, bytes(answer.body or b""), "registry.example")
+    assert (refused.what, refused.code) == ("web/shop has no tag x.", "MANIFEST_UNKNOWN")
+    assert (refused.exit_code, refused.request_id) == (3, "r")
+
+
+@pytest.mark.parametrize("body", [b'{"errors": []}', b'{"errors": [{}]}', b'{"errors": 1}'])
+def test_what_only_looks_like_one(body: bytes) -> None:
+    assert "status 404" in refusal_of(404, JSON, body, "registry.example").what
