@@ -15,6 +15,7 @@ import contextlib
 import functools
 import http.client
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -259,6 +260,11 @@ class Server:
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def link_file(self) -> Path | None:
+        """Return the file with the link for the first account, if the server named one."""
+        found = re.search(r"the address is in (\S+)", self.stderr_tail(200))
+        return Path(found[1]) if found else None
 
     def _running(self) -> subprocess.Popen[bytes]:
         assert self._process is not None, "the server is not running"

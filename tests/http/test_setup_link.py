@@ -15,18 +15,10 @@ from registry import Registry, basic, unique
 
 pytestmark = pytest.mark.metadata
 
-PLACE = re.compile(r"the address is in (\S+)")
-
-
-def place_of(server: Server) -> Path | None:
-    """Return the file that the server named."""
-    found = PLACE.search(server.stderr_tail(200))
-    return Path(found[1]) if found else None
-
 
 def test_in_a_file_of_its_own(tmp_path: Path) -> None:
     with Server(tmp_path / "data") as server:
-        path = place_of(server)
+        path = server.link_file()
         assert path is not None
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -40,7 +32,7 @@ def test_in_a_file_of_its_own(tmp_path: Path) -> None:
 def test_it_proposes_a_name(tmp_path: Path) -> None:
     """A service's user is nobody who signs in; whoever asks for a link on the host names one."""
     with Server(tmp_path / "data", env={"MOORAGE_ADMIN_SOCKET": "on"}) as server:
-        secret = (place_of(server) or tmp_path).read_text().strip().partition("#")[2]
+        secret = (server.link_file() or tmp_path).read_text().strip().partition("#")[2]
         found = Api(server.url).post("/links/find", {"secret": secret}).expect(200).json()
         assert (found["name"], found["proposed_name"]) == ("", "admin")
         database = {key: each for key, each in server.env.items() if key == "MOORAGE_DATABASE"}
@@ -58,7 +50,7 @@ def test_none_once_there_is_an_administrator(tmp_path: Path) -> None:
         "MOORAGE_ADMIN_PASSWORD_FILE": str(secret),
     }
     with Server(tmp_path / "data", env=environment) as server:
-        assert place_of(server) is None
+        assert server.link_file() is None
         # Nor when the settings name it no longer.
         server.stop()
         for name in environment:
@@ -88,7 +80,7 @@ def test_local_mode_ends_with_the_first_account(tmp_path: Path, visibility: str)
             registry.request("GET", manifest, wire=wire).expect(200)
             registry.request("GET", manifest, proxied, wire=wire).expect(403, "DENIED")
             registry.request("GET", "/token", wire=wire).expect(404)
-        secret = (place_of(server) or tmp_path).read_text().strip().partition("#")[2]
+        secret = (server.link_file() or tmp_path).read_text().strip().partition("#")[2]
         asked = {"secret": secret, "name": "ann", "password": PASSWORD}
         Api(server.url).post("/setup", asked).expect(201)
         for wire in wires:

@@ -11,8 +11,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from api import PASSWORD
+from clients.engines import Docker
 from process import Server
 from ui.filled import VISITORS, WAYS, Filled, populate
+from ui.hands import Journey
 from ui.watching import Watched
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -24,17 +26,19 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-PAGES: dict[str, dict[str, str]] = tomllib.loads(
+PAGES: dict[str, dict[str, Any]] = tomllib.loads(
     Path(__file__).with_name("pages.toml").read_text()
 )["pages"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Ask for the browser where it is needed."""
+    """Ask for the browser where it is needed, and for time to fill a registry before the first."""
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.needs_tool("chromium"))
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(180))
 
 
 @pytest.fixture(scope="session")
@@ -125,3 +129,38 @@ def watched(
         each.close()
     for each in made:
         each.check()
+
+
+@pytest.fixture
+def journey(
+    browser: Browser, filled: Filled, signed_in: Callable[[str, str], object], way: str
+) -> Iterator[Callable[..., Journey]]:
+    """Return a function that begins a journey; what goes wrong on it fails the test."""
+    made = []
+
+    def begin(name: str, url: str = "") -> Journey:
+        there = url or filled.server.url
+        state = signed_in(there, name)
+        context = browser.new_context(storage_state=state, java_script_enabled=way != "scriptless")
+        made.append(context)
+        context.set_default_timeout(10_000)
+        return Journey(Watched(context, there), way)
+
+    journeys: list[Journey] = []
+
+    def keep(name: str, url: str = "") -> Journey:
+        journeys.append(begin(name, url))
+        return journeys[-1]
+
+    yield keep
+    for each in made:
+        each.close()
+    for one in journeys:
+        one.there.check()
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[Docker]:
+    """Run a docker daemon for all tests."""
+    with Docker.started() as client:
+        yield client

@@ -10,7 +10,7 @@ from moorage.cli.sections import Group
 from moorage.cli.table import Column
 from moorage.cli.words import digested_of, limit_of
 from moorage.client.operations.images import list_untagged
-from moorage.client.operations.trash import restore_manifest
+from moorage.client.operations.trash import list_trashed_manifests, restore_manifest
 from moorage.errors import Refused
 
 UNTAGGED = (
@@ -80,7 +80,7 @@ def _whole(client: Client, repository: str, begun: str) -> str:
     digits = begun.partition(":")[2]
     if not _LEAST <= len(digits) < _DIGITS:
         return begun
-    trash = client.api.items("repositories", repository, "-", "trash", "manifests")
+    trash = list_trashed_manifests(client.api, repository)
     found = [each["digest"] for each in trash if each["digest"].startswith(begun)]
     if len(found) > 1:
         raise Refused(
