@@ -20,6 +20,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from moorage.api.call import Route
+from moorage.api.openapi import document
 from moorage.api.routes import PREFIX as API
 from moorage.api.routes import ROUTES
 from moorage.auth.policy import decide
@@ -42,6 +43,7 @@ from moorage.model.access import (
 )
 from moorage.oci.names import RepositoryName
 from moorage.telemetry import Metrics
+from moorage.ui.operations import groups_of
 
 DOCS = Path(__file__).parent
 _PART = re.compile(
@@ -226,23 +228,33 @@ def addresses(_: Kept) -> str:
 
 
 def operations(_: Kept) -> str:
-    """Return what each operation of the management API does, takes and gives."""
+    """Return what each operation of the management API does, takes and gives, by its noun."""
     lines: list[str] = []
-    for route in ROUTES:
-        lines += [f"### `{route.name}`", "", f"{route.summary}.", ""]
-        rows = [("request", f"`{route.method} {API}{route.path}`"), ("needs", _needs(route))]
-        if route.takes is not None:
-            rows.append(("takes", _fields(route.takes)))
-        if route.pages:
-            rows.append(("pages", "`limit`, `after`"))
-        if route.query:
-            rows.append(("query", ", ".join(f"`{each}`" for each in route.query)))
-        gives = "" if route.gives is None else f", {_fields(route.gives)}"
-        rows.append(("answers", f"{route.status}{gives}"))
-        if route.shows_secret:
-            rows.append(("secret", "shown once, and kept nowhere"))
-        lines += [*(f"- {name}: {text}" for name, text in rows), ""]
+    routes = {route.name: route for route in ROUTES}
+    for group in groups_of(document(ROUTES, API)):
+        lines += [f"## {str(group['name']).capitalize()}", "", str(group["about"]), ""]
+        for shown in group["operations"]:
+            lines += _operation(routes[shown["name"]], shown)
     return "\n".join(lines).rstrip()
+
+
+def _operation(route: Route, shown: Mapping[str, Any]) -> list[str]:
+    """Return one operation, with its example."""
+    lines = [f"### `{route.name}`", "", f"{route.summary}.", ""]
+    rows = [("request", f"`{route.method} {API}{route.path}`"), ("needs", _needs(route))]
+    if route.takes is not None:
+        rows.append(("takes", _fields(route.takes)))
+    if route.pages:
+        rows.append(("pages", "`limit`, `after`"))
+    if route.query:
+        rows.append(("query", ", ".join(f"`{each}`" for each in route.query)))
+    gives = "" if route.gives is None else f", {_fields(route.gives)}"
+    rows.append(("answers", f"{route.status}{gives}"))
+    if route.shows_secret:
+        rows.append(("secret", "shown once, and kept nowhere"))
+    rows.append(("refusals", ", ".join(str(each) for each in shown["refusals"] if each >= 400)))
+    lines += [*(f"- {name}: {text}" for name, text in rows), ""]
+    return [*lines, "```text", str(shown["example"]), "```", ""]
 
 
 def _needs(route: Route) -> str:
@@ -357,6 +369,26 @@ def decisions(_: Kept) -> str:
     return "\n".join(found)
 
 
+def _file(name: str, kind: str) -> str:
+    """Return a file that is to be copied, as it is."""
+    return f"```{kind}\n{(DOCS / 'ci' / name).read_text().rstrip()}\n```"
+
+
+def github(_: Kept) -> str:
+    """Return the workflow for GitHub Actions."""
+    return _file("github-actions.yml", "yaml")
+
+
+def gitlab(_: Kept) -> str:
+    """Return the pipeline for GitLab CI."""
+    return _file("gitlab-ci.yml", "yaml")
+
+
+def jenkins(_: Kept) -> str:
+    """Return the pipeline for Jenkins."""
+    return _file("Jenkinsfile", "groovy")
+
+
 PARTS: dict[str, Callable[[Kept], str]] = {
     each.__name__: each
     for each in (
@@ -369,6 +401,9 @@ PARTS: dict[str, Callable[[Kept], str]] = {
         operations,
         commandline,
         decisions,
+        github,
+        gitlab,
+        jenkins,
     )
 }
 

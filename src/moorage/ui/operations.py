@@ -25,13 +25,13 @@ async def show(s: Services, visit: Visit) -> View:
     facts = {
         "base": address_of(s.config, visit.request).base,
         "refusals": _refusals(raw),
-        "groups": _groups(raw),
+        "groups": groups_of(raw),
     }
     return View("operations.html", "API", facts, crumbs=(("API", ""),))
 
 
 @cache
-def _groups(raw: bytes) -> list[dict[str, object]]:
+def groups_of(raw: bytes) -> list[dict[str, object]]:
     """Return the operations of a document, by what they are about and in its order."""
     document = msgspec.json.decode(raw)
     schemas = document["components"]["schemas"]
