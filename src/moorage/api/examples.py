@@ -18,6 +18,7 @@ PARAMETERS: Mapping[str, Any] = {
     "issuer": 1,
     "provider": "corp",
     "rule": 3,
+    "link": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "job": 42,
     "run": 8,
     "damage": 5,

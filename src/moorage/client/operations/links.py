@@ -4,6 +4,7 @@ Made from the OpenAPI document by `docs/client.py`: change the API, and run that
 raises `Refused` where the server refuses, or does not answer.
 """
 
+from collections.abc import Iterator
 from typing import Literal, NotRequired, TypedDict, cast
 
 from moorage.client.api import Api
@@ -44,6 +45,17 @@ class MadeLink(TypedDict):
     expires_at: str | None
 
 
+class OpenLink(TypedDict):
+    """A link that is good still; its id opens nothing. A name that is open is empty."""
+
+    id: str
+    kind: str
+    name: str
+    created_by: str
+    created_at: str | None
+    expires_at: str | None
+
+
 class Shown(TypedDict):
     """The secret of a link that is asked about."""
 
@@ -73,6 +85,22 @@ def create_link(api: Api, document: NewLink) -> MadeLink:
     Make a link for a new account or a new password.
     """
     return cast("MadeLink", api.send("POST", "links", document=document))
+
+
+def list_links(api: Api, *, limit: int = 0) -> Iterator[OpenLink]:
+    """Ask `GET /api/v1/links`.
+
+    The links that are good still, without their secrets.
+    """
+    return cast("Iterator[OpenLink]", api.items("links", limit=limit))
+
+
+def withdraw_link(api: Api, link: str) -> None:
+    """Ask `DELETE /api/v1/links/{link}`.
+
+    Have a link be good for nothing.
+    """
+    api.send("DELETE", "links", link)
 
 
 def find_link(api: Api, document: Shown) -> Link:
