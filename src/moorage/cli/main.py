@@ -35,7 +35,7 @@ _LAZY = {
     "context": ("moorage.cli.context:context", "Choose the registry that commands speak to."),
     "api": ("moorage.cli.raw:api", "Send a request to the API as you write it."),
     "help": ("moorage.cli.topics:topics", "Explain exit codes, references, forms and more."),
-    "manifest": ("moorage.cli.manifest:manifest", "Restore manifests that were deleted."),
+    "manifest": ("moorage.cli.manifest:manifest", "Find untagged images, restore deleted ones."),
     "trash": ("moorage.cli.trash:trash", "Look at what was deleted, and bring it back."),
     "access": ("moorage.cli.access:access", "Grant rights, and see who has which."),
     "token": ("moorage.cli.token:token", "Manage your tokens."),

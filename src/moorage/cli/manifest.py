@@ -28,11 +28,10 @@ _DIGITS = 64
 
 @click.group(cls=Group)
 def manifest() -> None:
-    """Find images without a tag, and restore manifests that were deleted.
+    """Find images that no tag names, and restore manifests that were deleted.
 
     \b
     moorage manifest untagged web/shop
-    moorage trash list web/shop
     moorage manifest restore web/shop@sha256:9f86d081884c…
     moorage tag restore web/shop:latest                     # the manifest with its tag
     """

@@ -1,7 +1,5 @@
 """`/r/NAME/-/compare/A...B`: how one image differs from another, also of two repositories."""
 
-from urllib.parse import quote
-
 from moorage.auth.policy import require
 from moorage.errors import Invalid
 from moorage.model.access import Action, RepositoryTarget
@@ -14,12 +12,11 @@ from moorage.registry.services import Services
 from moorage.ui import source
 from moorage.ui.caller import authenticate
 from moorage.ui.page import TWIN, Page, View, Visit, go
-from moorage.ui.references import image_place, repository_place, with_own_end
+from moorage.ui.references import BETWEEN, compare_place, image_place
 from moorage.ui.repository import opened
 from moorage.ui.words import short, size
 from moorage.web.response import Response
 
-_BETWEEN = "..."
 # A digest is called by so many of its tags.
 _MOST_NAMED = 2
 
@@ -33,7 +30,7 @@ async def pick(s: Services, visit: Visit) -> Response:
     a, b = visit.parameter("a"), visit.parameter("b")
     if not a or not b:
         raise Invalid("two images are needed", hint="Write a tag or a digest for each")
-    return go(_place(name, a, b))
+    return go(compare_place(name, a, b))
 
 
 async def show(s: Services, visit: Visit) -> View:
@@ -43,7 +40,7 @@ async def show(s: Services, visit: Visit) -> View:
     found = await rights.find(s, actor, name)
     require(actor, Action.PULL, RepositoryTarget(name), found.facts)
     place = opened(actor, name, found)
-    a, between, b = visit.text("pair").partition(_BETWEEN)
+    a, between, b = visit.text("pair").partition(BETWEEN)
     if not between or not a or not b:
         raise Invalid(
             "a comparison is of A...B", hint="Write two tags or digests, with ... between"
@@ -58,7 +55,7 @@ async def show(s: Services, visit: Visit) -> View:
         "from": a,
         "to": b,
         "platform": platform,
-        "swap": _place(other[0], other[1], a if other[0] == name else _elsewhere(name, a)),
+        "swap": compare_place(other[0], other[1], a if other[0] == name else _elsewhere(name, a)),
         "commits": source.commits_between(
             *(source.source_of(each.labels) for each in (made.a, made.b))
         ),
@@ -103,11 +100,6 @@ def _reference(name: RepositoryName, text: str) -> tuple[RepositoryName, str]:
 def _elsewhere(name: RepositoryName, reference: str) -> str:
     """Return a side as it is written in a comparison of another repository."""
     return f"{name}{'@' if ':' in reference else ':'}{reference}"
-
-
-def _place(name: str, a: str, b: str) -> str:
-    pair = f"{quote(a, safe=':')}{_BETWEEN}{quote(b, safe=':@')}"
-    return with_own_end(repository_place(name, f"compare/{pair}"))
 
 
 def _side(side: Side) -> dict[str, object]:

@@ -8,6 +8,9 @@ from moorage.oci.names import RepositoryName, Tag
 from moorage.ui.page import TWIN
 from moorage.web.paths import MAX_PATH, decoded
 
+# What stands between the two sides in the address of a comparison.
+BETWEEN = "..."
+
 
 def place_of(path: str) -> str:
     """Return the address of the page that a reference means, empty if the path is none."""
@@ -47,6 +50,12 @@ def namespace_place(name: str, rest: str = "") -> str:
 def repository_place(name: str, rest: str = "") -> str:
     """Return the address of a repository's page, or of one of those behind it."""
     return f"/r/{quote(name)}{f'/-/{rest}' if rest else ''}"
+
+
+def compare_place(name: str, a: str, b: str) -> str:
+    """Return the address of the comparison of an image with another one, also of elsewhere."""
+    pair = f"{quote(a, safe=':')}{BETWEEN}{quote(b, safe=':@')}"
+    return with_own_end(repository_place(name, f"compare/{pair}"))
 
 
 def tag_place(name: str, tag: str) -> str:

@@ -16,7 +16,7 @@ from moorage.registry.services import Services, change_by
 from moorage.ui import plain
 from moorage.ui.caller import authenticate
 from moorage.ui.page import ROWS, Page, View, Visit, go, more, when
-from moorage.ui.references import image_place, repository_place
+from moorage.ui.references import compare_place, image_place, repository_place
 from moorage.web.response import Response
 
 _ACTIONS = (Action.PUSH, Action.DELETE, Action.CONFIGURE, Action.SEE_ACCESS, Action.AUDIT)
@@ -110,8 +110,15 @@ def _rows(
         is_last = place + 1 == len(rows) or digests[place + 1] != row.digest
         others = (each for each in rows[place + 1 :] if each.digest != row.digest)
         before = next((each.name for each in others), "") if are_newest else ""
-        group = {"is_grouped": not (is_first and is_last), "is_last": is_last, "before": before}
-        told.append({**_row(name, row), **group})
+        told.append(
+            {
+                **_row(name, row),
+                "is_grouped": not (is_first and is_last),
+                "is_last": is_last,
+                "before": before,
+                "compare": compare_place(name, before, row.name) if before else "",
+            }
+        )
     return told
 
 
