@@ -26,6 +26,7 @@ MAIN = {
     "access": "/access?who=reader&action=push&where=acme/shop",
     "tokens": "/tokens",
     "storage": "/storage",
+    "registry": "/admin/registry",
     "namespace-storage": "/n/acme/-/storage",
 }
 
