@@ -199,6 +199,7 @@ def list_images(
     visibility: str = "",
     type: str = "",
     pulled: str = "",
+    after: str = "",
     limit: int = 0,
 ) -> Iterator[Newest]:
     """Ask `GET /api/v1/images`.
@@ -214,13 +215,14 @@ def list_images(
             visibility=visibility,
             type=type,
             pulled=pulled,
+            after=after,
             limit=limit,
         ),
     )
 
 
 def list_tag_lines(
-    api: Api, repository: str, *, sort: str = "", filter: str = "", limit: int = 0
+    api: Api, repository: str, *, sort: str = "", filter: str = "", after: str = "", limit: int = 0
 ) -> Iterator[TagLine]:
     """Ask `GET /api/v1/repositories/{repository}/-/tags/-/table`.
 
@@ -237,6 +239,7 @@ def list_tag_lines(
             "table",
             sort=sort,
             filter=filter,
+            after=after,
             limit=limit,
         ),
     )

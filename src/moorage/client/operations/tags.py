@@ -68,25 +68,31 @@ class RestoredTag(TypedDict):
     manifests: list[str]
 
 
-def list_tags(api: Api, repository: str, *, as_of: str = "", limit: int = 0) -> Iterator[Tag]:
+def list_tags(
+    api: Api, repository: str, *, as_of: str = "", after: str = "", limit: int = 0
+) -> Iterator[Tag]:
     """Ask `GET /api/v1/repositories/{repository}/-/tags`.
 
     The tags of a repository, as they are or were at some time.
     """
     return cast(
         "Iterator[Tag]",
-        api.items("repositories", repository, "-", "tags", as_of=as_of, limit=limit),
+        api.items("repositories", repository, "-", "tags", as_of=as_of, after=after, limit=limit),
     )
 
 
-def list_tag_moves(api: Api, repository: str, tag: str, *, limit: int = 0) -> Iterator[Move]:
+def list_tag_moves(
+    api: Api, repository: str, tag: str, *, after: str = "", limit: int = 0
+) -> Iterator[Move]:
     """Ask `GET /api/v1/repositories/{repository}/-/tags/{tag}/history`.
 
     How a tag came to be what it is, newest first.
     """
     return cast(
         "Iterator[Move]",
-        api.items("repositories", repository, "-", "tags", tag, "history", limit=limit),
+        api.items(
+            "repositories", repository, "-", "tags", tag, "history", after=after, limit=limit
+        ),
     )
 
 
