@@ -87,8 +87,6 @@ class Maker:
         if body:
             given.append(f"document: {self._content(module, body)}")
         asked = [each for each in found["parameters"] if each["in"] == "query"]
-        # Whoever asks for a list gets all of it: where pages begin is not his to say.
-        asked = [each for each in asked if each["name"] != "after"]
         has_match = any(each["name"] == "If-Match" for each in found["parameters"])
         if asked or has_match:
             given += ["*", *(self._asked(module, each) for each in asked)]

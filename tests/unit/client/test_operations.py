@@ -57,7 +57,7 @@ def test_it_asks_for_its_operation(route: Route) -> None:
     assert found.routes[connection.method] is route
     assert found.values == {name: name for name in found.values}
     asked = {pair.partition("=")[0] for pair in query.split("&") if pair}
-    assert asked == {*route.query, *(["limit"] if route.pages else [])}
+    assert asked == {*route.query, *(["after", "limit"] if route.pages else [])}
     assert (json.loads(connection.body) if connection.body else None) == given.get("document")
     assert connection.more == ({"If-Match": '"match"'} if route.conditional else {})
 

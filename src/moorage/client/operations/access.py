@@ -73,7 +73,7 @@ def explain_access(
 
 
 def report_access(
-    api: Api, *, namespace: str = "", repository: str = "", limit: int = 0
+    api: Api, *, namespace: str = "", repository: str = "", after: str = "", limit: int = 0
 ) -> Iterator[Row]:
     """Ask `GET /api/v1/access/report`.
 
@@ -81,5 +81,7 @@ def report_access(
     """
     return cast(
         "Iterator[Row]",
-        api.items("access", "report", namespace=namespace, repository=repository, limit=limit),
+        api.items(
+            "access", "report", namespace=namespace, repository=repository, after=after, limit=limit
+        ),
     )

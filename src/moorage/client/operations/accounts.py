@@ -55,12 +55,12 @@ class Identity(TypedDict):
     subject: str
 
 
-def list_accounts(api: Api, *, limit: int = 0) -> Iterator[Account]:
+def list_accounts(api: Api, *, after: str = "", limit: int = 0) -> Iterator[Account]:
     """Ask `GET /api/v1/accounts`.
 
     All accounts.
     """
-    return cast("Iterator[Account]", api.items("accounts", limit=limit))
+    return cast("Iterator[Account]", api.items("accounts", after=after, limit=limit))
 
 
 def create_account(api: Api, document: NewAccount) -> Account:

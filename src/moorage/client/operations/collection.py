@@ -111,12 +111,12 @@ def get_collection(api: Api) -> State:
     return cast("State", api.get("collection"))
 
 
-def list_collection_runs(api: Api, *, limit: int = 0) -> Iterator[Run]:
+def list_collection_runs(api: Api, *, after: str = "", limit: int = 0) -> Iterator[Run]:
     """Ask `GET /api/v1/collection/runs`.
 
     What runs of collection removed, newest first.
     """
-    return cast("Iterator[Run]", api.items("collection", "runs", limit=limit))
+    return cast("Iterator[Run]", api.items("collection", "runs", after=after, limit=limit))
 
 
 def start_collection(api: Api) -> Started:

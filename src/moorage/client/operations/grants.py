@@ -27,12 +27,14 @@ class GrantedRole(TypedDict):
     role: Literal["auditor", "maintainer", "owner", "reader", "writer"]
 
 
-def list_grants(api: Api, namespace: str, *, limit: int = 0) -> Iterator[Grant]:
+def list_grants(api: Api, namespace: str, *, after: str = "", limit: int = 0) -> Iterator[Grant]:
     """Ask `GET /api/v1/namespaces/{namespace}/grants`.
 
     Who has which role in a namespace.
     """
-    return cast("Iterator[Grant]", api.items("namespaces", namespace, "grants", limit=limit))
+    return cast(
+        "Iterator[Grant]", api.items("namespaces", namespace, "grants", after=after, limit=limit)
+    )
 
 
 def put_grant(api: Api, namespace: str, kind: str, principal: str, document: GrantedRole) -> Grant:
@@ -54,13 +56,16 @@ def revoke_grant(api: Api, namespace: str, kind: str, principal: str) -> None:
     api.send("DELETE", "namespaces", namespace, "grants", kind, principal)
 
 
-def list_repository_grants(api: Api, repository: str, *, limit: int = 0) -> Iterator[Grant]:
+def list_repository_grants(
+    api: Api, repository: str, *, after: str = "", limit: int = 0
+) -> Iterator[Grant]:
     """Ask `GET /api/v1/repositories/{repository}/-/grants`.
 
     Who has which role on one repository.
     """
     return cast(
-        "Iterator[Grant]", api.items("repositories", repository, "-", "grants", limit=limit)
+        "Iterator[Grant]",
+        api.items("repositories", repository, "-", "grants", after=after, limit=limit),
     )
 
 

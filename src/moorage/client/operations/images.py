@@ -210,6 +210,7 @@ def list_images(
     visibility: str = "",
     type: str = "",
     pulled: str = "",
+    after: str = "",
     limit: int = 0,
 ) -> Iterator[Newest]:
     """Ask `GET /api/v1/images`.
@@ -225,13 +226,14 @@ def list_images(
             visibility=visibility,
             type=type,
             pulled=pulled,
+            after=after,
             limit=limit,
         ),
     )
 
 
 def list_tag_lines(
-    api: Api, repository: str, *, sort: str = "", filter: str = "", limit: int = 0
+    api: Api, repository: str, *, sort: str = "", filter: str = "", after: str = "", limit: int = 0
 ) -> Iterator[TagLine]:
     """Ask `GET /api/v1/repositories/{repository}/-/tags/-/table`.
 
@@ -248,18 +250,22 @@ def list_tag_lines(
             "table",
             sort=sort,
             filter=filter,
+            after=after,
             limit=limit,
         ),
     )
 
 
-def list_untagged(api: Api, repository: str, *, limit: int = 0) -> Iterator[Untagged]:
+def list_untagged(
+    api: Api, repository: str, *, after: str = "", limit: int = 0
+) -> Iterator[Untagged]:
     """Ask `GET /api/v1/repositories/{repository}/-/untagged`.
 
     The images of a repository that no tag names.
     """
     return cast(
-        "Iterator[Untagged]", api.items("repositories", repository, "-", "untagged", limit=limit)
+        "Iterator[Untagged]",
+        api.items("repositories", repository, "-", "untagged", after=after, limit=limit),
     )
 
 

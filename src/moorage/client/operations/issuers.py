@@ -41,12 +41,12 @@ class IssuerChange(TypedDict):
     jwks: NotRequired[str | None]
 
 
-def list_issuers(api: Api, *, limit: int = 0) -> Iterator[Issuer]:
+def list_issuers(api: Api, *, after: str = "", limit: int = 0) -> Iterator[Issuer]:
     """Ask `GET /api/v1/issuers`.
 
     Whose identity tokens may be trusted.
     """
-    return cast("Iterator[Issuer]", api.items("issuers", limit=limit))
+    return cast("Iterator[Issuer]", api.items("issuers", after=after, limit=limit))
 
 
 def create_issuer(api: Api, document: NewIssuer) -> Issuer:

@@ -40,12 +40,12 @@ class JobDetails(TypedDict):
     lease_until: str | None
 
 
-def list_jobs(api: Api, *, state: str = "", limit: int = 0) -> Iterator[Job]:
+def list_jobs(api: Api, *, state: str = "", after: str = "", limit: int = 0) -> Iterator[Job]:
     """Ask `GET /api/v1/jobs`.
 
     The work that no request waits for, newest first.
     """
-    return cast("Iterator[Job]", api.items("jobs", state=state, limit=limit))
+    return cast("Iterator[Job]", api.items("jobs", state=state, after=after, limit=limit))
 
 
 def get_job(api: Api, job: str) -> JobDetails:

@@ -87,12 +87,12 @@ def create_link(api: Api, document: NewLink) -> MadeLink:
     return cast("MadeLink", api.send("POST", "links", document=document))
 
 
-def list_links(api: Api, *, limit: int = 0) -> Iterator[OpenLink]:
+def list_links(api: Api, *, after: str = "", limit: int = 0) -> Iterator[OpenLink]:
     """Ask `GET /api/v1/links`.
 
     The links that are good still, without their secrets.
     """
-    return cast("Iterator[OpenLink]", api.items("links", limit=limit))
+    return cast("Iterator[OpenLink]", api.items("links", after=after, limit=limit))
 
 
 def withdraw_link(api: Api, link: str) -> None:

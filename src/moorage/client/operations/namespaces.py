@@ -31,12 +31,12 @@ class NamespaceChange(TypedDict):
     visibility: Literal["internal", "private", "public"]
 
 
-def list_namespaces(api: Api, *, limit: int = 0) -> Iterator[Namespace]:
+def list_namespaces(api: Api, *, after: str = "", limit: int = 0) -> Iterator[Namespace]:
     """Ask `GET /api/v1/namespaces`.
 
     The namespaces in which the caller has any right.
     """
-    return cast("Iterator[Namespace]", api.items("namespaces", limit=limit))
+    return cast("Iterator[Namespace]", api.items("namespaces", after=after, limit=limit))
 
 
 def create_namespace(api: Api, document: NewNamespace) -> Namespace:

@@ -47,12 +47,12 @@ class ProviderChange(TypedDict):
     client_secret: NotRequired[str | None]
 
 
-def list_providers(api: Api, *, limit: int = 0) -> Iterator[Provider]:
+def list_providers(api: Api, *, after: str = "", limit: int = 0) -> Iterator[Provider]:
     """Ask `GET /api/v1/providers`.
 
     Where people from outside sign in.
     """
-    return cast("Iterator[Provider]", api.items("providers", limit=limit))
+    return cast("Iterator[Provider]", api.items("providers", after=after, limit=limit))
 
 
 def create_provider(api: Api, document: NewProvider) -> Provider:

@@ -45,12 +45,14 @@ def get_pulls(api: Api, repository: str, *, days: int = 0) -> Pulls:
     return cast("Pulls", api.get("repositories", repository, "-", "pulls", days=days))
 
 
-def list_tag_pulls(api: Api, repository: str, *, limit: int = 0) -> Iterator[TagPulls]:
+def list_tag_pulls(
+    api: Api, repository: str, *, after: str = "", limit: int = 0
+) -> Iterator[TagPulls]:
     """Ask `GET /api/v1/repositories/{repository}/-/pulls/tags`.
 
     How often the tags of a repository were pulled, and when last.
     """
     return cast(
         "Iterator[TagPulls]",
-        api.items("repositories", repository, "-", "pulls", "tags", limit=limit),
+        api.items("repositories", repository, "-", "pulls", "tags", after=after, limit=limit),
     )

@@ -43,12 +43,12 @@ class Rename(TypedDict):
     name: str
 
 
-def list_repositories(api: Api, *, limit: int = 0) -> Iterator[Named]:
+def list_repositories(api: Api, *, after: str = "", limit: int = 0) -> Iterator[Named]:
     """Ask `GET /api/v1/repositories`.
 
     The repositories that the caller may read.
     """
-    return cast("Iterator[Named]", api.items("repositories", limit=limit))
+    return cast("Iterator[Named]", api.items("repositories", after=after, limit=limit))
 
 
 def create_repository(api: Api, document: NewRepository) -> Shown:

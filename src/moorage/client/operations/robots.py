@@ -74,12 +74,14 @@ class MadeToken(TypedDict):
     secret: str
 
 
-def list_robots(api: Api, namespace: str, *, limit: int = 0) -> Iterator[Robot]:
+def list_robots(api: Api, namespace: str, *, after: str = "", limit: int = 0) -> Iterator[Robot]:
     """Ask `GET /api/v1/namespaces/{namespace}/robots`.
 
     The robots of a namespace.
     """
-    return cast("Iterator[Robot]", api.items("namespaces", namespace, "robots", limit=limit))
+    return cast(
+        "Iterator[Robot]", api.items("namespaces", namespace, "robots", after=after, limit=limit)
+    )
 
 
 def create_robot(api: Api, namespace: str, document: NewRobot) -> Robot:
@@ -116,14 +118,16 @@ def delete_robot(api: Api, namespace: str, robot: str) -> None:
     api.send("DELETE", "namespaces", namespace, "robots", robot)
 
 
-def list_robot_tokens(api: Api, namespace: str, robot: str, *, limit: int = 0) -> Iterator[Token]:
+def list_robot_tokens(
+    api: Api, namespace: str, robot: str, *, after: str = "", limit: int = 0
+) -> Iterator[Token]:
     """Ask `GET /api/v1/namespaces/{namespace}/robots/{robot}/tokens`.
 
     The tokens of a robot.
     """
     return cast(
         "Iterator[Token]",
-        api.items("namespaces", namespace, "robots", robot, "tokens", limit=limit),
+        api.items("namespaces", namespace, "robots", robot, "tokens", after=after, limit=limit),
     )
 
 

@@ -51,12 +51,14 @@ class Trial(TypedDict):
     after: str
 
 
-def list_rules(api: Api, namespace: str, *, limit: int = 0) -> Iterator[Rule]:
+def list_rules(api: Api, namespace: str, *, after: str = "", limit: int = 0) -> Iterator[Rule]:
     """Ask `GET /api/v1/namespaces/{namespace}/rules`.
 
     The rules for tags of a namespace.
     """
-    return cast("Iterator[Rule]", api.items("namespaces", namespace, "rules", limit=limit))
+    return cast(
+        "Iterator[Rule]", api.items("namespaces", namespace, "rules", after=after, limit=limit)
+    )
 
 
 def create_rule(api: Api, namespace: str, document: NewRule) -> Rule:
@@ -75,12 +77,17 @@ def delete_rule(api: Api, namespace: str, rule: str) -> None:
     api.send("DELETE", "namespaces", namespace, "rules", rule)
 
 
-def list_repository_rules(api: Api, repository: str, *, limit: int = 0) -> Iterator[Rule]:
+def list_repository_rules(
+    api: Api, repository: str, *, after: str = "", limit: int = 0
+) -> Iterator[Rule]:
     """Ask `GET /api/v1/repositories/{repository}/-/rules`.
 
     The rules for tags of one repository.
     """
-    return cast("Iterator[Rule]", api.items("repositories", repository, "-", "rules", limit=limit))
+    return cast(
+        "Iterator[Rule]",
+        api.items("repositories", repository, "-", "rules", after=after, limit=limit),
+    )
 
 
 def create_repository_rule(api: Api, repository: str, document: NewRule) -> Rule:

@@ -26,9 +26,11 @@ class Hit(TypedDict):
     description: NotRequired[str]
 
 
-def search(api: Api, *, q: str = "", kind: str = "", limit: int = 0) -> Iterator[Hit]:
+def search(
+    api: Api, *, q: str = "", kind: str = "", after: str = "", limit: int = 0
+) -> Iterator[Hit]:
     """Ask `GET /api/v1/search`.
 
     What has all the words of a text, of what the caller may read.
     """
-    return cast("Iterator[Hit]", api.items("search", q=q, kind=kind, limit=limit))
+    return cast("Iterator[Hit]", api.items("search", q=q, kind=kind, after=after, limit=limit))

@@ -37,12 +37,12 @@ class Session(TypedDict):
     expires_at: str | None
 
 
-def list_sessions(api: Api, *, limit: int = 0) -> Iterator[OwnSession]:
+def list_sessions(api: Api, *, after: str = "", limit: int = 0) -> Iterator[OwnSession]:
     """Ask `GET /api/v1/sessions`.
 
     Where the caller is signed in by a page.
     """
-    return cast("Iterator[OwnSession]", api.items("sessions", limit=limit))
+    return cast("Iterator[OwnSession]", api.items("sessions", after=after, limit=limit))
 
 
 def begin_session(api: Api, document: SignIn) -> Session:

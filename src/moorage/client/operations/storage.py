@@ -62,12 +62,12 @@ class Largest(TypedDict):
     more: bool
 
 
-def list_storage(api: Api, *, limit: int = 0) -> Iterator[NamespaceBytes]:
+def list_storage(api: Api, *, after: str = "", limit: int = 0) -> Iterator[NamespaceBytes]:
     """Ask `GET /api/v1/storage`.
 
     How many bytes each namespace has.
     """
-    return cast("Iterator[NamespaceBytes]", api.items("storage", limit=limit))
+    return cast("Iterator[NamespaceBytes]", api.items("storage", after=after, limit=limit))
 
 
 def get_clean_up(api: Api) -> CleanUp:
@@ -79,14 +79,15 @@ def get_clean_up(api: Api) -> CleanUp:
 
 
 def list_namespace_storage(
-    api: Api, namespace: str, *, limit: int = 0
+    api: Api, namespace: str, *, after: str = "", limit: int = 0
 ) -> Iterator[RepositoryBytes]:
     """Ask `GET /api/v1/namespaces/{namespace}/storage`.
 
     How many bytes each repository of a namespace has, and how many it has alone.
     """
     return cast(
-        "Iterator[RepositoryBytes]", api.items("namespaces", namespace, "storage", limit=limit)
+        "Iterator[RepositoryBytes]",
+        api.items("namespaces", namespace, "storage", after=after, limit=limit),
     )
 
 

@@ -70,7 +70,13 @@ class RestoredTag(TypedDict):
 
 
 def list_tags(
-    api: Api, repository: str, *, as_of: str = "", deleted: str = "", limit: int = 0
+    api: Api,
+    repository: str,
+    *,
+    as_of: str = "",
+    deleted: str = "",
+    after: str = "",
+    limit: int = 0,
 ) -> Iterator[Tag]:
     """Ask `GET /api/v1/repositories/{repository}/-/tags`.
 
@@ -79,19 +85,30 @@ def list_tags(
     return cast(
         "Iterator[Tag]",
         api.items(
-            "repositories", repository, "-", "tags", as_of=as_of, deleted=deleted, limit=limit
+            "repositories",
+            repository,
+            "-",
+            "tags",
+            as_of=as_of,
+            deleted=deleted,
+            after=after,
+            limit=limit,
         ),
     )
 
 
-def list_tag_moves(api: Api, repository: str, tag: str, *, limit: int = 0) -> Iterator[Move]:
+def list_tag_moves(
+    api: Api, repository: str, tag: str, *, after: str = "", limit: int = 0
+) -> Iterator[Move]:
     """Ask `GET /api/v1/repositories/{repository}/-/tags/{tag}/history`.
 
     How a tag came to be what it is, newest first.
     """
     return cast(
         "Iterator[Move]",
-        api.items("repositories", repository, "-", "tags", tag, "history", limit=limit),
+        api.items(
+            "repositories", repository, "-", "tags", tag, "history", after=after, limit=limit
+        ),
     )
 
 

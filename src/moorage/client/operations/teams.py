@@ -33,12 +33,14 @@ class Member(TypedDict):
     source: str
 
 
-def list_teams(api: Api, namespace: str, *, limit: int = 0) -> Iterator[Team]:
+def list_teams(api: Api, namespace: str, *, after: str = "", limit: int = 0) -> Iterator[Team]:
     """Ask `GET /api/v1/namespaces/{namespace}/teams`.
 
     The teams of a namespace.
     """
-    return cast("Iterator[Team]", api.items("namespaces", namespace, "teams", limit=limit))
+    return cast(
+        "Iterator[Team]", api.items("namespaces", namespace, "teams", after=after, limit=limit)
+    )
 
 
 def create_team(api: Api, namespace: str, document: NewTeam) -> Team:
@@ -65,14 +67,16 @@ def delete_team(api: Api, namespace: str, team: str) -> None:
     api.send("DELETE", "namespaces", namespace, "teams", team)
 
 
-def list_members(api: Api, namespace: str, team: str, *, limit: int = 0) -> Iterator[Member]:
+def list_members(
+    api: Api, namespace: str, team: str, *, after: str = "", limit: int = 0
+) -> Iterator[Member]:
     """Ask `GET /api/v1/namespaces/{namespace}/teams/{team}/members`.
 
     The members of a team.
     """
     return cast(
         "Iterator[Member]",
-        api.items("namespaces", namespace, "teams", team, "members", limit=limit),
+        api.items("namespaces", namespace, "teams", team, "members", after=after, limit=limit),
     )
 
 

@@ -17,12 +17,12 @@ class Rotation(TypedDict):
     overlap_hours: NotRequired[int]
 
 
-def list_tokens(api: Api, *, who: str = "", limit: int = 0) -> Iterator[Token]:
+def list_tokens(api: Api, *, who: str = "", after: str = "", limit: int = 0) -> Iterator[Token]:
     """Ask `GET /api/v1/tokens`.
 
     The caller's own tokens.
     """
-    return cast("Iterator[Token]", api.items("tokens", who=who, limit=limit))
+    return cast("Iterator[Token]", api.items("tokens", who=who, after=after, limit=limit))
 
 
 def create_token(api: Api, document: NewToken) -> MadeToken:

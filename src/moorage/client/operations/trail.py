@@ -34,6 +34,7 @@ def list_entries(
     repository: str = "",
     actor: str = "",
     event: str = "",
+    after: str = "",
     limit: int = 0,
 ) -> Iterator[Entry]:
     """Ask `GET /api/v1/audit`.
@@ -48,6 +49,7 @@ def list_entries(
             repository=repository,
             actor=actor,
             event=event,
+            after=after,
             limit=limit,
         ),
     )

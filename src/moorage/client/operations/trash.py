@@ -67,25 +67,29 @@ def delete_repository(api: Api, repository: str) -> None:
     api.send("DELETE", "repositories", repository)
 
 
-def list_trashed_manifests(api: Api, repository: str, *, limit: int = 0) -> Iterator[Deleted]:
+def list_trashed_manifests(
+    api: Api, repository: str, *, after: str = "", limit: int = 0
+) -> Iterator[Deleted]:
     """Ask `GET /api/v1/repositories/{repository}/-/trash/manifests`.
 
     The manifests of a repository that were deleted and can be restored.
     """
     return cast(
         "Iterator[Deleted]",
-        api.items("repositories", repository, "-", "trash", "manifests", limit=limit),
+        api.items("repositories", repository, "-", "trash", "manifests", after=after, limit=limit),
     )
 
 
-def list_trashed_blobs(api: Api, repository: str, *, limit: int = 0) -> Iterator[Deleted]:
+def list_trashed_blobs(
+    api: Api, repository: str, *, after: str = "", limit: int = 0
+) -> Iterator[Deleted]:
     """Ask `GET /api/v1/repositories/{repository}/-/trash/blobs`.
 
     The blobs of a repository that were deleted by themselves.
     """
     return cast(
         "Iterator[Deleted]",
-        api.items("repositories", repository, "-", "trash", "blobs", limit=limit),
+        api.items("repositories", repository, "-", "trash", "blobs", after=after, limit=limit),
     )
 
 
@@ -111,12 +115,16 @@ def restore_repository(api: Api, repository: str, document: RestoreRepository) -
     )
 
 
-def list_removed_repositories(api: Api, namespace: str, *, limit: int = 0) -> Iterator[Removed]:
+def list_removed_repositories(
+    api: Api, namespace: str, *, after: str = "", limit: int = 0
+) -> Iterator[Removed]:
     """Ask `GET /api/v1/namespaces/{namespace}/trash`.
 
     The repositories of a namespace that were deleted and can be restored.
     """
-    return cast("Iterator[Removed]", api.items("namespaces", namespace, "trash", limit=limit))
+    return cast(
+        "Iterator[Removed]", api.items("namespaces", namespace, "trash", after=after, limit=limit)
+    )
 
 
 def get_usage(api: Api, namespace: str) -> Usage:

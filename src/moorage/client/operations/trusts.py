@@ -113,12 +113,14 @@ class Given(TypedDict):
     expires_at: str | None
 
 
-def list_trusts(api: Api, namespace: str, *, limit: int = 0) -> Iterator[Trust]:
+def list_trusts(api: Api, namespace: str, *, after: str = "", limit: int = 0) -> Iterator[Trust]:
     """Ask `GET /api/v1/namespaces/{namespace}/trusts`.
 
     The trusts of a namespace.
     """
-    return cast("Iterator[Trust]", api.items("namespaces", namespace, "trusts", limit=limit))
+    return cast(
+        "Iterator[Trust]", api.items("namespaces", namespace, "trusts", after=after, limit=limit)
+    )
 
 
 def create_trust(api: Api, namespace: str, document: NewTrust) -> Trust:

@@ -80,12 +80,12 @@ def get_verification(api: Api) -> State:
     return cast("State", api.get("verification"))
 
 
-def list_verification_runs(api: Api, *, limit: int = 0) -> Iterator[Run]:
+def list_verification_runs(api: Api, *, after: str = "", limit: int = 0) -> Iterator[Run]:
     """Ask `GET /api/v1/verification/runs`.
 
     Checks and scrubs, newest first.
     """
-    return cast("Iterator[Run]", api.items("verification", "runs", limit=limit))
+    return cast("Iterator[Run]", api.items("verification", "runs", after=after, limit=limit))
 
 
 def start_verification(api: Api, document: NewRun) -> Run:
@@ -104,22 +104,23 @@ def get_verification_run(api: Api, run: str) -> Run:
     return cast("Run", api.get("verification", "runs", run))
 
 
-def list_findings(api: Api, run: str, *, limit: int = 0) -> Iterator[Finding]:
+def list_findings(api: Api, run: str, *, after: str = "", limit: int = 0) -> Iterator[Finding]:
     """Ask `GET /api/v1/verification/runs/{run}/findings`.
 
     What a check found.
     """
     return cast(
-        "Iterator[Finding]", api.items("verification", "runs", run, "findings", limit=limit)
+        "Iterator[Finding]",
+        api.items("verification", "runs", run, "findings", after=after, limit=limit),
     )
 
 
-def list_damage(api: Api, *, limit: int = 0) -> Iterator[Damage]:
+def list_damage(api: Api, *, after: str = "", limit: int = 0) -> Iterator[Damage]:
     """Ask `GET /api/v1/verification/damage`.
 
     What is damaged, and what is kept because of it.
     """
-    return cast("Iterator[Damage]", api.items("verification", "damage", limit=limit))
+    return cast("Iterator[Damage]", api.items("verification", "damage", after=after, limit=limit))
 
 
 def discard_damage(api: Api, damage: str) -> None:
