@@ -259,6 +259,8 @@ def test_references_choose_the_registry(opened: Server, tmp_path: Path) -> None:
     person = Person(tmp_path)
     told = person("inspect", f"{opened.address}/web/shop:1.5", "-o", "name").out
     assert told == "web/shop\n"
+    asked = ("inspect", f"{opened.address}/web/shop:1.5", "-o", "name")
+    assert person(*asked, "--server", f"http://{opened.address}/").out == told
     assert "is the same" in person("diff", f"{opened.address}/web/shop:1.4", ":1.5").out
     refused = person.run("tag", "show", f"{opened.address}/web/shop:1.5", "--server", "other")
     assert "One command speaks to one registry." in refused.expect(2).err

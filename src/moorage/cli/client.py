@@ -6,7 +6,7 @@ import re
 import sys
 from base64 import b64encode
 from collections.abc import Callable
-from functools import wraps
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -178,13 +178,20 @@ def _of_references(wanted: Wanted, options: dict[str, Any]) -> Wanted:
         Refused: they name several, or another one than an option does, or a token is not for it.
     """
     context = click.get_current_context()
-    directory = config_directory(os.environ)
-    contexts, hosts = read_contexts(directory), read_hosts(directory)
-    chosen = contexts.server_of(wanted.server or contexts.current) or hosts.default
-    known = {*hosts.hosts, *contexts.servers.values(), chosen}
-    named = take_hosts(context.command.params, options, known)
+
+    @cache
+    def known() -> tuple[str, set[str]]:
+        """Return the server that is chosen otherwise, and all that are known."""
+        directory = config_directory(os.environ)
+        contexts, hosts = read_contexts(directory), read_hosts(directory)
+        named = contexts.server_of(wanted.server or contexts.current) or hosts.default
+        bare = named.rpartition("://")[2].rstrip("/")
+        return bare, {*hosts.hosts, *contexts.servers.values(), bare}
+
+    named = take_hosts(context.command.params, options, lambda host: host in known()[1])
     if not named:
         return wanted
+    chosen = known()[0]
     by_option = {
         name
         for name in ("server", "token_file", "data", "file")
@@ -200,7 +207,9 @@ def _of_references(wanted: Wanted, options: dict[str, Any]) -> Wanted:
             exit_code=2,
         )
     (server,) = named
-    if wanted.token_file and "token_file" not in by_option and server != chosen:
+    if server == chosen:
+        return wanted  # which may say how it is reached, too
+    if wanted.token_file and "token_file" not in by_option:
         raise Refused(
             f"The token in $MOORAGE_TOKEN_FILE is for {chosen or 'another registry'}.",
             do=f"Say that it is for {server}: --token-file {wanted.token_file}.",

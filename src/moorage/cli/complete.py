@@ -26,7 +26,7 @@ _FILE = "completion.json"
 
 def repositories(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Return the repositories whose names begin so."""
-    host, name = split_host(begun, ())
+    host, name = split_host(begun, lambda _: False)
 
     def names(client: Any) -> Iterator[str]:
         # Behind all that comes before the word in the order of the list, which may be long.
@@ -41,7 +41,7 @@ def repositories(context: click.Context, _: click.Parameter, begun: str) -> list
 
 def images(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
     """Return repositories, and behind a colon the tags of one."""
-    host, name = split_host(begun, ())
+    host, name = split_host(begun, lambda _: False)
     repository, colon, tag = name.partition(":")
     if not colon:
         return repositories(context, parameter, begun)
