@@ -144,9 +144,15 @@ docs: $(TEST) $(DOCS)/.done
 	$(BIN)/python docs/client.py --check
 	$(DOCS)/bin/mkdocs build --clean
 
+# Of the tests of pages, these measure time: they are run last, while nothing else is.
+PROMPT := $(addprefix tests/ui/test_,budgets.py first_push.py live.py new_user.py)
+MATRIX := tests/ui/test_matrix.py
+
 # Every page in a real Chromium: by everybody, in every colour, with and without scripts.
 browser: compiled tools
-	$(BIN)/pytest -q tests/ui
+	sh tests/beside.sh "$(BIN)/pytest -q $(MATRIX)" \
+		"$(BIN)/pytest -q tests/ui --ignore=$(MATRIX) $(PROMPT:%=--ignore=%)"
+	$(BIN)/pytest -q $(PROMPT)
 
 # Pictures of the main pages, light and dark, to be looked at.
 screenshots: $(TEST) tools

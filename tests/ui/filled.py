@@ -1,4 +1,4 @@
-"""Two registries to look at: one with 10,000 tags and somebody of every kind, one with nothing."""
+"""Two registries to look at: one with 10,000 tags and much of all else, one with nothing."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from registry import (
     image_document,
     index_document,
 )
+from ui import crowded
 
 PEOPLE = ("reader", "owner", "administrator")
 VISITORS = ("anonymous", *PEOPLE)
@@ -41,6 +42,7 @@ docker run -p 8000:8000 acme/shop
 """
 _PER_PUSH = 10
 _IMAGES = 100
+_TICKED = 60
 _CREATED = "2026-03-04T05:06:07Z"
 
 
@@ -49,13 +51,18 @@ class Filled:
 
     def __init__(self, **env: str) -> None:
         """Start it with further settings and push everything, as its owner would."""
-        self.server = Server(env={"MOORAGE_LIMITS__FREE_BYTES": "1", **env}, workers=1)
+        settings = {"MOORAGE_LIMITS__FREE_BYTES": "1", **crowded.SETTINGS, **env}
+        self.server = Server(env=settings, workers=1)
         self.server.start()
         self.administrator = populate(self.server)
         self.owner = Registry(self.server.url, ("owner", PASSWORD))
         self.addresses: dict[str, str] = {}
         self._push()
+        self._pull()
         self._add_people_and_machines()
+        crowd = crowded.Crowd(self.server, self.administrator)
+        crowd.add()
+        self.addresses |= crowd.addresses
 
     def close(self) -> None:
         """Stop it and remove what it has."""
@@ -91,11 +98,16 @@ class Filled:
             "other": images[-2].digest,
             "index": index.digest,
             "gone": gone.digest,
+            "ticked": "".join(f"&tag=v1.0.{n}" for n in range(1, _TICKED)),
         }
         self.owner.repository("acme/bare").push_blob()
         for name in ("shop", "bare"):
             path = f"/repositories/acme/{name}"
             self.administrator.patch(path, {"visibility": "public"}).expect(200)
+
+    def _pull(self) -> None:
+        for number in range(_IMAGES):
+            self.owner.get(f"/v2/acme/shop/manifests/v1.{number}.50").expect(200)
 
     def _add_people_and_machines(self) -> None:
         owner = Api(self.server.url, ("owner", PASSWORD))
@@ -139,7 +151,8 @@ def push_built(there: Repository, tag: str, number: int, **labels: str) -> Manif
     """Push an image as a builder makes it: with labels, a history and layers that are shared."""
     layers = [there.push_blob(f"layer {n}".encode() * 4_000) for n in range(4)]
     layers.append(there.push_blob(f"application {number}".encode() * 10_000))
-    steps = ["FROM debian:12", "RUN apt-get update", "COPY requirements.txt .", "COPY . /srv"]
+    steps = ["FROM debian:12", "RUN apt-get update", "COPY requirements.txt ."]
+    steps += ["RUN pip install -r requirements.txt", "COPY . /srv"]
     config = encode(
         {
             "architecture": "amd64",
@@ -152,7 +165,8 @@ def push_built(there: Repository, tag: str, number: int, **labels: str) -> Manif
             },
             "rootfs": {"type": "layers", "diff_ids": [each["digest"] for each in layers]},
             "history": [
-                {"created": _CREATED, "created_by": step} for step in (*steps, f"CMD {number}")
+                *({"created": _CREATED, "created_by": step} for step in steps),
+                {"created": _CREATED, "created_by": f"CMD {number}", "empty_layer": True},
             ],
         }
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,9 @@ SOON_MS = 2_000
 @pytest.fixture(scope="module")
 def empty() -> Iterator[Server]:
     """Return a registry that is empty at first, and full of pushes when all have been here."""
-    with Server(workers=1) as server:
-        populate(server)
+    # In a thread of its own: the browser's driver has a loop running in this one.
+    with Server(workers=1) as server, ThreadPoolExecutor(1) as beside:
+        beside.submit(populate, server).result()
         yield server
 
 
