@@ -44,6 +44,7 @@ IMAGE = (
     ("registry/images.py", PULLS),
 )
 TABLE = ("registry/tag_table.py", PULLS)
+UNTAGGED = ("registry/untagged.py", "rights.allow_repository(tx, actor, Action.PULL, name)")
 HISTORY = ("registry/history.py", PULLS)
 USAGE = (
     (
@@ -124,10 +125,18 @@ API = [
     (
         wider(
             "everybody sees the table of tags",
-            ("api/images.py", f"{FOUND}.facts)\n    page"),
+            ("api/images.py", f"{FOUND}.facts)\n    page = call.page()\n    found"),
             TABLE,
         ),
         f"{MATRIX}[list-tag-lines]",
+    ),
+    (
+        wider(
+            "everybody sees what has no tag",
+            ("api/images.py", f"{FOUND}.facts)\n    page = call.page()\n    after"),
+            UNTAGGED,
+        ),
+        f"{MATRIX}[list-untagged]",
     ),
     (
         wider("everybody sees images", ("api/images.py", f"{FOUND}.facts)\n    found"), *IMAGE),
@@ -323,10 +332,17 @@ PAGES = [
             ("everybody sees what is about", "about", "about.py", PULLS, (ABOUT_READ,)),
             ("everybody sees the history", "history", "history.py", PULLS, (HISTORY,)),
             (
+                "everybody sees the page of what has no tag",
+                "untagged",
+                "untagged.py",
+                PULLS,
+                (UNTAGGED,),
+            ),
+            (
                 "everybody is sent to images",
                 "tag",
                 "images.py",
-                f"{PULLS}\n    image =",
+                f"{PULLS}\n    try",
                 IMAGE,
             ),
             (
@@ -564,8 +580,14 @@ PAGES = [
             (
                 "readers send the form that deletes images",
                 "DELETE",
-                ("ui/images.py", REPOSITORY.format("DELETE")),
+                ("ui/images.py", REPOSITORY.format("DELETE") + "\n    by"),
                 GUARDED,
+            ),
+            (
+                "readers send the form that brings images back",
+                "DELETE",
+                ("ui/images.py", REPOSITORY.format("DELETE") + "\n    place"),
+                ("registry/restore.py", "hold(tx, actor, Action.DELETE, RepositoryTarget(name))"),
             ),
             (
                 "readers send the form that restores tags",
@@ -581,7 +603,7 @@ PAGES = [
     (
         Mutant(
             "everybody starts clean-ups",
-            "ui/storage.py",
+            "ui/clean_up.py",
             ADMINISTRATOR + "    await collection.start",
             "    await collection.start",
             (

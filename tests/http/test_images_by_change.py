@@ -16,6 +16,7 @@ from api import Api, problem
 from browser import Browser
 from cast import Cast
 from conftest import PASSWORD
+from moorage.ui.page import ROWS
 from registry import Registry, encode, unique
 
 pytestmark = pytest.mark.metadata
@@ -217,7 +218,7 @@ def test_the_next_page_keeps_what_was_asked_for(cast: Cast, owner: Browser) -> N
     def count() -> int:
         return len(json.loads(owner.get(place).expect(200).body)["repositories"])
 
-    until(count, 50, 30)
+    until(count, ROWS, 30)
     found = json.loads(owner.get(place).expect(200).body)
     for kept in ("sort=changed", "type=image", "visibility=private", "after="):
         assert kept in found["next"]
