@@ -195,6 +195,8 @@ def test_the_page_and_its_twin(cast: Cast, owner: Browser) -> None:
     ):
         assert shown in page
     assert "moorage repo list --type=image --pulled=recently --newest" in page
+    # What a repository has is known a moment after the push.
+    until(lambda: "acme/shop" in owner.get("/images.json?type=image").body.decode(), True)
     # The head says in which order it is, and leads to the other one of the same images.
     page = owner.get("/images?sort=changed&type=image&after=").expect(200).body.decode()
     assert re.search(r'<th scope="col" aria-sort="descending">Last change', page)
