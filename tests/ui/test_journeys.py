@@ -292,6 +292,10 @@ def test_a_token_is_made_rotated_and_revoked(
         registry.get("/v2/acme/shop/manifests/latest").expect(200)
         registry.delete("/v2/acme/shop/manifests/latest").expect(401)
     for _ in range(2):
+        one.hands.use(
+            one.page.locator("summary").and_(one.page.get_by_label(f"Revoke {name}")).first
+        )
+        one.said("be undone.")
         one.hands.use(one.page.get_by_role("button", name=f"Revoke {name}").first)
         one.said("Revoked: nothing more can be done with it.")
     one.said("You have none.")
@@ -380,6 +384,8 @@ def test_a_clean_up_is_seen_before_it_is_started(
     one.there.open("/storage")
     for told in ("Can be freed now", "Waits for its time", "Would go at the next run"):
         one.said(told)
+    one.hands.use(one.page.get_by_role("link", name="Preview a clean-up…"))
+    one.said("Here it is begun at once.")
     one.button("Clean up now")
     one.said("A clean-up was started.")
     end, row = time.monotonic() + LATER_SECONDS, one.page.get_by_role("row")
