@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 
-import segno
 from markupsafe import Markup
 
 # As the standard wants it around a code.
@@ -17,6 +16,8 @@ def draw(text: str, told: str) -> Markup:
     Raises:
         ValueError: there is too much text, more than 2,331 bytes.
     """
+    import segno  # noqa: PLC0415 - a MB in every process, of use where a second factor is set up
+
     rows = segno.make_qr(text.encode(), error="m", boost_error=False).matrix
     size = len(rows) + 2 * _QUIET
     dark = "".join(
