@@ -79,7 +79,8 @@ def main() -> None:
         _tell_usage(error)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo(err=True)  # what was asked, or is under way, has its line to itself
+        if sys.stderr.isatty():
+            click.echo(err=True)  # what was asked, or is under way, has its line to itself
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
