@@ -584,12 +584,6 @@ PAGES = [
                 GUARDED,
             ),
             (
-                "readers send the form that brings images back",
-                "DELETE",
-                ("ui/images.py", REPOSITORY.format("DELETE") + "\n    place"),
-                ("registry/restore.py", "hold(tx, actor, Action.DELETE, RepositoryTarget(name))"),
-            ),
-            (
                 "readers send the form that restores tags",
                 "PUSH",
                 ("ui/history.py", NAMED),
@@ -599,6 +593,16 @@ PAGES = [
                 ),
             ),
         )
+    ),
+    (
+        wider(
+            "readers bring images back from the trash",
+            ("ui/images.py", REPOSITORY.format("DELETE") + "\n    place"),
+            ("registry/restore.py", "hold(tx, actor, Action.DELETE, RepositoryTarget(name))"),
+            was="DELETE",
+            now="PULL",
+        ),
+        "http/test_page_forms.py::test_who_may_not_delete_brings_no_image_back",
     ),
     (
         Mutant(

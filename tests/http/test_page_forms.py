@@ -71,6 +71,18 @@ def test_no_form_does_anything_for_who_may_not(cast: Cast, who: str) -> None:
         assert answer.status in allowed, (path, do, answer.status)
 
 
+def test_who_may_not_delete_brings_no_image_back(cast: Cast) -> None:
+    """It is in the trash, where there is something to bring back."""
+    there = cast.asked_by["owner"].repository("acme/private")
+    gone = there.push_image(unique())
+    there.registry.delete(there.path(f"manifests/{gone.digest}")).expect(202)
+    page = f"/r/acme/private/-/d/{gone.digest}"
+    for who in ("reader", "writer", "stranger"):
+        form = {"do": "undo", "digest": gone.digest}
+        assert Browser(cast).sign_in(who).post(page, form).status in (403, 404), who
+        there.registry.get(there.path(f"manifests/{gone.digest}")).expect(404)
+
+
 def test_who_owns_one_repository_names_it_as_he_may_push(cast: Cast) -> None:
     """A right in one repository makes no other of the namespace, by another name of it either."""
     guest, wanted = Browser(cast).sign_in("guest"), f"acme/{unique()}"
