@@ -94,9 +94,10 @@ def test_a_digest_is_short_and_whole_where_it_is_pointed_at() -> None:
 @pytest.mark.parametrize(
     "command", ["docker pull 127.0.0.1:5000/web/shop:1.2", "helm pull <b>", "oras/", ""]
 )
-def test_a_command_is_whole_however_it_is_cut_on_the_screen(command: str) -> None:
-    """What is copied is the text in `pre`, without what marks its end."""
-    source = '{% import "macros.html" as ui %}{{ ui.command(text) }}'
+@pytest.mark.parametrize("macro", ["command", "command_of_row"])
+def test_a_command_is_whole_however_it_is_cut_on_the_screen(macro: str, command: str) -> None:
+    """What is copied is the text in `code`, without what marks its end."""
+    source = f'{{% import "macros.html" as ui %}}{{{{ ui.{macro}(text) }}}}'
     shown = environment().from_string(source).render(text=command)
-    inside = shown.partition("<pre")[2].partition(">")[2].partition("</pre>")[0]
+    inside = shown.partition("<code")[2].partition(">")[2].partition("</code>")[0]
     assert unescape(re.sub(r"<[^>]*>", "", inside)) == command

@@ -62,7 +62,7 @@ function actions() {
     { section: "Do", text: each.dataset.do, note: "", act: () => use(each) }
   ));
   for (const each of document.querySelectorAll("main .command")) {
-    const text = each.querySelector("pre").textContent;
+    const text = each.querySelector("code").textContent;
     if (/^(docker|podman|helm|oras) pull /.test(text)) {
       return [{ section: "Do", text: "Copy the pull command", note: text, act: () => each.querySelector(".copy").click() }, ...made];
     }
