@@ -245,8 +245,11 @@ _MATCH = {
     "name": "If-Match",
     "in": "header",
     "required": False,
-    "description": "The version that it must still have, as its ETag begins; 412 where it has not.",
-    "schema": {"type": "string", "pattern": '^"[0-9]{1,15}"$'},
+    # No pattern: what is no version is one that it has not, as it is with any condition.
+    "description": (
+        'The version that it must still have, as its ETag begins: `"3"`. 412 where it has not.'
+    ),
+    "schema": {"type": "string"},
 }
 
 
