@@ -112,8 +112,10 @@ function line(link) {
 
 function list() {
   const has = { rows: all().some(isRow), pulls: document.querySelector("main tbody .command .copy") };
+  const lines = sections().map(line);
+  // All is looked at before anything is changed: the page is laid out once, not after each.
   for (const each of sheet.querySelectorAll("[data-of]")) each.hidden = !has[each.dataset.of];
-  document.getElementById("sheet-go").replaceChildren(...sections().map(line));
+  document.getElementById("sheet-go").replaceChildren(...lines);
   sheet.showModal();
 }
 
