@@ -47,7 +47,7 @@ def test_the_activity_goes_on(watched: Callable[..., Watched], filled: Filled) -
     told = happen(filled)
     pass_by(there)
     expect(row(there, told)).to_have_count(1)
-    assert there.page.locator("main tbody tr").count() <= 30
+    assert there.page.locator("main tbody tr").count() <= 20
 
 
 def test_a_list_that_was_empty_begins(watched: Callable[..., Watched], filled: Filled) -> None:

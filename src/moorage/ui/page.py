@@ -21,7 +21,8 @@ from moorage.web.origin import is_own_page, is_own_place
 from moorage.web.request import Request
 from moorage.web.response import Response
 
-ROWS = 30
+# Of a list on a page: more than a screen, and no more than a slow telephone paints in time.
+ROWS = 20
 # What the address of a page's JSON twin ends in.
 TWIN = ".json"
 MAX_FORM = 256 << 10
