@@ -340,7 +340,7 @@ def test_scripts_fetch_nothing_from_elsewhere_and_write_no_markup(name: str) -> 
 def test_the_palette_is_where_one_may_search(cast: Cast) -> None:
     """Without scripts its button is not shown, and the form of the search page is there."""
     text = ask(cast, "anonymous", "/").body.decode()
-    assert f'src="{files.address_of("palette.js")}"' in text
+    assert re.search(rf'<script [^>]*data-then="{files.address_of("palette.js")}[ "]', text)
     assert re.search(r"<dialog [^>]*id=\"palette\"(?![^>]* open)", text)
     assert re.search(r"<button [^>]*id=\"palette-open\"[^>]* hidden>", text)
     assert '<form class="find" action="/search" role="search">' in text

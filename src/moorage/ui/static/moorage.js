@@ -1,5 +1,10 @@
 // What every page can do better with a script: copying, times that go on, keys, menus, panes.
 
+// The page's other modules are asked for now that its style is there, not beside it: what people see comes first.
+for (const address of document.querySelector("[data-then]").dataset.then.split(" ").filter(Boolean)) {
+  document.head.append(Object.assign(document.createElement("script"), { type: "module", src: address }));
+}
+
 const said = document.getElementById("said");
 
 function say(text) {
