@@ -33,8 +33,16 @@ CONTENT = b"damaged" * 100
 async def concerns(place: Place) -> dict[str, condition.Concern]:
     """Return what an administrator is told, by its kind."""
     found = await condition.list_concerns(place.s, ROOT, Facts(standing=2))
-    assert found == list((await condition.find_condition(place.s, ROOT)).concerns)
+    again = (await condition.find_condition(place.s, ROOT)).concerns
+    assert [_steady(each) for each in found] == [_steady(each) for each in again]
     return {each.kind: each for each in found}
+
+
+def _steady(concern: condition.Concern) -> condition.Concern:
+    """Return it without the room that is left, which others on the same disk use meanwhile."""
+    if concern.kind in ("disk", "full"):
+        return msgspec.structs.replace(concern, count=0)
+    return concern
 
 
 def test_there_is_nothing_to_look_at(registries: Registries) -> None:
