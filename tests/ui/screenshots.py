@@ -12,6 +12,7 @@ from process import Server
 from ui.conftest import CHROMIUM, FLAGS
 from ui.filled import Filled, populate
 
+DIALOGS = (("Control+k", "#palette", "palette"), ("?", "#sheet", "keys"))
 SIZE = {"width": 1280, "height": 900}
 MAIN = {
     "home": "/",
@@ -46,12 +47,12 @@ def take(browser: Browser, url: str, pages: dict[str, str], directory: Path) -> 
                 page.emulate_media(color_scheme=theme)
                 page.screenshot(path=directory / f"{name}-{theme}.png")
                 if name == "repository":
-                    page.keyboard.press("Control+k")
-                    page.screenshot(path=directory / f"palette-{theme}.png")
-                    page.keyboard.press("Escape")
-                    page.keyboard.press("?")
-                    page.screenshot(path=directory / f"keys-{theme}.png")
-                    page.keyboard.press("Escape")
+                    for key, dialog, what in DIALOGS:
+                        page.keyboard.press(key)
+                        page.locator(dialog).wait_for()
+                        page.screenshot(path=directory / f"{what}-{theme}.png")
+                        page.keyboard.press("Escape")
+                        page.locator(dialog).wait_for(state="hidden")
 
 
 def main() -> None:
