@@ -26,7 +26,7 @@ from bench import (
     resources,
 )
 from bench.report import Report, Row
-from bench.rounds import Bench, say
+from bench.rounds import Bench, keep_apart, say
 from bench.servers import Moorage, Server, SpareRegistry, make_certificate
 from bench.tools import BenchError
 
@@ -126,6 +126,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     ours: type[Server] = SpareRegistry if chosen.self_test else Moorage
     scratch = Path(tempfile.mkdtemp(prefix="moorage-bench-"))
+    keep_apart(scratch)
     context = multiprocessing.get_context("fork")
     try:
         with ProcessPoolExecutor(3, mp_context=context) as pool:

@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -29,13 +30,14 @@ Every figure is a median with the smallest and the largest of its rounds; the ro
 servers alternate on one machine, in one run. "ratio" is Moorage divided by docker-registry with the
 smallest and the largest ratio of a round. Both servers make a push durable before they answer 201.
 CPU is user and system time of the server's whole process tree; memory is the peak of its
-proportional set size. The client runs on the same cores as the server: "client" is the share of one
-core it took while Moorage / docker-registry was measured. Rows are printed whether won or lost.
-Measurements `fleet-*` compare other pairs, which the head of their table names: the fleet's shape
-(PostgreSQL and an S3 server on the same machine) beside the embedded one, many entries beside few,
-three replicas beside one. Where a ratio has "95 %" behind it, many short rounds were run against
-the same server, each in a random order of its own: the ratio is the median of those of single
-rounds, and what it would lie between in 95 of 100 such runs is told.
+proportional set size. What a server writes lies apart on ext4, which for each file that it makes
+looks through the inodes that were freed near by. The client runs on the same cores as the server:
+"client" is the share of one core it took while Moorage / docker-registry was measured. Rows are
+printed whether won or lost. Measurements `fleet-*` compare other pairs, which the head of their
+table names: the fleet's shape (PostgreSQL and an S3 server on the same machine) beside the embedded
+one, many entries beside few, three replicas beside one. Where a ratio has "95 %" behind it, many
+short rounds were run against the same server, each in a random order of its own: the ratio is the
+median of those of single rounds, and what it would lie between in 95 of 100 such runs is told.
 """
 
 
@@ -229,7 +231,7 @@ def machine() -> dict[str, str]:
         "cpu": f"{model}, {os.cpu_count()} cores",
         "memory": f"{memory} GiB",
         "kernel": platform.release(),
-        "python": platform.python_version(),
+        "python": f"{platform.python_version()}, {_build()}",
         "Moorage": _moorage(),
         "docker-registry": _first_line(["docker-registry", "--version"]),
         "PostgreSQL": _first_line([str(PROGRAMS / "postgres"), "--version"]),
@@ -237,6 +239,11 @@ def machine() -> dict[str, str]:
         "wrk": _first_line(["dpkg-query", "-W", "-f", "${Version}", "wrk"]),
         "skopeo": _first_line(["skopeo", "--version"]),
     }
+
+
+def _build() -> str:
+    """Tell whose Python it is: a distribution's is built with profiles, and faster."""
+    return "the system's" if sys.base_prefix == "/usr" else "not the system's"
 
 
 def _line_after(path: str, name: str) -> str:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from contract.conftest import Registries
-from moorage.clock import DAY
+from moorage.clock import DAY, SystemClock
 from moorage.db import events, search_rows
 from moorage.db import jobs as rows
 from moorage.db import repositories as places
@@ -40,9 +40,10 @@ async def put(s: Services, name: str, *tags: str, **annotations: str) -> Any:
     return digest_of(raw)
 
 
-async def follow(s: Services) -> None:
-    """Run what waits as the worker does, until there is nothing left to do."""
-    watch = indexing.Watch(s)
+async def follow(s: Services, watch: indexing.Watch | None = None) -> list[str]:
+    """Run what waits as the worker does, until there is nothing left to do; return what was run."""
+    watch = watch or indexing.Watch(s)
+    ran: list[str] = []
     work = {
         indexing.FOLLOW: lambda running: indexing.follow(s, running),
         indexing.WALK: lambda running: indexing.walk(s, running),
@@ -56,7 +57,8 @@ async def follow(s: Services) -> None:
 
         job = await s.db.write(claim)
         if job is None:
-            return
+            return ran
+        ran.append(job.name)
         running = Running(s.db, s.clock, job)
         with contextlib.suppress(Again):
             await work[job.name](running)
@@ -88,6 +90,16 @@ async def found(s: Services, text: str, kind: str = "", limit: int = 20) -> list
             return told
 
 
+class Still(SystemClock):
+    """A clock whose seconds pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
 def test_what_is_pushed_is_found(registries: Registries) -> None:
     async def use(s: Services) -> None:
         digest = await put(s, "web/shop", "1.4-alpine", **{"org.example.revision": "1a2b3c4d"})
@@ -110,6 +122,27 @@ def test_what_is_pushed_is_found(registries: Registries) -> None:
         assert await found(s, "sho late") == []
         for nothing in ("%", "_", "\\", "web%", "1_4", "zzz", "'", '"', "\x00", "(", "*"):
             assert await found(s, nothing) == []
+
+    registries.run(use)
+
+
+def test_what_is_pushed_within_a_second_is_followed_together(registries: Registries) -> None:
+    """A push waits for the commits of what follows the one before it; so these are few."""
+
+    async def use(s: Services) -> None:
+        clock = Still()
+        watch = indexing.Watch(msgspec.structs.replace(s, clock=clock))
+        await put(s, "web/shop", "before")
+        await follow(s, watch)
+        names = [f"later-{number}" for number in range(12)]
+        for name in names:
+            await put(s, "web/shop", name)
+            assert await follow(s, watch) == []
+        clock.seconds += 1
+        assert await follow(s, watch) == [indexing.FAN_OUT, indexing.FOLLOW]
+        assert sorted(await found(s, "later")) == sorted(
+            f"tag prefix web/shop:{name}" for name in names
+        )
 
     registries.run(use)
 

@@ -67,8 +67,20 @@ async def _follow(s: Services, running: Running, found: list[FeedEvent]) -> None
         if event.repository_id:
             known = moved.get(event.repository_id, 0)
             moved[event.repository_id] = max(known, event.at if _names_tags(event) else 0)
-    for number, at in sorted(moved.items()):
-        await _note(s, running, number, at)
+
+    async def differing(tx: Tx) -> list[tuple[int, int]]:
+        return [
+            (number, at) for number, at in sorted(moved.items()) if await _differs(tx, number, at)
+        ]
+
+    wanted = await s.db.read(differing, pages=True)
+    for first in range(0, len(wanted), _SLICE):
+
+        async def settle(tx: Tx, first: int = first) -> None:
+            for number, at in wanted[first : first + _SLICE]:
+                await _settle(tx, number, at)
+
+        await running.write(settle)
 
     async def go_on(tx: Tx) -> None:
         await search_rows.put_state(tx, FEED, found[-1].place)
@@ -82,20 +94,12 @@ def _names_tags(event: FeedEvent) -> bool:
     return bool(data.get("tag") or data.get("tags"))
 
 
-async def _note(s: Services, running: Running, number: int, at: int) -> None:
-    async def differs(tx: Tx) -> bool:
-        known = await changes.find_known(tx, number)
-        if known is None:
-            return False
-        wanted = max(known.created_at, known.changed_at, at)
-        return (known.changed_at, known.kind) != (wanted, await changes.find_kind(tx, number))
-
-    if await s.db.read(differs):
-
-        async def write(tx: Tx) -> None:
-            await _settle(tx, number, at)
-
-        await running.write(write)
+async def _differs(tx: Tx, number: int, at: int) -> bool:
+    known = await changes.find_known(tx, number)
+    if known is None:
+        return False
+    wanted = max(known.created_at, known.changed_at, at)
+    return (known.changed_at, known.kind) != (wanted, await changes.find_kind(tx, number))
 
 
 async def _settle(tx: Tx, number: int, at: int) -> None:

@@ -6,7 +6,7 @@ once, and so is everything when the feed has gone on without it. The same job ke
 repositories last changed (`registry/changes.py`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -31,6 +31,9 @@ FAN_OUT = "events.fan-out"
 _SLICE = 50
 _MANIFESTS = 10
 _EVENTS = 20
+# Of events in a transaction; one of them may name many tags.
+_TOGETHER = 5
+_BETWEEN_SECONDS = 1.0
 # So many parts of the work, then other jobs have their turn.
 _PARTS = 100
 _NOWHERE = 2**62
@@ -51,18 +54,34 @@ class Walk(msgspec.Struct, frozen=True):
     whole: bool = True
 
 
+class _Prepared(msgspec.Struct, frozen=True):
+    """What an event asks for: nothing, a walk, or some entries of a repository."""
+
+    place: int
+    repository_id: int = 0
+    walk: Walk | None = None
+    contents: tuple[tuple[Content, dict[str, str]], ...] = ()
+    tags: tuple[str, ...] = ()
+
+
 class Watch:
-    """Has the job run as soon as there is something to do; a look costs a few reads."""
+    """Has the job run as soon as there is something to do; a look costs a few reads.
+
+    Events are moved on once a second at most: what is pushed meanwhile goes together, so that many
+    small pushes do not wait for as many commits of this.
+    """
 
     def __init__(self, s: Services) -> None:
         """Look at the services' database."""
         self._s = s
+        self._moves_at = 0.0
 
     async def keep(self) -> None:
         """Enqueue what moves events on, and what follows them; to be called often."""
+        now = self._s.clock.monotonic()
 
         async def look(tx: Tx) -> str:
-            if await search_rows.is_waiting(tx):
+            if now >= self._moves_at and await search_rows.is_waiting(tx):
                 return FAN_OUT
             last = await tx.one(LAST_PLACE)
             place = await search_rows.find_state(tx, FEED)
@@ -72,6 +91,8 @@ class Watch:
             return "" if done else FOLLOW
 
         name = await self._s.db.read(look)
+        if name == FAN_OUT:
+            self._moves_at = now + _BETWEEN_SECONDS
         if name:
 
             async def add(tx: Tx) -> None:
@@ -144,14 +165,9 @@ async def _follow_some(s: Services, running: Running) -> bool:
         return False
     if found[0].place != place + 1:
         return await _begin_anew(running)
-    for event in found:
-        await _follow_one(s, running, event)
-    last = found[-1].place
-
-    async def note(tx: Tx) -> None:
-        await search_rows.put_state(tx, FEED, last)
-
-    await running.write(note)
+    prepared = [await _prepare_event(s, event) for event in found]
+    for first in range(0, len(prepared), _TOGETHER):
+        await _put_few(s, running, prepared[first : first + _TOGETHER])
     return True
 
 
@@ -167,37 +183,48 @@ async def _begin_anew(running: Running) -> bool:
     return True
 
 
-async def _follow_one(s: Services, running: Running, event: FeedEvent) -> None:
+async def _prepare_event(s: Services, event: FeedEvent) -> _Prepared:
+    """Read what the event is about, before anybody has to wait for it."""
     if not event.repository_id:
-        return
-    data = msgspec.json.decode(event.payload, type=dict[str, Any])
+        return _Prepared(event.place)
     if event.kind in _OF_ALL or event.kind == "repository.visibility-changed":
-        asked = Walk(event.repository_id, whole=event.kind in _OF_ALL)
-
-        async def add(tx: Tx) -> None:
-            await s.jobs.enqueue(tx, WALK, asked, key=f"{asked.repository} {asked.whole}")
-
-        await running.write(add)
-        return
-    prepared = [
+        walk = Walk(event.repository_id, whole=event.kind in _OF_ALL)
+        return _Prepared(event.place, event.repository_id, walk)
+    data = msgspec.json.decode(event.payload, type=dict[str, Any])
+    contents = [
         content
         for digest in _digests_in(data)
         if (content := await _prepare(s, event.repository_id, digest)) is not None
     ]
+    return _Prepared(event.place, event.repository_id, None, tuple(contents), tuple(_tags_in(data)))
+
+
+async def _put_few(s: Services, running: Running, few: Sequence[_Prepared]) -> None:
+    """Have in one transaction what some events are about, and that they are read."""
 
     async def write(tx: Tx) -> None:
         await search_rows.hold(tx)
-        place = await search_rows.find_repository(tx, event.repository_id)
-        if place is None:
-            return
-        await _put_name(tx, place)
-        for content, labels in prepared:
-            await _put_content(tx, place, content, labels)
-        for tag in _tags_in(data):
-            await _put_tag(tx, place, tag)
-        await _put_about(tx, place)
+        for each in few:
+            if each.walk is not None:
+                key = f"{each.walk.repository} {each.walk.whole}"
+                await s.jobs.enqueue(tx, WALK, each.walk, key=key)
+            elif each.repository_id:
+                await _put_prepared(tx, each)
+        await search_rows.put_state(tx, FEED, few[-1].place)
 
     await running.write(write)
+
+
+async def _put_prepared(tx: Tx, prepared: _Prepared) -> None:
+    place = await search_rows.find_repository(tx, prepared.repository_id)
+    if place is None:
+        return
+    await _put_name(tx, place)
+    for content, labels in prepared.contents:
+        await _put_content(tx, place, content, labels)
+    for tag in prepared.tags:
+        await _put_tag(tx, place, tag)
+    await _put_about(tx, place)
 
 
 def _digests_in(data: Mapping[str, Any]) -> list[Digest]:
