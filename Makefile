@@ -80,14 +80,14 @@ LOUD := $(addprefix tests/faults/test_,kill.py powerloss.py syscalls.py releases
 	failing.py bit_rot.py backup.py disk.py)
 
 # Of the clients' tests, these run in the other lane, so that both take as long.
-PAGES := tests/clients/test_documentation.py
+ASIDE := $(addprefix tests/clients/test_,documentation.py readme.py fair_use.py)
 
 # Everything, with real clients; as root it installs the Debian packages they come in.
 test: check $(S3)/.done $(OIDC)/.done $(GATEWAY) tools
-	sh tests/beside.sh "$(BIN)/pytest -q tests/clients --ignore=$(PAGES); \
+	sh tests/beside.sh "$(BIN)/pytest -q tests/clients $(ASIDE:%=--ignore=%); \
 		sh tests/in_memory.sh $(BIN)/pytest -q tests/contract $(LATE:%=--ignore=%); \
 		$(BIN)/pytest -q tests/faults $(LATE:%=--ignore=%) $(LOUD:%=--ignore=%)" \
-		"sh tests/in_memory.sh $(BIN)/pytest -q tests/http; $(BIN)/pytest -q $(PAGES) $(LOUD)"
+		"sh tests/in_memory.sh $(BIN)/pytest -q tests/http; $(BIN)/pytest -q $(ASIDE) $(LOUD)"
 	$(BIN)/pytest -q $(LATE)
 
 # The protocol on every pair of stores, real clients on the fleet's; after `make test`.
