@@ -155,8 +155,8 @@ def keep_apart(directory: Path) -> None:
     """Have the file system lay what is made in the directory far apart, where it can (ext4).
 
     It gives no inode again that was freed within some minutes, and looks through these one by one
-    for each file that is made near them. docker-registry frees a dozen per image: in one place a
-    server's rounds would pay for the other's, and for what the measurement before left behind.
+    for each file that is made near them. docker-registry frees what each upload was kept in: in one
+    place a server's rounds would pay for the other's, and for what the measurement before left.
     """
     opened = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -12,7 +12,7 @@ from moorage.clock import DAY, SystemClock
 from moorage.db import events, search_rows
 from moorage.db import jobs as rows
 from moorage.db import repositories as places
-from moorage.db.engine import Tx
+from moorage.db.engine import Body, Tx
 from moorage.db.search_rows import FEED, FILL
 from moorage.db.tags import Condition
 from moorage.errors import Invalid
@@ -40,10 +40,23 @@ async def put(s: Services, name: str, *tags: str, **annotations: str) -> Any:
     return digest_of(raw)
 
 
-async def follow(s: Services, watch: indexing.Watch | None = None) -> list[str]:
-    """Run what waits as the worker does, until there is nothing left to do; return what was run."""
+class Counted(Running):
+    """A job that counts its transactions."""
+
+    writes = 0
+
+    async def write(self, body: Body[Any]) -> Any:
+        self.writes += 1
+        return await super().write(body)
+
+
+async def follow(s: Services, watch: indexing.Watch | None = None) -> list[tuple[str, int]]:
+    """Run what waits as the worker does, until there is nothing left to do.
+
+    Return the jobs that were run, each with how many transactions it made.
+    """
     watch = watch or indexing.Watch(s)
-    ran: list[str] = []
+    ran: list[tuple[str, int]] = []
     work = {
         indexing.FOLLOW: lambda running: indexing.follow(s, running),
         indexing.WALK: lambda running: indexing.walk(s, running),
@@ -58,10 +71,10 @@ async def follow(s: Services, watch: indexing.Watch | None = None) -> list[str]:
         job = await s.db.write(claim)
         if job is None:
             return ran
-        ran.append(job.name)
-        running = Running(s.db, s.clock, job)
+        running = Counted(s.db, s.clock, job)
         with contextlib.suppress(Again):
             await work[job.name](running)
+        ran.append((job.name, running.writes))
 
         async def end(tx: Tx, job: rows.Job = job) -> bool:
             return await rows.end_job(tx, job, state="done", error="", run_at=0, now=s.clock.now())
@@ -134,14 +147,15 @@ def test_what_is_pushed_within_a_second_is_followed_together(registries: Registr
         watch = indexing.Watch(msgspec.structs.replace(s, clock=clock))
         await put(s, "web/shop", "before")
         await follow(s, watch)
-        names = [f"later-{number}" for number in range(12)]
+        names = [f"web/shop-{number}" for number in range(12)]
         for name in names:
-            await put(s, "web/shop", name)
+            await put(s, name, "later")
             assert await follow(s, watch) == []
         clock.seconds += 1
-        assert await follow(s, watch) == [indexing.FAN_OUT, indexing.FOLLOW]
-        assert sorted(await found(s, "later")) == sorted(
-            f"tag prefix web/shop:{name}" for name in names
+        # When the twelve have changed, how far that is read, and five events at once.
+        assert await follow(s, watch) == [(indexing.FAN_OUT, 1), (indexing.FOLLOW, 1 + 1 + 3)]
+        assert sorted(await found(s, "late")) == sorted(
+            f"tag prefix {name}:later" for name in names
         )
 
     registries.run(use)
