@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, Request, expect
 
 from registry import unique
 from ui.filled import Filled
 from ui.watching import Watched
 
 EVERY_MS = 5_000
+# Of the real time: longer than a request needs to be on its way.
+A_MOMENT_MS = 200
+PATIENCE = 20.0
 
 
 def happen(filled: Filled) -> str:
@@ -31,11 +35,39 @@ def opened(watched: Callable[..., Watched], place: str) -> Watched:
     return there
 
 
-def pass_by(there: Watched, times: int = 1) -> None:
-    """Let so many of the list's turns pass."""
+def take_turn(there: Watched) -> None:
+    """Let the list's turn come, and what is asked in it be answered."""
+    place = there.page.url
+    with there.page.expect_response(lambda answer: answer.url == place) as asked:
+        there.page.clock.run_for(EVERY_MS)
+    asked.value.finished()
+
+
+def pass_by(there: Watched, times: int) -> None:
+    """Let so many of the list's turns pass; in none of them may anything be asked."""
+    asked: list[Request] = []
+
+    def note(request: Request) -> None:
+        asked.append(request)
+
+    there.page.on("request", note)
     for _ in range(times):
         there.page.clock.run_for(EVERY_MS)
-        there.page.wait_for_load_state("networkidle")
+        there.page.wait_for_timeout(A_MOMENT_MS)
+    there.page.remove_listener("request", note)
+    assert not asked
+
+
+def wait_until_done(filled: Filled, name: str, key: str) -> None:
+    """Wait until that job, one of the newest, is done."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        jobs = filled.administrator.get("/jobs").expect(200).json()["items"]
+        (state,) = (job["state"] for job in jobs if (job["name"], job["key"]) == (name, key))
+        if state == "done":
+            return
+        assert time.monotonic() < end, f"the job is {state}"
+        time.sleep(0.1)
 
 
 def row(there: Watched, text: str) -> Locator:
@@ -45,7 +77,7 @@ def row(there: Watched, text: str) -> Locator:
 def test_the_activity_goes_on(watched: Callable[..., Watched], filled: Filled) -> None:
     there = opened(watched, "/activity")
     told = happen(filled)
-    pass_by(there)
+    take_turn(there)
     expect(row(there, told)).to_have_count(1)
     assert there.page.locator("main tbody tr").count() <= 20
 
@@ -55,18 +87,21 @@ def test_a_list_that_was_empty_begins(watched: Callable[..., Watched], filled: F
     there = opened(watched, f"/activity?namespace={told}")
     expect(there.page.get_by_text("Nothing is like that.")).to_be_visible()
     filled.administrator.post("/namespaces", {"name": told}).expect(201)
-    pass_by(there)
+    take_turn(there)
     expect(row(there, told).first).to_be_visible()
 
 
 def test_jobs_go_on(watched: Callable[..., Watched], filled: Filled) -> None:
-    """What a job has become since the page was opened is on it."""
+    """A job that was made since the page was opened is on it, and then what has become of it."""
     there = opened(watched, "/jobs")
-    before = there.page.locator("[data-live]").inner_html()
-    filled.administrator.post("/collection/runs", {}).expect(202)
-    pass_by(there, 2)
-    expect(there.page.locator("main tbody tr").first).to_be_visible()
-    assert there.page.locator("[data-live]").inner_html() != before
+    run = filled.administrator.post("/verification/runs", {"kind": "fast"}).expect(202).json()
+    job = row(there, f"verification.run {run['id']}")
+    expect(job).to_have_count(0)
+    take_turn(there)
+    expect(job).to_have_count(1)
+    wait_until_done(filled, "verification.run", str(run["id"]))
+    take_turn(there)
+    expect(job.locator(".chip")).to_have_text("done")
 
 
 @pytest.mark.parametrize("what", ["mouse", "keyboard", "open", "chosen"])
@@ -97,7 +132,7 @@ def test_nothing_moves_in_somebodys_hands(
         page.evaluate("getSelection().removeAllRanges()")
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur()")
-    pass_by(there)
+    take_turn(there)
     expect(row(there, told)).to_have_count(1)
 
 
