@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,10 +27,9 @@ def happen(filled: Filled) -> str:
 
 
 def opened(watched: Callable[..., Watched], place: str) -> Watched:
-    """Return the page as the administrator has it, with a clock that only the test moves."""
+    """Return the page as the administrator has it, with a clock that the test moves."""
     there = watched("administrator")
     there.page.clock.install()
-    there.page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
     assert there.open(place) == 200
     expect(there.page.locator("#live[data-state=live]")).to_be_visible()
     return there
@@ -40,8 +38,9 @@ def opened(watched: Callable[..., Watched], place: str) -> Watched:
 def take_turn(there: Watched) -> None:
     """Let the list's turn come, and what is asked in it be answered."""
     place = there.page.url
-    with there.page.expect_response(lambda answer: answer.url == place):
+    with there.page.expect_response(lambda answer: answer.url == place) as asked:
         there.page.clock.run_for(EVERY_MS)
+    asked.value.finished()
 
 
 def pass_by(there: Watched, times: int) -> None:
